@@ -1,0 +1,51 @@
+"""Request ids: UUID version 7 (RFC 9562), so that a journal sorted by id is sorted by time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+_RANDOM_BYTES_PER_ID = 10
+_REFILL_BYTES = 4_090
+"""One system call serves 409 ids."""
+
+
+class IdSource:
+    """Makes 16-byte UUIDv7 ids. Clock (nanoseconds since 1970) and randomness are arguments."""
+
+    def __init__(
+        self, clock_ns: Callable[[], int] = time.time_ns, random_bytes: Callable[[int], bytes] = os.urandom
+    ) -> None:
+        self._clock_ns = clock_ns
+        self._random_bytes = random_bytes
+        self._pool = b""
+        self._at = 0
+
+    def __call__(self) -> bytes:
+        if self._at >= len(self._pool):
+            self._pool, self._at = self._random_bytes(_REFILL_BYTES), 0
+        random = self._pool[self._at : self._at + _RANDOM_BYTES_PER_ID]
+        self._at += _RANDOM_BYTES_PER_ID
+        milliseconds = self._clock_ns() // 1_000_000
+        return b"%b%c%c%c%b" % (
+            milliseconds.to_bytes(6, "big"),
+            0x70 | random[0] & 0x0F,
+            random[1],
+            0x80 | random[2] & 0x3F,
+            random[3:],
+        )
+
+
+def format_id(id: bytes) -> str:
+    """16 bytes as the usual 36 characters."""
+    text = id.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def parse_id(text: str) -> bytes:
+    """The 36 (or 32) characters as 16 bytes; ValueError if it is no id."""
+    id = bytes.fromhex(text.replace("-", ""))
+    if len(id) != 16:
+        raise ValueError(f"{text!r} is not an id of 32 hexadecimal digits")
+    return id
