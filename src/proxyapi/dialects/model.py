@@ -19,7 +19,7 @@ from typing import Literal
 
 from msgspec import Raw, Struct, field
 
-from proxyapi.usage import Unit, Usage
+from proxyapi.usage import Usage
 
 ABSENT = Raw(b"null")
 """A raw value that is not there. (msgspec cannot decode `Raw | None`, and an empty Raw is not JSON.)"""
@@ -670,7 +670,7 @@ class Request(Struct, frozen=True, kw_only=True):
     container: str = ""
     """M container of code execution."""
     extra: Mapping[str, Raw] = field(default_factory=dict[str, Raw])
-    """Every other top-level field, by wire name. Written back to the same dialect only, except those in the allow-list."""
+    """Every other top-level field, by wire name. Written back to the same dialect only, but for the allow-list."""
 
 
 # --- reply: a sequence of events ----------------------------------------------------------------------------------

@@ -1,0 +1,117 @@
+# One file of commands for people and for CI. `make` alone prints them.
+#
+# Needs Python 3.11 or later with pip, make, git, and gcc for `bench`; nothing else has to be installed before.
+# Packages come from the registry that pip is configured for. No other downloads: not even Python.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+UV_VERSION := 0.13.9
+
+BIN := .venv/bin
+UV := .cache/uv/bin/uv
+INSTALLED := .venv/.installed
+NODE_INSTALLED := tests/node/node_modules/.installed
+JOBS ?= 2
+# Further arguments for the tool of a target, as in: make test ARGS="-k ledger -x"
+ARGS ?=
+
+# uv works on this clone's .venv only, with the Python it was made with.
+export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+
+##@ Use
+
+.PHONY: help
+help: ## print this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(INSTALLED) ## make .venv with the locked packages and .venv/bin/proxyapi
+
+.PHONY: run
+run: install ## start the gateway: SQLite and the sandbox; prints address, key and a curl line
+	@exec $(BIN)/proxyapi serve $(ARGS)
+
+.PHONY: demo
+demo: install ## a tour of a few seconds: the documented requests with their answers, costs and balance
+	@exec $(BIN)/proxyapi demo $(ARGS)
+
+##@ Develop
+
+.PHONY: test
+test: install ## all fast tests
+	$(BIN)/pytest -n $(JOBS) -m "not long" $(ARGS)
+
+.PHONY: test-faults
+test-faults: install ## the long forms: fault injection, fuzzing, kill -9 under load
+	$(BIN)/pytest -m long $(ARGS)
+
+.PHONY: test-node
+test-node: install $(NODE_INSTALLED) ## real npm clients: openai, Anthropic, node-fetch, Gemini CLI (needs node 20)
+	$(BIN)/python tests/node/run.py $(ARGS)
+
+.PHONY: check
+check: install ## format, lint, strict types, import contracts, docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python .ci/docs.py
+
+.PHONY: format
+format: install ## rewrite the sources in the one format, with the safe lint fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: docs
+docs: install ## rewrite the generated reference pages (settings, command line)
+	$(BIN)/python .ci/docs.py --write
+
+.PHONY: bench
+bench: install build/bench/load build/bench/upstream ## the gateway beside nginx and the bare upstream; about 5 minutes
+	@$(BIN)/python bench/bench.py $(ARGS)
+
+.PHONY: lock
+lock: $(UV) ## resolve the newest allowed packages into uv.lock
+	env -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_INDEX UV_DEFAULT_INDEX=https://pypi.org/simple \
+		$(UV) lock --upgrade --python "$(PYTHON)"
+
+.PHONY: clean
+clean: ## remove everything that make has built (your data stays)
+	rm -rf .venv .cache build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf tests/node/node_modules
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# —— Files ——————————————————————————————————————————————————————————————————————————————————————————————————————————————
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "proxyapi needs Python 3.11 or later; none found as python3.11, python3 or python." \
+		"Name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "proxyapi needs Python 3.11 or later;" \
+		"$(PYTHON) is $$("$(PYTHON)" --version 2>&1)." >&2; exit 1; }
+	@"$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "$(PYTHON) cannot make a virtual environment" \
+		"(on Debian: apt-get install python3.11-venv)." >&2; exit 1; }
+
+$(UV): | .venv/bin/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --target .cache/uv uv==$(UV_VERSION)
+
+$(INSTALLED): pyproject.toml uv.lock .ci/install | .venv/bin/python $(UV)
+	@.ci/install $(UV)
+	@touch $@
+
+$(NODE_INSTALLED): tests/node/package.json tests/node/package-lock.json
+	@command -v npm >/dev/null || { echo "make test-node needs node 20 and npm" >&2; exit 1; }
+	npm ci --prefix tests/node --omit=optional --no-fund --no-audit --loglevel=error
+	@touch $@
+
+build/bench/%: bench/%.c
+	@mkdir -p $(@D)
+	gcc -O2 -Wall -Wextra -o $@ $<

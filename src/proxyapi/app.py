@@ -1,0 +1,356 @@
+"""The composition root: settings become objects. The only file that knows every part of a gateway worker."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from proxyapi.dialects import faults
+from proxyapi.errors import (
+    GatewayError,
+    InvalidRequest,
+    PayloadTooLarge,
+    RequestTimeout,
+    StoreUnavailable,
+    TooManyRequests,
+)
+from proxyapi.gateway import routes
+from proxyapi.gateway.admission import Admission
+from proxyapi.gateway.bill import Bills
+from proxyapi.gateway.entrance import JSON_HEADERS, Entrance, Handler
+from proxyapi.gateway.own import Own
+from proxyapi.gateway.pauses import Pauses
+from proxyapi.gateway.relay import Relay
+from proxyapi.gateway.replies import Replies
+from proxyapi.gateway.stored import Stored
+from proxyapi.gateway.upstream import Upstream
+from proxyapi.identity.addresses import ClientAddress
+from proxyapi.identity.keys import Keys
+from proxyapi.identity.objects import Objects
+from proxyapi.identity.pause import PausePolicy
+from proxyapi.identity.revisions import Revisions
+from proxyapi.ids import IdSource, format_id
+from proxyapi.ledger.ledger import Ledger
+from proxyapi.ledger.reaper import reap
+from proxyapi.pricing.tokens import Tokenizer
+from proxyapi.store.errors import StoreError
+from proxyapi.store.sqlite import Database
+from proxyapi.telemetry import Log, Metrics
+from proxyapi.wire.client import Pool, Timeouts
+from proxyapi.wire.server import Exchange, Server, ServerLimits
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from proxyapi.providers.catalog import Catalog
+    from proxyapi.settings import Settings
+
+HEARTBEAT_SECONDS = 2.0
+"""How often a worker shows that it lives and publishes its metrics; after 60 s without it is taken for dead."""
+REAP_SECONDS = 15.0
+MILLISECONDS = 1000
+
+
+_WIRE_FAULTS: dict[int, type[GatewayError]] = {
+    400: InvalidRequest,
+    408: RequestTimeout,
+    413: PayloadTooLarge,
+    429: TooManyRequests,
+}
+"""How refusals of the HTTP layer are spelled; others are plain bad requests, or our own fault."""
+
+class Worker:
+    """One gateway process: listens, answers, and puts its money in order before it ends."""
+
+    def __init__(self, settings: Settings, name: str, *, workers: int = 1, sandbox_port: int = 0) -> None:
+        """`sandbox_port` 0: this process runs the sandbox provider itself."""
+        self._settings = settings
+        self._name = name
+        self._workers = workers
+        self._sandbox_port = sandbox_port
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._servers: list[Server] = []
+        self.metrics = Metrics()
+        self.log = Log(time.time, self.metrics, access=settings.access_log, later=self._loop.call_later)
+        self.ids = IdSource()
+        self.tokenizer = Tokenizer()
+        self.database = Database(settings.database)
+        self.ledger = Ledger(
+            self.database, worker=name, ids=self.ids, on_problem=lambda text: self.log.event("ledger", text=text)
+        )
+        self.pool = Pool(loop=self._loop, timeouts=_timeouts(settings))
+        self._pauses: Pauses | None = None
+        self._stored: Stored | None = None
+        self._reloading: set[asyncio.Task[None]] = set()
+
+    async def start(self, host: str, port: int, *, shared: bool = False, tls: SSLContext | None = None) -> int:
+        """Open everything and listen; returns the port. `shared`: other workers listen on it too."""
+        await self.ledger.open()
+        sandbox_port = self._sandbox_port
+        if not sandbox_port and self._settings.sandbox.enabled:
+            sandbox_port = await self._serve_sandbox()
+        catalog = build_catalog(self._settings, self.database, sandbox_port)
+        self.server = self._server(self._entrance(catalog))
+        self._servers.append(self.server)
+        self._gauges()
+        bound = await self.server.listen(host, port, ssl=tls, reuse_port=shared)
+        self._every(HEARTBEAT_SECONDS, self._heartbeat)
+        self._every(REAP_SECONDS, self._reap)
+        self._loop.run_in_executor(None, self.tokenizer.load)
+        return bound
+
+    async def run(self) -> None:
+        """Until SIGTERM or SIGINT, then stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stopping.set)
+        await self._stopping.wait()
+        await self.stop()
+
+    def end_with(self, parent: int) -> None:
+        """Stop when the supervisor is gone: a worker that nobody watches must not keep the port."""
+
+        async def watch() -> None:
+            if os.getppid() != parent:
+                self.log.event("supervisor_gone")
+                self._stopping.set()
+
+        self._every(HEARTBEAT_SECONDS, watch)
+
+    async def stop(self) -> None:
+        """No new requests; running ones finish within a bound; then every charge is committed."""
+        self._stopping.set()
+        await asyncio.gather(*(server.stop(self._settings.timeouts.stop_seconds) for server in self._servers[::-1]))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._pauses is not None:
+            await self._pauses.close()
+        if self._stored is not None:
+            await self._stored.close()
+        left = await self.ledger.close()
+        await self.pool.close()
+        self.database.close()
+        self.log.event("stopped", worker=self._name, uncommitted=left)
+        self.log.flush()
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    def _entrance(self, catalog: Catalog) -> Entrance:
+        settings, clock = self._settings, time.monotonic
+        limits = settings.limits
+        fetch = self.database.fetch
+        keys = Keys(fetch, time.time)
+        revisions = Revisions(fetch, on_failure=lambda error: self.log.event("store", text=str(error)))
+        revisions.listen("identity", keys.invalidate)
+        revisions.listen("price", lambda: self._reload_prices(catalog))
+        self._spawn(revisions.run(asyncio.sleep))
+        admission = Admission(clock, workers=self._workers)
+        self._pauses = pauses = Pauses(self.ledger, _pause_policy(settings), _now_ms, self.log)
+        bills = Bills(self.ledger, self.tokenizer, self.metrics, clock)
+        upstream = Upstream(self.pool, self.metrics)
+        self._stored = stored = Stored(
+            objects=Objects(fetch),
+            ledger=self.ledger,
+            upstream=upstream,
+            catalog=catalog,
+            clock_ms=_now_ms,
+            reply_bytes_max=limits.reply_bytes_max,
+        )
+        replies = Replies(
+            bills=bills,
+            stored=stored,
+            admission=admission,
+            metrics=self.metrics,
+            currency=settings.currency,
+            reply_bytes_max=limits.reply_bytes_max,
+            drain_seconds=settings.timeouts.drain_seconds,
+            drains_max=limits.drains_max,
+        )
+        relay = Relay(
+            catalog=catalog,
+            bills=bills,
+            upstream=upstream,
+            replies=replies,
+            stored=stored,
+            admission=admission,
+            tokenizer=self.tokenizer,
+            clock=clock,
+            body_bytes_max=limits.body_bytes_max,
+            requests_max=limits.concurrent_requests_max,
+        )
+        own = Own(
+            ledger=self.ledger,
+            catalog=catalog,
+            relay=relay,
+            metrics=self.metrics,
+            snapshots=self.ledger.snapshots,
+            currency=settings.currency,
+            body_bytes_max=limits.body_bytes_max,
+            ready=self._why_not_ready,
+        )
+        handlers: dict[routes.Kind, Handler] = {
+            "paid": relay.paid,
+            "upload": relay.upload,
+            "stored": stored.handle,
+            "models": own.models,
+            "model": own.model,
+            "balance": own.balance,
+            "estimate": own.estimate,
+            "prices": own.prices,
+            "health": own.health,
+            "ready": own.ready,
+            "metrics": own.metrics,
+            "hello": own.hello,
+        }
+        return Entrance(
+            handlers=handlers,
+            keys=keys,
+            admission=admission,
+            pauses=pauses,
+            address=ClientAddress(settings.trusted_proxies),
+            ids=self.ids,
+            clock=clock,
+            log=self.log,
+            metrics=self.metrics,
+            cors_origins=settings.cors_origins,
+        )
+
+    def _server(self, entrance: Entrance) -> Server:
+        limits, timeouts = self._settings.limits, self._settings.timeouts
+        return Server(
+            entrance,
+            limits=ServerLimits(
+                head_bytes_max=limits.head_bytes_max,
+                headers_max=limits.headers_max,
+                body_bytes_max=limits.body_bytes_max,
+                head_seconds=timeouts.head_seconds,
+                body_idle_seconds=timeouts.body_idle_seconds,
+                idle_seconds=timeouts.keep_alive_seconds,
+                connections_per_address_max=limits.connections_per_address_max,
+                write_buffer_bytes=limits.write_buffer_bytes,
+                write_stall_seconds=timeouts.write_stall_seconds,
+            ),
+            fault=self._fault,
+            loop=self._loop,
+            on_crash=self._crashed,
+        )
+
+    async def _serve_sandbox(self) -> int:
+        """The sandbox provider on a free loopback port of its own."""
+        server = sandbox_server(self._settings, self._loop)
+        self._servers.append(server)
+        return await server.listen("127.0.0.1", 0)
+
+    def _fault(self, status: int, text: str) -> tuple[bytes, bytes]:
+        """The wire's own refusals: no path is known yet, so they are spelled the OpenAI way."""
+        self.metrics.refused[f"http_{status}"] += 1
+        request_id = format_id(self.ids())
+        kind = _WIRE_FAULTS.get(status, InvalidRequest if status < 500 else GatewayError)
+        headers = JSON_HEADERS + b"x-request-id: %b\r\n" % request_id.encode()
+        return headers, faults.error("openai", kind(text), request_id)
+
+    def _crashed(self, exchange: Exchange, error: Exception) -> None:
+        """A bug. The client gets a cut connection or a 500, the operator the place, never the data."""
+        where, trace = "", error.__traceback__
+        while trace is not None:
+            where, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
+        self.log.event("crash", error=type(error).__name__, where=where, path=exchange.path)
+
+    # --- periodic work -----------------------------------------------------------------------------------------------
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        async def run() -> None:
+            await work
+
+        self._tasks.append(self._loop.create_task(run()))
+
+    def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        async def repeat() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                # A sick store is reported by the ledger itself; the next round tries again.
+                with suppress(StoreUnavailable, StoreError):
+                    await work()
+
+        self._spawn(repeat())
+
+    async def _heartbeat(self) -> None:
+        await self.ledger.heartbeat(msgspec.json.encode(self.metrics.snapshot()).decode())
+
+    async def _reap(self) -> None:
+        expired = await reap(self.database, self.ledger)
+        if expired:
+            self.log.event("holds_expired", count=expired)
+
+    def _reload_prices(self, catalog: Catalog) -> None:
+        async def reload() -> None:
+            with suppress(StoreError):
+                catalog.set_overrides(await load_overrides(self.database))
+
+        task = self._loop.create_task(reload())
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
+
+    def _gauges(self) -> None:
+        self.metrics.gauges |= {
+            "proxyapi_connections": lambda: self.server.connections,
+            "proxyapi_requests_in_flight": lambda: self.server.exchanges,
+            "proxyapi_upstream_connections": lambda: self.pool.connections,
+            "proxyapi_ledger_queue": lambda: self.ledger.queued,
+        }
+
+    def _why_not_ready(self) -> str:
+        if self._stopping.is_set():
+            return "stopping"
+        return "" if self.ledger.well else "the store cannot be reached"
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _timeouts(settings: Settings) -> Timeouts:
+    timeouts = settings.timeouts
+    return Timeouts(
+        connect_seconds=timeouts.connect_seconds,
+        first_byte_seconds=timeouts.first_byte_seconds,
+        idle_seconds=timeouts.idle_seconds,
+        write_stall_seconds=timeouts.write_stall_seconds,
+        pooled_idle_seconds=timeouts.pooled_idle_seconds,
+    )
+
+
+def _pause_policy(settings: Settings) -> PausePolicy | None:
+    pause = settings.pause
+    if not pause.enabled:
+        return None
+    return PausePolicy(
+        strikes=pause.strikes,
+        window_ms=int(pause.window_seconds * MILLISECONDS),
+        steps_ms=tuple(int(seconds * MILLISECONDS) for seconds in pause.steps_seconds),
+        forgive_ms=int(pause.forgive_seconds * MILLISECONDS),
+    )
+
+
+async def run_sandbox(settings: Settings, sock: socket.socket, parent: int) -> None:
+    """The sandbox provider as a process of its own, on a socket that the supervisor bound."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    server = sandbox_server(settings, loop)
+    await server.listen_socket(sock)
+    while not stopping.is_set() and os.getppid() == parent:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), HEARTBEAT_SECONDS)
+    await server.stop(settings.timeouts.stop_seconds)

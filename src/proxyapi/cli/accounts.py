@@ -1,0 +1,151 @@
+"""`proxyapi account` and `proxyapi deposit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from proxyapi.cli.installation import Installation, installation
+from proxyapi.cli.keys import key_json, key_table
+from proxyapi.cli.options import AMOUNT, installation_options
+from proxyapi.cli.output import day_time, emit, facts, money, table, timestamp
+from proxyapi.identity.accounts import Account
+from proxyapi.money import Nanos, format_amount
+
+
+@click.group()
+def account() -> None:
+    """Accounts of customers. Wherever ACCOUNT stands, its name and its id are both understood."""
+
+
+@account.command()
+@click.argument("name")
+@installation_options
+def create(name: str, data: Path | None, config: Path | None, json: bool) -> None:
+    """Open an account named NAME, with no money on it.
+
+    \b
+    proxyapi account create acme
+    proxyapi deposit acme 500
+    proxyapi key create acme
+    """
+    with installation(data, config, create=True) as at:
+        made = at.accounts.create(name)
+        emit(account_json(made), f"Account {made.name} has the id {made.id}.", json=json)
+
+
+@account.command("list")
+@installation_options
+def list_(data: Path | None, config: Path | None, json: bool) -> None:
+    """All accounts with their balances."""
+    with installation(data, config) as at:
+        accounts, currency = at.accounts.list(), at.currency
+    rows = [
+        (a.id, a.name, format_amount(a.balance), format_amount(a.held), format_amount(a.spent), _state(a))
+        for a in accounts
+    ]
+    text = table(("id>", "name", f"balance, {currency}>", "held>", "spent>", "state"), rows, empty="No accounts yet.")
+    emit({"accounts": [account_json(a) for a in accounts], "currency": currency}, text, json=json)
+
+
+@account.command()
+@click.argument("account")
+@installation_options
+def show(account: str, data: Path | None, config: Path | None, json: bool) -> None:
+    """One account with its keys."""
+    with installation(data, config) as at:
+        found, currency = at.accounts.find(account), at.currency
+        keys = at.keys.list(found.id)
+    text = facts(
+        [
+            ("id", found.id),
+            ("name", found.name),
+            ("state", _state(found)),
+            (f"balance, {currency}", format_amount(found.balance)),
+            ("held", format_amount(found.held)),
+            ("available", format_amount(found.available)),
+            ("paid in", format_amount(found.funded)),
+            ("spent", format_amount(found.spent)),
+            ("created", f"{day_time(found.created_at)} UTC"),
+        ]
+    )
+    value = {**account_json(found), "currency": currency, "keys": [key_json(key) for key in keys]}
+    emit(value, f"{text}\n\n{key_table(keys, currency)}", json=json)
+
+
+@account.command()
+@click.argument("account")
+@installation_options
+def block(account: str, data: Path | None, config: Path | None, json: bool) -> None:
+    """Refuse every key of ACCOUNT, within a second. Requests that run are finished and charged."""
+    with installation(data, config) as at:
+        _set_blocked(at, account, blocked=True, json=json)
+
+
+@account.command()
+@click.argument("account")
+@installation_options
+def unblock(account: str, data: Path | None, config: Path | None, json: bool) -> None:
+    """Let the keys of ACCOUNT work again."""
+    with installation(data, config) as at:
+        _set_blocked(at, account, blocked=False, json=json)
+
+
+@click.command()
+@click.argument("account")
+@click.argument("amount", type=AMOUNT)
+@click.option("--reference", metavar="REF", help="Of the payment. A second deposit with the same one does nothing.")
+@installation_options
+def deposit(
+    account: str, amount: Nanos, reference: str | None, data: Path | None, config: Path | None, json: bool
+) -> None:
+    """Add AMOUNT, in the installation's currency, to ACCOUNT. It also ends the pauses of the account's keys.
+
+    \b
+    proxyapi deposit acme 500
+    proxyapi deposit acme 500.50 --reference invoice-17      safe to repeat
+    """
+    with installation(data, config) as at:
+        found = at.accounts.find(account)
+        new = at.ledger.deposit(found.id, amount, reference=reference or None)
+        if new:
+            at.accounts.end_pauses(found.id)
+        after, currency = at.accounts.find(str(found.id)), at.currency
+    booked = "" if new else f"Nothing to do: {reference} has been booked before. "
+    added = f"{format_amount(amount)} {currency} added. " if new else ""
+    value = {
+        "account_id": after.id,
+        "account": after.name,
+        "amount": money(amount),
+        "currency": currency,
+        "reference": reference,
+        "new": new,
+        "balance": money(after.balance),
+    }
+    emit(value, f"{booked}{added}{after.name} has {format_amount(after.balance)} {currency}.", json=json)
+
+
+def account_json(account: Account) -> dict[str, object]:
+    return {
+        "id": account.id,
+        "name": account.name,
+        "balance": money(account.balance),
+        "held": money(account.held),
+        "available": money(account.available),
+        "funded": money(account.funded),
+        "spent": money(account.spent),
+        "blocked": account.blocked,
+        "created_at": timestamp(account.created_at),
+    }
+
+
+def _state(account: Account) -> str:
+    return "blocked" if account.blocked else "active"
+
+
+def _set_blocked(at: Installation, account: str, *, blocked: bool, json: bool) -> None:
+    found = at.accounts.find(account)
+    at.accounts.set_blocked(found.id, blocked)
+    state = "blocked" if blocked else "not blocked"
+    emit({"id": found.id, "name": found.name, "blocked": blocked}, f"Account {found.name} is {state}.", json=json)

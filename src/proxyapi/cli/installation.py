@@ -1,0 +1,78 @@
+"""The installation that a command works on: its settings and its store."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from proxyapi import settings as configuration
+from proxyapi.errors import SettingsError
+from proxyapi.identity.accounts import Accounts, KeyRing
+from proxyapi.identity.currency import agree_on_currency, recorded_currency
+from proxyapi.ids import IdSource
+from proxyapi.ledger.offline import OfflineLedger
+from proxyapi.settings import Settings
+from proxyapi.store.migrate import migrate
+from proxyapi.store.sqlite import Database
+
+DIRECTORY_MODE = 0o700
+"""Balances and the digests of keys are nobody else's business."""
+
+
+class Installation:
+    """What commands need, made once."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self.settings = settings
+        self.database = database
+        self.ledger = OfflineLedger(database, ids=IdSource())
+        self.accounts = Accounts(database, time.time)
+        self.keys = KeyRing(database, self.ledger, time.time, os.urandom)
+
+    @property
+    def currency(self) -> str:
+        """Of the amounts in the store."""
+        return recorded_currency(self.database) or self.settings.currency
+
+    def close(self) -> None:
+        self.ledger.close()
+        self.database.close()
+
+
+def load_settings(data: Path | None, config: Path | None, **flags: str | int | None) -> Settings:
+    """Settings of file, environment and flags."""
+    return configuration.load(config, os.environ, flags={"data": None if data is None else str(data), **flags})
+
+
+def existing_database(settings: Settings) -> Path:
+    """The database's path. SettingsError if there is none: a mistyped directory must not become a new installation."""
+    path = settings.database
+    if not path.is_file():
+        raise SettingsError(
+            f"There is no installation in {path.parent}: {path.name} is not there. Name its directory with --data, or "
+            "begin a new one with `proxyapi serve` or `proxyapi account create`."
+        )
+    return path
+
+
+@contextmanager
+def installation(data: Path | None, config: Path | None, *, create: bool = False) -> Iterator[Installation]:
+    """Open it, with its schema up to date. `create`: begin a new one if there is none."""
+    settings = load_settings(data, config)
+    path = settings.database
+    if create:
+        path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    else:
+        existing_database(settings)
+    database = Database(path)
+    opened = Installation(settings, database)
+    try:
+        migrate(database)
+        if create and recorded_currency(database) is None:
+            agree_on_currency(database, settings.currency)
+        yield opened
+    finally:
+        opened.close()

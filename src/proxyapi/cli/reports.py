@@ -1,0 +1,135 @@
+"""`proxyapi usage` and `proxyapi audit`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from proxyapi.cli.installation import installation
+from proxyapi.cli.options import SINCE, installation_options
+from proxyapi.cli.output import emit, money, table, timestamp
+from proxyapi.money import format_amount
+
+if TYPE_CHECKING:
+    from proxyapi.ledger.usage import UsageLine
+
+SHOWN_MAX = 50
+"""Violations printed for people; --json has all."""
+
+
+@click.command()
+@click.argument("account", required=False)
+@click.option("--since", type=SINCE, help="A date (UTC), or 7d, 24h. From the beginning of its hour.")
+@click.option(
+    "--by", type=click.Choice(("day", "model", "key")), default="day", show_default=True, help="One line per."
+)
+@installation_options
+def usage(
+    account: str | None,
+    since: int | None,
+    by: Literal["day", "model", "key"],
+    data: Path | None,
+    config: Path | None,
+    json: bool,
+) -> None:
+    """What all customers, or ACCOUNT, used and were charged.
+
+    \b
+    proxyapi usage
+    proxyapi usage acme --since 7d --by model
+    """
+    from proxyapi.ledger.usage import usage_now
+
+    with installation(data, config) as at:
+        found = at.accounts.find(account) if account else None
+        lines = usage_now(at.database, by, account_id=found.id if found else None, since_ms=since or 0)
+        currency = at.currency
+        names = {str(key.id): _key_name(key.id, key.settings.name) for key in at.keys.list()} if by == "key" else {}
+    value = {
+        "by": by,
+        "account": found.name if found else None,
+        "since": timestamp(since),
+        "currency": currency,
+        "lines": [_line_json(line, by) for line in lines],
+        "total": {
+            "requests": sum(line.requests for line in lines),
+            "failed": sum(line.failed for line in lines),
+            "charged": money(sum(line.charged for line in lines)),
+            "loss": money(sum(line.loss for line in lines)),
+        },
+    }
+    emit(value, _usage_table(lines, by, names, currency), json=json)
+
+
+@click.command()
+@installation_options
+def audit(data: Path | None, config: Path | None, json: bool) -> None:
+    """Recompute every balance, hold, charge and sum from the journal. Exit code 1 if anything disagrees.
+
+    Reads one moment of the database and does not stop a gateway that runs.
+    """
+    from proxyapi.ledger.audit import audit as find_violations
+    from proxyapi.pricing.charge import recompute
+
+    with installation(data, config) as at:
+        violations = find_violations(at.database, recompute=recompute)
+    lines = [f"{violation.invariant}  {violation.text}" for violation in violations[:SHOWN_MAX]]
+    if len(violations) > SHOWN_MAX:
+        lines.append(f"… and {len(violations) - SHOWN_MAX} more")
+    text = "\n".join(lines) if lines else "All is well: every balance agrees with the journal."
+    value = {
+        "ok": not violations,
+        "violations": [{"invariant": violation.invariant, "text": violation.text} for violation in violations],
+    }
+    emit(value, text, json=json)
+    if violations:
+        raise SystemExit(1)
+
+
+def _key_name(key_id: int, name: str) -> str:
+    return f"{key_id} {name}".rstrip()
+
+
+def _line_json(line: UsageLine, by: str) -> dict[str, object]:
+    name: object = int(line.name) if by == "key" else line.name
+    return {
+        by: name,
+        "requests": line.requests,
+        "failed": line.failed,
+        "input": line.input,
+        "cached": line.cached,
+        "cache_write": line.cache_write,
+        "output": line.output,
+        "reasoning": line.reasoning,
+        "other": line.other,
+        "charged": money(line.charged),
+        "loss": money(line.loss),
+    }
+
+
+def _quantities(line: UsageLine) -> tuple[int, ...]:
+    return (
+        line.requests, line.failed, line.input, line.cached, line.cache_write, line.output, line.reasoning, line.other,
+    )  # fmt: skip
+
+
+def _usage_table(lines: Sequence[UsageLine], by: str, names: Mapping[str, str], currency: str) -> str:
+    columns = (
+        by, "requests>", "failed>", "input>", "cached>", "cache write>", "output>", "reasoning>", "other>",
+        f"charged, {currency}>",
+    )  # fmt: skip
+    rows: list[tuple[object, ...]] = [
+        (
+            names.get(line.name, line.name),
+            *_quantities(line),
+            format_amount(line.charged),
+        )
+        for line in lines
+    ]
+    if len(lines) > 1:
+        sums = [sum(column) for column in zip(*(_quantities(line) for line in lines), strict=True)]
+        rows.append(("total", *sums, format_amount(sum(line.charged for line in lines))))
+    return table(columns, rows, empty="Nothing was used.")

@@ -1,0 +1,188 @@
+"""The way of a reply from the provider to the client, metered as it passes.
+
+Where both ends speak one dialect the bytes pass untouched, frame by frame, so nothing that a provider adds is lost.
+Bytes of a frame that is not whole yet wait for its end: no client can use them, and if the provider breaks off there,
+an error event can still follow without half an event before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from proxyapi.dialects import faults
+from proxyapi.dialects.call import Call
+from proxyapi.dialects.dialect import Decoder, Dialect
+from proxyapi.dialects.model import (
+    Event,
+    Failed,
+    Finish,
+    Metered,
+    ModelUsage,
+    PartData,
+    PartDelta,
+    PartStart,
+    PartSummary,
+    Refusal,
+    ServerToolUse,
+    Start,
+    Text,
+    Thinking,
+    ToolUse,
+)
+from proxyapi.errors import GatewayError
+from proxyapi.usage import Usage
+
+TEXT_CHARACTERS_MAX = 8_000_000
+"""Delivered text that is kept for counting: twice what any model writes. The rest is only measured."""
+
+
+class Meter:
+    """What is known of a reply so far."""
+
+    __slots__ = (
+        "choices", "data_characters", "failed", "finished", "model", "others", "reason", "reply_id", "text_characters",
+        "texts", "tier", "usage",
+    )
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        """As the provider reported it, in disjoint units. None: not reported; empty or zeros: reported as nothing."""
+        self.others: tuple[ModelUsage, ...] = ()
+        """What other models spent in this reply, apart from `usage`."""
+        self.texts: list[str] = []
+        """Delivered text, thinking, refusals, tool names and arguments, in order of arrival."""
+        self.text_characters = 0
+        """Length of all delivered text, also of what `texts` no longer keeps."""
+        self.data_characters = 0
+        """Base64 characters of delivered sound or pictures."""
+        self.choices = 0
+        """Alternatives seen."""
+        self.reply_id = ""
+        self.model = ""
+        """As the provider names it; empty: it did not say."""
+        self.tier = ""
+        """Service tier that served it."""
+        self.reason = ""
+        """Why it ended, in the provider's own word; of the last alternative."""
+        self.failed: Failed | None = None
+        """The provider reported an error in place of, or inside, an answer with status 200."""
+        self.finished = False
+        """A proper end was seen."""
+
+    def absorb(self, events: Iterable[Event]) -> None:
+        for event in events:
+            match event:
+                case PartDelta() | PartSummary():
+                    self._keep(event.text)
+                case Metered():
+                    self.usage, self.others = event.usage, event.others
+                case PartStart():
+                    self._open(event)
+                case Start():
+                    self.reply_id, self.model = event.id or self.reply_id, event.model or self.model
+                    self.tier = event.tier or self.tier
+                case Finish():
+                    self.choices = max(self.choices, event.choice + 1)
+                    self.reason = event.native or event.reason
+                case PartData():
+                    self.data_characters += len(event.data)
+                case Failed():
+                    self.failed = event
+                case _:
+                    pass
+
+    def _open(self, event: PartStart) -> None:
+        self.choices = max(self.choices, event.choice + 1)
+        match event.part:
+            case ToolUse() as part:
+                self._keep(part.name)
+                self._keep(part.arguments)
+            case Text() | Thinking() | Refusal() as part:
+                self._keep(part.text)
+            case ServerToolUse() as part:
+                self._keep(part.arguments)
+            case _:
+                pass
+
+    def _keep(self, text: str) -> None:
+        self.text_characters += len(text)
+        if text and self.text_characters <= TEXT_CHARACTERS_MAX:
+            self.texts.append(text)
+
+
+class Passthrough:
+    """A stream of the client's own dialect: the same bytes, less the usage frame that the client did not ask for."""
+
+    __slots__ = ("_call", "_comment", "_decoder", "_held", "_sent", "_strip", "meter")
+
+    def __init__(
+        self, decoder: Decoder, call: Call, *, strip_usage: bool = False,
+        cost_comment: Callable[[Meter], bytes] | None = None,
+    ) -> None:
+        """`strip_usage`: the gateway itself asked for usage. `cost_comment`: text of the comment before the end."""
+        self.meter = Meter()
+        self._decoder = decoder
+        self._call = call
+        self._strip = strip_usage
+        self._comment = cost_comment
+        self._held = b""
+        self._sent = 0
+        """Bytes of the provider's stream that are behind us, sent or stripped."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What goes to the client now: `data` itself, if it ends with a whole frame and nothing is stripped."""
+        decoder = self._decoder
+        self.meter.absorb(decoder.feed(data))
+        self.meter.finished = decoder.finished
+        if not self._held and not decoder.pending and decoder.usage_frame is None and not self._comment:
+            self._sent += len(data)
+            return data
+        return self._release(data, decoder.pending)
+
+    def close(self) -> bytes:
+        """The rest, once the provider has sent everything."""
+        self.meter.absorb(self._decoder.close())
+        self.meter.finished = self._decoder.finished
+        rest = self._release(b"", 0)
+        if self._comment and self._decoder.elements is None:
+            rest += b": %b\n\n" % self._comment(self.meter)
+            self._comment = None
+        return rest
+
+    def fail(self, error: GatewayError, request_id: str = "") -> bytes:
+        """An error event and a proper end, after a provider that broke off. What was not whole is dropped."""
+        self._held = b""
+        return faults.error_event(
+            self._call.dialect, error, request_id, reply_id=self.meter.reply_id, model=self.meter.model,
+            elements=self._decoder.elements,
+        )
+
+    def _release(self, data: bytes, pending: int) -> bytes:
+        """Whole frames of what is held and `data`, with the cuts and the insertion that fall into them."""
+        data = self._held + data if self._held else data
+        size = len(data) - pending
+        data, self._held = (data[:size], data[size:]) if pending else (data, b"")
+        first, self._sent = self._sent, self._sent + size
+        edits: list[tuple[int, int, bytes]] = []
+        decoder = self._decoder
+        if self._strip and decoder.usage_frame is not None and first <= decoder.usage_frame[0] < self._sent:
+            edits.append((*decoder.usage_frame, b""))
+        if self._comment and decoder.ending is not None and first <= decoder.ending < self._sent:
+            edits.append((decoder.ending, decoder.ending, b": %b\n\n" % self._comment(self.meter)))
+            self._comment = None
+        for start, end, text in sorted(edits, reverse=True):
+            data = data[: start - first] + text + data[end - first :]
+        return data
+
+
+def meter_body(dialect: Dialect, body: bytes, status: int, call: Call) -> Meter:
+    """The meter of one whole body. An error, by status or inside a 200, is `failed` and never output."""
+    meter = Meter()
+    if status >= 400:
+        meter.failed = faults.read_error(body, status)
+        return meter
+    decoder = dialect.decoder(stream=False, call=call)
+    decoder.feed(body)
+    meter.absorb(decoder.close())
+    meter.finished = decoder.finished
+    return meter

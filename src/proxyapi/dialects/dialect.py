@@ -1,0 +1,62 @@
+"""The contract that every wire format in this folder fulfils.
+
+A dialect is how one family of clients and providers spells a conversation in bytes. Nothing here reads a socket, a
+clock or a database: bytes and values come in, bytes and values go out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+from proxyapi.dialects.call import Call, WireName
+from proxyapi.dialects.model import Event
+
+
+class Decoder(Protocol):
+    """Bytes of a reply to events. The bytes may be cut anywhere; odd ones never raise."""
+
+    @property
+    def finished(self) -> bool:
+        """A proper end was seen: the provider said that nothing follows."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """How many of the bytes fed so far belong to a frame that is not whole yet."""
+        ...
+
+    @property
+    def ending(self) -> int | None:
+        """Where the frame that ends the stream begins, counted from the first byte. None: not seen, or none does."""
+        ...
+
+    @property
+    def usage_frame(self) -> tuple[int, int] | None:
+        """Chat: first byte and end of the frame that carries nothing but usage."""
+        ...
+
+    @property
+    def elements(self) -> int | None:
+        """Gemini without `alt=sse`: whole elements of the JSON array so far; -1: it is closed. None: no array."""
+        ...
+
+    def feed(self, data: bytes) -> Sequence[Event]: ...
+    def close(self) -> Sequence[Event]: ...
+
+
+class Dialect(Protocol):
+    name: ClassVar[WireName]
+
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
+        """What the gateway needs of a request. `model` and `stream` come from the path (Gemini).
+
+        InvalidRequest names the field.
+        """
+        ...
+
+    def patch(self, body: bytes, call: Call, *, model: str) -> bytes:
+        """The body for the provider: untouched but for the model's name and what metering needs."""
+        ...
+
+    def decoder(self, *, stream: bool, call: Call) -> Decoder: ...

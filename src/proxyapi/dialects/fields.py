@@ -1,0 +1,276 @@
+"""Reads JSON bodies strictly where money depends on it: typed, each field once, every number within reason.
+
+`read` methods decode a body twice: once into a typed Struct of the few fields they need, and once into its top-level
+members, to prove that no field that is read stands there twice. Both passes skip what they don't need at about
+2 GB/s.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from proxyapi.errors import InvalidRequest
+
+CHOICES_MAX = 128
+"""OpenAI's own limit of `n`; nobody allows more."""
+TOKENS_MAX = 2**31 - 1
+"""Providers keep token counts in 32 bits."""
+
+T = TypeVar("T")
+
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_PATH = re.compile(r"^(.*?)(?: - at `(?:key in )?\$\.?(.*)`)?$", re.DOTALL)
+_MISSING = re.compile(r"missing required field `([^`]+)`")
+_SPACE = re.compile(r"[ \t\r\n]*")
+_SCAN: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(strict=False, parse_int=str).scan_once  # type: ignore[attr-defined]
+"""The C scanner of the standard library: a value and where it ends. Undocumented, and there since Python 2.6."""
+_ENUM = re.compile(rb'"enum":\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)\]')
+_SCALAR = re.compile(rb'"(?:[^"\\]|\\.)*"|[^\s,"]+')
+_ENCODER = msgspec.json.Encoder()
+
+
+# --- decoding -----------------------------------------------------------------------------------------------------
+
+
+def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+    """The typed fields of a request body. InvalidRequest names the field, or the place where the JSON breaks."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        _mistyped(str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"The request body is not valid JSON: {error}") from None
+    except RecursionError:
+        raise InvalidRequest("The request body is not valid JSON: it is nested too deeply") from None
+
+
+def _mistyped(text: str) -> NoReturn:
+    match = _PATH.match(text)
+    what, path = (match.group(1), match.group(2) or "") if match else (text, "")
+    path = path.replace("[...]", "[]")
+    if missing := _MISSING.search(what):
+        param = f"{path}.{missing.group(1)}" if path else missing.group(1)
+        raise InvalidRequest(f"Missing required field: {param}", param=param)
+    if not path:
+        raise InvalidRequest(f"The request body must be a JSON object: {what}")
+    raise InvalidRequest(f"Invalid value for {path}: {what}", param=path)
+
+
+def whole(name: str, value: float | str | None, *, least: int = 0, most: int = TOKENS_MAX) -> int | None:
+    """A whole number within its bounds; `10.0` and, as protobuf's JSON allows, `"10"` are whole."""
+    if value is None:
+        return None
+    try:
+        number = int(value)
+    except (ValueError, OverflowError):
+        number = least - 1
+    if isinstance(value, float) and number != value:
+        number = least - 1
+    if not least <= number <= most:
+        raise InvalidRequest(f"Invalid value for {name}: expected a whole number from {least} to {most}", param=name)
+    return number
+
+
+def named(model: str | None) -> str:
+    """A model name that is there."""
+    if not model:
+        raise InvalidRequest("Missing required field: model", param="model")
+    return model
+
+
+# --- no field twice -----------------------------------------------------------------------------------------------
+
+
+class Member(NamedTuple):
+    name: str
+    start: int
+    """Position of the name's opening quote."""
+    value: int
+    """Position of the value."""
+    end: int
+    """One past the value."""
+
+
+def once(body: bytes | Raw, watched: Iterable[str], *, within: str = "") -> dict[str, Raw]:
+    """The members of a JSON object, none of `watched` given twice, however its name is spelled (`"\\u006dodel"`)."""
+    top = decode(_MEMBERS, bytes(body))
+    if not _layout(body, top):
+        watched, seen = frozenset(watched), set[str]()
+        for member in members(bytes(body)):
+            if member.name in seen and member.name in watched:
+                name = f"{within}.{member.name}" if within else member.name
+                raise InvalidRequest(f"The field {name} is given twice", param=name)
+            seen.add(member.name)
+    return top
+
+
+def single(top: Mapping[str, Raw], *spellings: tuple[str, str]) -> None:
+    """Of two spellings of one field at most one may be there."""
+    for one, other in spellings:
+        if one in top and other in top:
+            raise InvalidRequest(f"The field {one} is given twice, also as {other}", param=one)
+
+
+def place(body: bytes, name: str) -> Member | None:
+    """Where the member of that name stands in the JSON object; None: it is not there."""
+    top = decode(_MEMBERS, body)
+    if name not in top:
+        return None
+    gap = _layout(body, top)
+    if not gap:
+        return next((member for member in reversed(members(body)) if member.name == name), None)
+    start = body.index(b"{") + 1
+    for key, raw in top.items():
+        value = start + len(key.encode()) + 2 + gap
+        if key == name:
+            return Member(name, start, value, value + len(raw))
+        start = value + len(raw) + gap
+    return None
+
+
+def _layout(body: bytes | Raw, top: Mapping[str, Raw]) -> int:
+    """1 or 2: the body is exactly its distinct members, parted by `:` and `,` or by `: ` and `, `: none is hidden.
+
+    0: it is written otherwise, and has to be looked through.
+    """
+    if len(body) == sum(map(len, top)) + sum(map(len, top.values())) + 4 * len(top) + 1:
+        # The least that these members can take: not a byte is left for another one.
+        return 1
+    spaced = b", ".join([b'"%b": %b' % (name.encode(), value) for name, value in top.items()])
+    return 2 if bytes(body).strip() == b"{%b}" % spaced else 0
+
+
+def members(body: bytes, at: int = 0) -> list[Member]:
+    """Every member of the JSON object at `at`, duplicates included, with its place in the bytes."""
+    text = body.decode("latin-1")
+    found: list[Member] = []
+    try:
+        at = _skip(text, at, "{")
+        if text[at] == "}":
+            return found
+        while True:
+            name, end = _SCAN(text, at)
+            value = _skip(text, _space(text, end), ":")
+            _, end = _SCAN(text, value)
+            found.append(Member(str(name), at, value, end))
+            at = _space(text, end)
+            if text[at] == "}":
+                return found
+            at = _skip(text, at, ",")
+    except (ValueError, StopIteration, IndexError, RecursionError):
+        raise InvalidRequest("The request body is not valid JSON") from None
+
+
+def elements(body: bytes, at: int) -> list[tuple[int, int]]:
+    """Places of the elements of the JSON array at `at`."""
+    text = body.decode("latin-1")
+    found: list[tuple[int, int]] = []
+    try:
+        at = _skip(text, at, "[")
+        if text[at] == "]":
+            return found
+        while True:
+            _, end = _SCAN(text, at)
+            found.append((at, end))
+            at = _space(text, end)
+            if text[at] == "]":
+                return found
+            at = _skip(text, at, ",")
+    except (ValueError, StopIteration, IndexError, RecursionError):
+        raise InvalidRequest("The request body is not valid JSON") from None
+
+
+def _space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _skip(text: str, at: int, mark: str) -> int:
+    at = _space(text, at)
+    if text[at] != mark:
+        raise ValueError(mark)
+    return _space(text, at + 1)
+
+
+# --- text that is tokenised ---------------------------------------------------------------------------------------
+
+
+def compact(raw: Raw | bytes) -> str:
+    """JSON as providers tokenise it: no blanks, no escapes that are not needed."""
+    data = bytes(raw)
+    if b"\\u" in data:
+        try:
+            return _ENCODER.encode(msgspec.json.decode(data)).decode("utf-8", "replace")
+        except (msgspec.DecodeError, RecursionError):
+            pass
+    return msgspec.json.format(data, indent=-1).decode("utf-8", "replace")
+
+
+def enum_items(text: str) -> int:
+    """Items of all enums in compact JSON schemas."""
+    if '"enum":[' not in text:
+        return 0
+    return sum(len(_SCALAR.findall(items)) for items in _ENUM.findall(text.encode()))
+
+
+def as_text(value: Any) -> str:
+    """A string as it is, anything else as JSON."""
+    return value if isinstance(value, str) else _ENCODER.encode(value).decode()
+
+
+def data_url(url: str) -> tuple[str, str]:
+    """Base64 text and media type of a `data:` URL; two empty strings for any other address."""
+    if not url.startswith("data:"):
+        return "", ""
+    comma = url.find(",", 0, 512)
+    if comma < 0:
+        return "", ""
+    media_type, _, encoding = url[5:comma].partition(";")
+    return (url[comma + 1 :], media_type) if encoding.endswith("base64") else ("", media_type)
+
+
+# --- tools --------------------------------------------------------------------------------------------------------
+
+
+class ToolHead(msgspec.Struct):
+    """What tells a hosted tool from a function."""
+
+    type: str | None = None
+    name: str | None = None
+    max_uses: int | float | None = None
+    search_context_size: str | None = None
+    quality: str | None = None
+    size: str | None = None
+    model: str | None = None
+    partial_images: int | float | None = None
+    container: str | dict[str, Any] | None = None
+    environment: dict[str, Any] | None = None
+    vector_store_ids: list[str] | None = None
+    input_fidelity: str | None = None
+    max_num_results: int | float | None = None
+
+
+_HEADS = msgspec.json.Decoder(list[ToolHead])
+_NULL = b"null"
+
+
+def tool_heads(tools: Raw, path: str = "tools") -> list[ToolHead]:
+    """The types and limits of declared tools."""
+    raw = bytes(tools)
+    if raw == _NULL:
+        return []
+    try:
+        return _HEADS.decode(raw)
+    except msgspec.ValidationError as error:
+        _mistyped(str(error).replace("`$", f"`$.{path}", 1))
+
+
+def lowest_missing(*values: int | None) -> int | None:
+    """The first value that was said."""
+    return next((value for value in values if value is not None), None)

@@ -1,0 +1,121 @@
+"""Usage objects of OpenAI and of those who speak its dialects, as disjoint units."""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+from proxyapi.dialects.units import add, count, inner, reported_cost, split
+from proxyapi.usage import Unit, Usage
+
+
+def token_usage(wire: dict[str, Any]) -> Usage:
+    """`usage` of a chat, a response or a legacy completion, as disjoint units.
+
+    Some leave a part out of the total it belongs to: `total_tokens` tells. xAI and Google leave out reasoning, Mistral
+    audio; grok on Azure leaves cached input out of the prompt.
+    """
+    units: dict[Unit, int] = {}
+    details_in = inner(wire, "prompt_tokens_details", "prompt_token_details", "input_tokens_details")
+    details_out = inner(wire, "completion_tokens_details", "output_tokens_details")
+    prompt, output = count(wire, "prompt_tokens", "input_tokens"), count(wire, "completion_tokens", "output_tokens")
+    cached = count(details_in, "cached_tokens") or count(wire, "prompt_cache_hit_tokens", "num_cached_tokens")
+    audio, reasoning = count(details_in, "audio_tokens"), count(details_out, "reasoning_tokens")
+    if cached > prompt:
+        prompt += cached
+    outside = count(wire, "total_tokens") - prompt - output
+    if outside > 0 and "completion_tokens" in wire:
+        if outside == audio:
+            prompt += outside
+        else:
+            output, reasoning = output + outside, max(reasoning, outside)
+    split(
+        units, prompt, Unit.INPUT, (Unit.CACHE_READ, cached), *cache_writes(details_in), (Unit.INPUT_AUDIO, audio),
+        (Unit.INPUT_IMAGE, count(details_in, "image_tokens")),
+    )
+    split(
+        units, output, Unit.OUTPUT, (Unit.REASONING, reasoning),
+        (Unit.OUTPUT_AUDIO, count(details_out, "audio_tokens")),
+        (Unit.OUTPUT_IMAGE, count(details_out, "image_tokens")),
+    )
+    hosted_tools(units, wire)
+    return _with_cost(units, wire)
+
+
+def cache_writes(details: dict[str, Any]) -> tuple[tuple[Unit, int], ...]:
+    """OpenAI caches for 30 minutes or 12 hours; OpenRouter's split is that of Anthropic."""
+    lifetimes = inner(details, "cache_write_tokens_details")
+    long = count(lifetimes, "ttl_12h_tokens")
+    return (
+        (Unit.CACHE_WRITE_12H, long),
+        (Unit.CACHE_WRITE_30M, max(0, count(details, "cache_write_tokens") - long)),
+    )
+
+
+def hosted_tools(units: dict[Unit, int], wire: dict[str, Any]) -> None:
+    """Searches and runs that OpenRouter and xAI list inside `usage`."""
+    details = inner(wire, "server_tool_use_details", "server_tool_use")
+    add(units, Unit.WEB_SEARCH, count(details, "web_search_requests", "tool_calls_executed"))
+    details = inner(wire, "server_side_tool_usage_details")
+    add(units, Unit.WEB_SEARCH, count(details, "web_search_calls") + count(details, "x_search_calls"))
+    add(units, Unit.CODE_SESSION, count(details, "code_interpreter_calls"))
+    add(units, Unit.FILE_SEARCH, count(details, "file_search_calls") + count(details, "document_search_calls"))
+
+
+def embedding_usage(wire: dict[str, Any]) -> Usage:
+    """Input only: nothing is generated."""
+    units: dict[Unit, int] = {Unit.INPUT: count(wire, "prompt_tokens", "input_tokens", "total_tokens")}
+    return _with_cost(units, wire)
+
+
+def image_usage(wire: dict[str, Any]) -> Usage | None:
+    """Tokens of the Images API. None: it names no tokens (xAI bills by the piece)."""
+    if "input_tokens" not in wire and "output_tokens" not in wire:
+        return None
+    units: dict[Unit, int] = {}
+    into, out = inner(wire, "input_tokens_details"), inner(wire, "output_tokens_details")
+    cached = count(wire, "cached_tokens")
+    images = count(into, "image_tokens")
+    cached_images = min(images, count(inner(wire, "cached_tokens_details"), "cached_image_tokens"))
+    split(
+        units, count(wire, "input_tokens"), Unit.INPUT, (Unit.CACHE_READ, cached),
+        (Unit.INPUT_IMAGE, images - cached_images),
+    )
+    split(units, count(wire, "output_tokens"), Unit.OUTPUT_IMAGE, (Unit.OUTPUT, count(out, "text_tokens")))
+    return _with_cost(units, wire)
+
+
+def speech_usage(wire: dict[str, Any]) -> Usage:
+    """`speech.audio.done`: text in, sound out."""
+    return {Unit.INPUT: count(wire, "input_tokens"), Unit.OUTPUT_AUDIO: count(wire, "output_tokens")}
+
+
+def transcription_usage(wire: dict[str, Any]) -> Usage | None:
+    """`usage` of a transcription: of type `tokens` or `duration`. None: it is neither."""
+    if "prompt_tokens" in wire:
+        return token_usage(wire)
+    if "input_tokens" in wire:
+        units: dict[Unit, int] = {}
+        audio = count(inner(wire, "input_token_details", "input_tokens_details"), "audio_tokens")
+        split(units, count(wire, "input_tokens"), Unit.INPUT, (Unit.INPUT_AUDIO, audio))
+        units[Unit.OUTPUT] = count(wire, "output_tokens")
+        return _with_cost(units, wire)
+    seconds = whole_seconds(wire.get("seconds"))
+    return None if seconds is None else _with_cost({Unit.AUDIO_SECONDS: seconds}, wire)
+
+
+def whole_seconds(value: Any) -> int | None:
+    """A duration, rounded up."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return None
+    seconds = Decimal(value)
+    if not seconds.is_finite() or not 0 <= seconds < 10**7:
+        return None
+    return int(seconds.to_integral_value(ROUND_CEILING))
+
+
+def _with_cost(units: dict[Unit, int], wire: dict[str, Any]) -> Usage:
+    cost = reported_cost(wire)
+    if cost is not None:
+        units[Unit.REPORTED_COST] = cost
+    return units

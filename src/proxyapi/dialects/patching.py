@@ -1,0 +1,86 @@
+"""Changes a request's bytes in place: the few that the gateway must change, and not one more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from proxyapi.dialects.fields import Member, elements, members, place
+from proxyapi.errors import InvalidRequest
+
+
+class Edit(NamedTuple):
+    start: int
+    end: int
+    """One past the last byte replaced; equal to `start`: an insertion."""
+    text: bytes
+
+
+class _Named(msgspec.Struct):
+    model: str | None = None
+
+
+_NAMED = msgspec.json.Decoder(_Named)
+_MODEL_FIRST = re.compile(rb'\s*\{\s*"model"\s*:\s*("[^"\\]*")')
+_USAGE = b'"include_usage":true'
+
+
+def apply(body: bytes, edits: Sequence[Edit], *, model: str | None = None) -> bytes:
+    """The body with the edits; `model`: which model it must name then, or else it is refused rather than sent."""
+    for edit in sorted(edits, reverse=True):
+        body = b"".join((body[: edit.start], edit.text, body[edit.end :]))
+    if model is not None and _NAMED.decode(body).model != model:
+        raise InvalidRequest("The field model cannot be rewritten", param="model")
+    return body
+
+
+def model_name(body: bytes, model: str) -> Edit:
+    """The value of the top-level `model`; read() made sure that there is at most one."""
+    name = msgspec.json.encode(model)
+    if match := _MODEL_FIRST.match(body):
+        return Edit(*match.span(1), name)
+    member = place(body, "model")
+    return Edit(member.value, member.end, name) if member else _insert(body, 0, b'"model":' + name)
+
+
+def include_usage(body: bytes) -> Edit:
+    """`stream_options.include_usage: true`, beside whatever options are there."""
+    options = place(body, "stream_options")
+    if options is None:
+        return _insert(body, 0, b'"stream_options":{%b}' % _USAGE)
+    if body[options.value : options.value + 1] != b"{":
+        return Edit(options.value, options.end, b"{%b}" % _USAGE)
+    inside = members(body, options.value)
+    if asked := _find(inside, "include_usage"):
+        return Edit(asked.value, asked.end, b"true")
+    return _insert(body, options.value, _USAGE, alone=not inside)
+
+
+def image_urls(body: bytes) -> list[Edit]:
+    """Every `image_url` of a message that is a plain string becomes `{"url": …}`."""
+    edits: list[Edit] = []
+    messages = place(body, "messages")
+    for at, _ in elements(body, messages.value) if messages else ():
+        content = _find(members(body, at), "content")
+        if content is None or body[content.value : content.value + 1] != b"[":
+            continue
+        for part, _ in elements(body, content.value):
+            image = _find(members(body, part), "image_url") if body[part : part + 1] == b"{" else None
+            if image is not None and body[image.value : image.value + 1] == b'"':
+                edits.append(Edit(image.value, image.value, b'{"url":'))
+                edits.append(Edit(image.end, image.end, b"}"))
+    return edits
+
+
+def _find(found: list[Member], name: str) -> Member | None:
+    """The last of that name: what a decoder takes too."""
+    return next((member for member in reversed(found) if member.name == name), None)
+
+
+def _insert(body: bytes, at: int, member: bytes, *, alone: bool = False) -> Edit:
+    """A member at the head of the object that begins at or after `at`; `alone`: there is no other."""
+    brace = body.index(b"{", at) + 1
+    return Edit(brace, brace, member if alone else member + b",")

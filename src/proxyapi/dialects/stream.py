@@ -1,0 +1,111 @@
+"""What all decoders of replies share: a stream is frames, a body is one frame, and odd data passes unread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from proxyapi.dialects.frames import RAW, Frame, FrameDecoder
+from proxyapi.dialects.model import Event
+
+BODY_BYTES_MAX = 64 * 1024 * 1024
+"""A whole reply that is kept to be read; the largest are a few pictures in base64."""
+
+T = TypeVar("T")
+
+
+class EventStream:
+    """Decoder of server-sent events: `_frame` reads one, `_end` says what the end of the bytes means."""
+
+    __slots__ = ("_frames", "ending", "finished", "usage_frame")
+
+    elements: int | None = None
+
+    def __init__(self) -> None:
+        self._frames = FrameDecoder()
+        self.finished = False
+        self.ending: int | None = None
+        self.usage_frame: tuple[int, int] | None = None
+
+    @property
+    def pending(self) -> int:
+        return self._frames.pending
+
+    def feed(self, data: bytes) -> list[Event]:
+        events: list[Event] = []
+        self._read(self._frames.feed(data), events)
+        return events
+
+    def close(self) -> list[Event]:
+        events: list[Event] = []
+        self._read(self._frames.close(), events)
+        self._end(events)
+        return events
+
+    def _read(self, frames: Iterable[Frame], events: list[Event]) -> None:
+        for frame in frames:
+            if frame.data:
+                if frame.event is RAW:
+                    self._body(frame.data, events)
+                else:
+                    self._frame(frame, events)
+
+    def _frame(self, frame: Frame, events: list[Event]) -> None:
+        """One event."""
+        raise NotImplementedError
+
+    def _body(self, body: bytes, events: list[Event]) -> None:
+        """A JSON text in place of events: an error, or the whole reply of a provider that does not stream."""
+        raise NotImplementedError
+
+    def _end(self, events: list[Event]) -> None:
+        """The provider has sent everything."""
+
+
+class WholeBody:
+    """Decoder of a reply that is one body: `_body` reads it."""
+
+    __slots__ = ("_pieces", "_size", "finished")
+
+    pending: int = 0
+    ending: int | None = None
+    usage_frame: tuple[int, int] | None = None
+    elements: int | None = None
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self.finished = False
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        self._size += len(data)
+        if self._size <= BODY_BYTES_MAX:
+            self._pieces.append(data)
+        return ()
+
+    def close(self) -> list[Event]:
+        events: list[Event] = []
+        if self._size <= BODY_BYTES_MAX:
+            self._body(self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces), events)
+        return events
+
+    def _body(self, body: bytes, events: list[Event]) -> None:
+        raise NotImplementedError
+
+
+def lenient(decoder: msgspec.json.Decoder[T], data: bytes | Raw) -> T | None:
+    """A reply's JSON, or None where it is not what it should be: the client sees it as it came."""
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+
+
+_ANY = msgspec.json.Decoder()
+
+
+def anything(data: bytes | Raw) -> Any:
+    return lenient(_ANY, data)

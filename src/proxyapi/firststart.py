@@ -1,0 +1,52 @@
+"""The first start: a database, an account with test money, and one key, shown once."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from proxyapi.identity.accounts import Accounts, KeyRing, KeySettings
+from proxyapi.identity.currency import agree_on_currency
+from proxyapi.ids import IdSource
+from proxyapi.ledger.offline import OfflineLedger
+from proxyapi.money import NANOS_PER_UNIT
+from proxyapi.store.migrate import migrate
+from proxyapi.store.sqlite import Database
+
+if TYPE_CHECKING:
+    from proxyapi.settings import Settings
+
+ACCOUNT_NAME = "first"
+KEY_NAME = "first key"
+TEST_MONEY = 1_000 * NANOS_PER_UNIT
+"""Enough for some hundred requests to the dearest model of the sandbox."""
+
+
+def prepare(settings: Settings) -> str | None:
+    """Bring the database up to date. The first key, if the database had no account; else None.
+
+    SettingsError if the currency does not fit the money that is there; StoreError if the store can't be written.
+    """
+    settings.database.parent.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database)
+    try:
+        migrate(database)
+        agree_on_currency(database, settings.currency)
+        return _first_key(database)
+    finally:
+        database.close()
+
+
+def _first_key(database: Database) -> str | None:
+    accounts = Accounts(database, time.time)
+    if accounts.list():
+        return None
+    ledger = OfflineLedger(database, ids=IdSource())
+    try:
+        account = accounts.create(ACCOUNT_NAME)
+        ledger.deposit(account.id, TEST_MONEY, reference="first start", note="test money")
+        ring = KeyRing(database, ledger, time.time, os.urandom)
+        return ring.create(account.id, KeySettings(name=KEY_NAME, may_query_balance=True))[1]
+    finally:
+        ledger.close()

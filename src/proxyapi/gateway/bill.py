@@ -1,0 +1,188 @@
+"""The money of one request: a hold before the provider is called, and exactly one ending after it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from proxyapi.dialects.channel import Meter
+from proxyapi.ledger.ledger import Ledger
+from proxyapi.ledger.ops import Ending, Hold, Settled, Source
+from proxyapi.money import format_amount
+from proxyapi.pricing import forecast
+from proxyapi.pricing.charge import charge
+from proxyapi.pricing.tokens import Tokenizer
+from proxyapi.telemetry import Metrics
+from proxyapi.usage import OUTPUT_TOKENS, Unit, Usage
+
+if TYPE_CHECKING:
+    from proxyapi.dialects.call import Call
+    from proxyapi.gateway.visit import Visit
+    from proxyapi.providers.catalog import Target
+
+COUNT_INLINE_BYTES_MAX = 100_000
+"""Text beyond this is counted in a thread: 85 ms per megabyte would stall every stream."""
+
+
+class Bill:
+    """Made by `Bills.open`, when the hold is durable. `settle` or `release` ends it; the first one counts."""
+
+    __slots__ = ("_bills", "_settled", "amount", "attempts", "call", "closed", "status", "target", "upstream_id", "variant", "visit")
+
+    def __init__(self, bills: Bills, visit: Visit, call: Call, target: Target, amount: int, variant: str) -> None:
+        self._bills = bills
+        self.visit = visit
+        self.call = call
+        self.target = target
+        self.amount = amount
+        """Nanos held."""
+        self.variant = variant
+        self._settled: Awaitable[Settled] | None = None
+        self.closed = False
+        self.status = 0
+        self.upstream_id = ""
+        self.attempts = 1
+
+    def price(self, usage: Usage) -> int:
+        """Nanos that this usage costs."""
+        return charge(usage, self.target.price, variant=self.variant)
+
+    def settle(self, usage: Usage, source: Source, ending: str) -> None:
+        """Queue the charge; nobody waits for it."""
+        if not self.closed:
+            self.closed = True
+            self._settled = self._bills.settle(self, usage, source, ending)
+
+    async def charged(self) -> int:
+        """Nanos that the ledger really took: less than the price where the balance ended."""
+        if self._settled is None:
+            return 0
+        self.visit.charged = (await self._settled).charged
+        return self.visit.charged
+
+    def release(self, ending: str) -> None:
+        """Nothing was generated: the whole hold returns."""
+        if not self.closed:
+            self.closed = True
+            self._settled = self._bills.release(self, ending)
+
+
+class Bills:
+    """Opens bills and writes their endings to the ledger."""
+
+    def __init__(
+        self, ledger: Ledger, tokenizer: Tokenizer, metrics: Metrics, clock: Callable[[], float]
+    ) -> None:
+        self._ledger = ledger
+        self._tokenizer = tokenizer
+        self._metrics = metrics
+        self._clock = clock
+
+    async def open(self, visit: Visit, call: Call, target: Target, amount: int, variant: str) -> Bill:
+        """Hold the money. InsufficientFunds, StoreUnavailable; durable when it returns."""
+        caller = visit.caller
+        assert caller is not None, "a paid route has a caller"
+        bill = Bill(self, visit, call, target, amount, variant)
+        hold = Hold(
+            id=visit.id,
+            account_id=caller.account_id,
+            key_id=caller.key_id,
+            budget=caller.budget,
+            amount=amount,
+            price=target.price,
+            provider=target.provider.name,
+            model=target.name,
+            operation=call.operation,
+        )
+        try:
+            await self._ledger.hold(hold)
+        except asyncio.CancelledError:
+            # The hold may still be committed: from the moment it was asked for it is owed an ending.
+            bill.release("interrupted")
+            raise
+        return bill
+
+    def settle(self, bill: Bill, usage: Usage, source: Source, ending: str) -> Awaitable[Settled]:
+        actual = bill.price(usage)
+        visit = bill.visit
+        visit.ending = ending
+        visit.charged = min(actual, bill.amount)
+        provider = bill.target.provider.name
+        metrics = self._metrics
+        metrics.charged += visit.charged
+        for unit, quantity in usage.items():
+            metrics.units[provider, unit] += quantity
+        return self._ledger.settle(self._ending(bill, ending, usage, source, actual))
+
+    def release(self, bill: Bill, ending: str) -> Awaitable[Settled]:
+        bill.visit.ending = ending
+        return self._ledger.release(self._ending(bill, ending, {}, "reported", 0))
+
+    def _ending(self, bill: Bill, ending: str, usage: Usage, source: Source, actual: int) -> Ending:
+        visit = bill.visit
+        caller = visit.caller
+        assert caller is not None, "a paid route has a caller"
+        return Ending(
+            id=visit.id,
+            account_id=caller.account_id,
+            price=bill.target.price,
+            provider=bill.target.provider.name,
+            model=bill.target.name,
+            operation=bill.call.operation,
+            usage=usage,
+            variant=bill.variant,
+            source=source,
+            actual=actual,
+            ending=ending,
+            status=bill.status,
+            latency_ms=int((self._clock() - visit.started) * 1000),
+            first_byte_ms=int(visit.first_byte_ms),
+            attempts=bill.attempts,
+            upstream_id=bill.upstream_id,
+        )
+
+    async def balance_header(self, bill: Bill) -> bytes:
+        """For keys that may query the balance: what it is after this request."""
+        caller = bill.visit.caller
+        if caller is None or not caller.may_query_balance:
+            return b""
+        await bill.charged()
+        state = await self._ledger.balance(caller.account_id)
+        return b"x-proxyapi-balance-after: %b\r\n" % format_amount(state.balance).encode()
+
+    def known_usage(self, bill: Bill, meter: Meter) -> Usage:
+        """What a reply used by what is known before its end."""
+        usage = meter.usage
+        if usage is None:
+            usage = forecast.counted(bill.call, bill.target.facts, self._tokenizer, meter.texts)
+        return forecast.settled(bill.call, bill.target.facts, usage)
+
+    async def usage_of(self, bill: Bill, meter: Meter) -> tuple[Usage, Source] | None:
+        """What a reply used, by the best knowledge: reported, else counted. None: nothing was generated."""
+        reported = meter.usage
+        if reported is not None and meter.finished:
+            return forecast.settled(bill.call, bill.target.facts, reported), "reported"
+        if reported is None and not meter.texts and (meter.failed or not meter.finished):
+            return None
+        counted = await self._count(bill, meter)
+        if reported is None:
+            return forecast.settled(bill.call, bill.target.facts, counted), "counted"
+        return forecast.settled(bill.call, bill.target.facts, _larger_output(reported, counted)), "estimated"
+
+    async def _count(self, bill: Bill, meter: Meter) -> Usage:
+        def count() -> Usage:
+            return forecast.counted(bill.call, bill.target.facts, self._tokenizer, meter.texts)
+
+        if bill.call.prompt_bytes + meter.text_characters > COUNT_INLINE_BYTES_MAX:
+            return await asyncio.to_thread(count)
+        return count()
+
+
+def _larger_output(reported: Usage, counted: Usage) -> Usage:
+    """A cut stream's first report knows the prompt but not what came after it."""
+    generated = sum(reported.get(unit, 0) for unit in OUTPUT_TOKENS)
+    missing = counted.get(Unit.OUTPUT, 0) - generated
+    if missing <= 0 or Unit.REPORTED_COST in reported:
+        return reported
+    return {**reported, Unit.OUTPUT: reported.get(Unit.OUTPUT, 0) + missing}

@@ -1,0 +1,118 @@
+"""Request bodies: read whole with a bound, or spooled to disk while they arrive."""
+
+from __future__ import annotations
+
+import tempfile
+import zlib
+from collections.abc import Callable
+from typing import IO
+
+from proxyapi.errors import ClientGone, InvalidRequest, PayloadTooLarge, RequestTimeout, UnsupportedMedia
+from proxyapi.wire.errors import BodyBroken, BodyTimeout, BodyTooLarge, ClientLeft, WireError
+from proxyapi.wire.server import Exchange
+
+SPOOL_MEMORY_BYTES = 1_048_576
+"""An upload smaller than this never touches the disk."""
+
+
+def _ours(error: WireError, bytes_max: int) -> Exception:
+    match error:
+        case BodyTooLarge():
+            return PayloadTooLarge(
+                f"The request body is larger than the {bytes_max} bytes allowed here. Split it, or send less."
+            )
+        case BodyTimeout():
+            return RequestTimeout("The request body did not arrive in time.")
+        case BodyBroken():
+            return InvalidRequest("The request body is not framed as HTTP/1.1 requires.")
+        case ClientLeft():
+            return ClientGone()
+    return error
+
+
+def _too_large(bytes_max: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The request body is larger than the {bytes_max} bytes allowed here once unpacked.")
+
+
+def _encoding(exchange: Exchange) -> bytes:
+    encoding = (exchange.header(b"content-encoding") or b"identity").strip().lower()
+    if encoding not in (b"identity", b"gzip", b""):
+        raise UnsupportedMedia(
+            f"Content-Encoding {encoding[:40].decode('latin-1')!r} is not supported: send gzip or nothing."
+        )
+    return encoding
+
+
+async def read(exchange: Exchange, bytes_max: int) -> bytes:
+    """The whole body, unpacked if it came as gzip."""
+    encoding = _encoding(exchange)
+    try:
+        body = await exchange.read(bytes_max)
+    except WireError as error:
+        raise _ours(error, bytes_max) from error
+    if encoding == b"gzip":
+        return _gunzip(body, bytes_max)
+    return body
+
+
+def _gunzip(data: bytes, bytes_max: int) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        body = unpacker.decompress(data, bytes_max + 1)
+    except zlib.error as error:
+        raise InvalidRequest(f"The body is not valid gzip: {error}.") from error
+    if len(body) > bytes_max:
+        raise _too_large(bytes_max)
+    if not unpacker.eof:
+        raise InvalidRequest("The gzip body ends too early.")
+    return body
+
+
+class Spool:
+    """An upload, kept on disk beyond a megabyte, that can be sent more than once."""
+
+    def __init__(self) -> None:
+        self.file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES)  # noqa: SIM115
+        self.length = 0
+
+    def write(self, data: bytes) -> None:
+        self.file.write(data)
+        self.length += len(data)
+
+    def rewind(self) -> None:
+        self.file.seek(0)
+
+    async def read(self, n: int) -> bytes:
+        # Bounded pieces of a file that was just written: served from memory or the page cache.
+        return self.file.read(n)
+
+    def close(self) -> None:
+        self.file.close()
+
+
+async def spool(exchange: Exchange, bytes_max: int, scan: Callable[[bytes], None]) -> Spool:
+    """Take the upload as it arrives; `scan` sees every unpacked piece once. The caller closes the spool."""
+    encoding = _encoding(exchange)
+    if exchange.body_bytes is not None and exchange.body_bytes > bytes_max:
+        raise _ours(BodyTooLarge(), bytes_max)
+    unpacker = zlib.decompressobj(wbits=31) if encoding == b"gzip" else None
+    upload = Spool()
+    try:
+        while data := await exchange.read_some():
+            if unpacker is not None:
+                data = unpacker.decompress(data, bytes_max - upload.length + 1)
+            upload.write(data)
+            if upload.length > bytes_max:
+                raise _too_large(bytes_max)
+            scan(data)
+    except WireError as error:
+        upload.close()
+        raise _ours(error, bytes_max) from error
+    except zlib.error as error:
+        upload.close()
+        raise InvalidRequest(f"The body is not valid gzip: {error}.") from error
+    except BaseException:
+        upload.close()
+        raise
+    upload.rewind()
+    return upload

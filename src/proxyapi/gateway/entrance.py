@@ -1,0 +1,169 @@
+"""Every request comes in here: it gets its id, its caller and its route, and every error its dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+
+from proxyapi.dialects import faults
+from proxyapi.errors import ClientGone, GatewayError, MethodNotAllowed, StoreUnavailable, Unauthenticated
+from proxyapi.gateway import routes
+from proxyapi.gateway.admission import Admission
+from proxyapi.gateway.pauses import Pauses
+from proxyapi.gateway.visit import Visit
+from proxyapi.identity.addresses import ClientAddress
+from proxyapi.identity.keys import Caller, Keys, check_address, check_endpoint, credential, digest_of
+from proxyapi.ids import IdSource
+from proxyapi.money import format_amount
+from proxyapi.store.errors import StoreError
+from proxyapi.telemetry import AccessLine, Log, Metrics
+from proxyapi.wire.errors import WireError
+from proxyapi.wire.server import Exchange
+
+Handler = Callable[[Visit], Awaitable[None]]
+
+JSON_HEADERS = b"content-type: application/json\r\n"
+CLIENT_GONE_STATUS = 499
+"""Only for the log: nobody was left to read an answer."""
+
+_ALLOWED_HEADERS = (
+    b"authorization, content-type, x-api-key, x-goog-api-key, anthropic-version, anthropic-beta, openai-beta, "
+    b"x-proxyapi-cost, x-title, http-referer"
+)
+_EXPOSED_HEADERS = b"x-request-id, x-upstream-request-id, x-proxyapi-cost, x-proxyapi-estimate, retry-after"
+
+
+class Entrance:
+    """The server's handler. One call per request; never raises."""
+
+    def __init__(
+        self,
+        *,
+        handlers: Mapping[routes.Kind, Handler],
+        keys: Keys,
+        admission: Admission,
+        pauses: Pauses,
+        address: ClientAddress,
+        ids: IdSource,
+        clock: Callable[[], float],
+        log: Log,
+        metrics: Metrics,
+        cors_origins: Collection[str] = (),
+    ) -> None:
+        self._handlers = handlers
+        self._keys = keys
+        self._admission = admission
+        self._pauses = pauses
+        self._address = address
+        self._ids = ids
+        self._clock = clock
+        self._log = log
+        self._metrics = metrics
+        self._cors_origins = frozenset(origin.encode() for origin in cors_origins)
+
+    async def __call__(self, exchange: Exchange) -> None:
+        visit = Visit(exchange, self._ids(), routes.shape_of(exchange.path), self._clock())
+        try:
+            await self._serve(visit)
+        except GatewayError as error:
+            self._refuse(visit, error)
+        except StoreError:
+            self._refuse(visit, StoreUnavailable())
+        except (ClientGone, WireError):
+            visit.ending = visit.ending or "client_gone"
+            visit.status = visit.status or CLIENT_GONE_STATUS
+            exchange.abort()
+        finally:
+            self._close(visit)
+
+    async def _serve(self, visit: Visit) -> None:
+        exchange = visit.exchange
+        if self._cors_origins:
+            self._allow_origin(visit)
+        if exchange.method == "OPTIONS":
+            return self._options(visit)
+        route = visit.route = routes.find(exchange.method, exchange.path)
+        visit.shape = route.shape
+        visit.peer = self._address.of(exchange.peer, exchange.headers)
+        if route.needs_key:
+            visit.operation = route.operation if route.kind in ("paid", "upload", "stored") else route.kind
+            caller = visit.caller = await self._identify(exchange)
+            self._pauses.check(caller)
+            check_address(caller, visit.peer)
+            check_endpoint(caller, visit.operation)
+            self._admission.admit_request(caller)
+        await self._handlers[route.kind](visit)
+        return None
+
+    async def _identify(self, exchange: Exchange) -> Caller:
+        key = credential(exchange.headers, exchange.query)
+        if key is None:
+            raise Unauthenticated
+        digest = digest_of(key)
+        return self._keys.cached(digest) or await self._keys.find(digest)
+
+    def _options(self, visit: Visit) -> None:
+        methods = ", ".join(routes.methods_of(visit.exchange.path)).encode()
+        if not methods:
+            routes.find("GET", visit.exchange.path)
+        headers = b"allow: %b\r\n" % methods
+        if visit.extra_headers:
+            headers += (
+                b"access-control-allow-methods: %b\r\naccess-control-allow-headers: %b\r\n"
+                b"access-control-max-age: 600\r\n" % (methods, _ALLOWED_HEADERS)
+            )
+        visit.respond(204, headers, b"")
+
+    def _allow_origin(self, visit: Visit) -> None:
+        origin = visit.exchange.header(b"origin")
+        if origin is not None and (origin in self._cors_origins or b"*" in self._cors_origins):
+            visit.extra_headers = (
+                b"access-control-allow-origin: %b\r\naccess-control-expose-headers: %b\r\nvary: origin\r\n"
+                % (origin, _EXPOSED_HEADERS)
+            )
+
+    def _refuse(self, visit: Visit, error: GatewayError) -> None:
+        visit.error = error.code
+        visit.ending = visit.ending or "refused"
+        self._metrics.refused[error.code] += 1
+        if visit.exchange.started:
+            # An answer is under way and its handler could not end it in its own dialect: cut rather than pretend.
+            visit.exchange.abort()
+            return
+        headers = JSON_HEADERS
+        if error.retry_after_seconds is not None:
+            headers += b"retry-after: %d\r\n" % error.retry_after_seconds
+        if isinstance(error, Unauthenticated):
+            headers += b"www-authenticate: Bearer\r\n"
+        if isinstance(error, MethodNotAllowed):
+            headers += b"allow: %b\r\n" % ", ".join(routes.methods_of(visit.exchange.path)).encode()
+        visit.respond(error.status, headers, faults.error(visit.shape, error, visit.request_id))
+
+    def _close(self, visit: Visit) -> None:
+        milliseconds = (self._clock() - visit.started) * 1000
+        self._metrics.finished(visit.operation, visit.provider, visit.status, milliseconds)
+        caller = visit.caller
+        if caller is not None and 400 <= visit.status < 499:
+            self._pauses.strike(caller, visit.error)
+        if not self._log.access:
+            return
+        exchange = visit.exchange
+        self._log.request(
+            AccessLine(
+                time=self._log.stamp(),
+                event="request",
+                request=visit.request_id,
+                method=exchange.method,
+                path=exchange.path,
+                status=visit.status,
+                peer=visit.peer,
+                ms=round(milliseconds, 1),
+                first_byte_ms=round(visit.first_byte_ms, 1),
+                key=caller.key_id if caller else 0,
+                account=caller.account_id if caller else 0,
+                provider=visit.provider,
+                model=visit.model,
+                ending=visit.ending,
+                charged=format_amount(visit.charged) if visit.charged else "",
+                error=visit.error,
+            )
+        )

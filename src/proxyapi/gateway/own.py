@@ -1,0 +1,227 @@
+"""What the gateway answers itself: balance, estimate, prices, lists of models, health and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec import Raw
+
+from proxyapi import telemetry
+from proxyapi.dialects import DIALECTS
+from proxyapi.errors import InvalidRequest, NotFound
+from proxyapi.gateway import bodies, routes
+from proxyapi.gateway.entrance import JSON_HEADERS
+from proxyapi.identity.addresses import contains, parse_address, parse_network
+from proxyapi.identity.permissions import check_balance_query
+from proxyapi.money import format_amount
+from proxyapi.pricing.charge import charge
+
+if TYPE_CHECKING:
+    from proxyapi.gateway.relay import Relay
+    from proxyapi.gateway.visit import Visit
+    from proxyapi.ledger.ledger import Ledger
+    from proxyapi.providers.catalog import Catalog, Listing
+
+METRICS_NETWORKS = tuple(map(parse_network, ("127.0.0.0/8", "::1/128")))
+"""`/metrics` tells what the installation earns: for others it does not exist. A scraper elsewhere needs a tunnel."""
+
+Fetch = Callable[[str, Sequence[object]], Awaitable[Sequence[Sequence[Any]]]]
+
+_encode = msgspec.json.Encoder().encode
+
+
+def number(nanos: int) -> Raw:
+    """An amount as a JSON number with all its decimals; no float on the way."""
+    return Raw(format_amount(nanos).encode())
+
+
+class Own:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        catalog: Catalog,
+        relay: Relay,
+        metrics: telemetry.Metrics,
+        snapshots: Callable[[], Awaitable[Sequence[bytes]]],
+        currency: str,
+        body_bytes_max: int,
+        ready: Callable[[], str],
+    ) -> None:
+        """`snapshots`: metrics of the other workers, as JSON. `ready`: empty, or why no request is taken."""
+        self._ledger = ledger
+        self._catalog = catalog
+        self._relay = relay
+        self._metrics = metrics
+        self._snapshots = snapshots
+        self._currency = currency
+        self._body_bytes_max = body_bytes_max
+        self._ready = ready
+
+    # --- money -------------------------------------------------------------------------------------------------------
+
+    async def balance(self, visit: Visit) -> None:
+        """`{"balance": 123.45}`; for a key with a budget what is left of it, with limit and used."""
+        caller = visit.caller
+        assert caller is not None, "the route needs a key"
+        check_balance_query(caller)
+        if caller.budget is None:
+            state = await self._ledger.balance(caller.account_id)
+            answer: dict[str, object] = {"balance": number(state.balance)}
+        else:
+            used = (await self._ledger.budget_state(caller.budget)).spent
+            limit = caller.budget.limit
+            answer = {
+                "balance": number(max(0, limit - used)),
+                "budget": {"limit": number(limit), "used": number(used)},
+            }
+        visit.respond(200, JSON_HEADERS, _encode(answer))
+
+    async def estimate(self, visit: Visit) -> None:
+        """What a request would hold: `POST /proxyapi/estimate?path=/v1/chat/completions` with its body."""
+        path = parse_qs(visit.exchange.query).get("path", [""])[0].partition("?")[0]
+        if not path:
+            raise InvalidRequest("Say which request: ?path=/v1/chat/completions", param="path")
+        route = routes.find("POST", path)
+        if route.kind not in ("paid", "upload"):
+            raise InvalidRequest(f"{path} costs nothing.", param="path")
+        if route.kind == "upload":
+            call = await self._relay.read_upload(visit, route)
+        else:
+            body = await bodies.read(visit.exchange, self._body_bytes_max)
+            call = DIALECTS[route.dialect].read(body, model=route.model, stream=route.stream)
+        target = self._catalog.resolve(call.operation, route.dialect, call.model, route.provider)
+        predicted = await self._relay.forecast(call, target)
+        amount = charge(predicted.usage, target.price, variant=predicted.variant)
+        answer = {
+            "estimate": number(amount),
+            "currency": self._currency,
+            "model": target.name,
+            "provider": target.provider.name,
+            "units": {unit.value: quantity for unit, quantity in predicted.usage.items() if quantity},
+        }
+        visit.respond(200, JSON_HEADERS, _encode(answer))
+
+    async def prices(self, visit: Visit) -> None:
+        """Every model on sale with its prices per million units, in the currency."""
+        prices = [
+            {"model": listing.name, "pricing": _pricing(listing.pricing)} for listing in self._catalog.models()
+        ]
+        visit.respond(200, JSON_HEADERS, _encode({"currency": self._currency, "per": 1_000_000, "prices": prices}))
+
+    # --- models --------------------------------------------------------------------------------------------------------
+
+    async def models(self, visit: Visit) -> None:
+        """The list, in the shape of the path's dialect."""
+        route = visit.route
+        assert route is not None, "the entrance found it"
+        listings = self._catalog.models(route.provider)
+        answer = _LISTS[route.shape](listings, self._currency, unified=route.provider is None)
+        visit.respond(200, JSON_HEADERS, _encode(answer))
+
+    async def model(self, visit: Visit) -> None:
+        """One model; its id may contain slashes."""
+        route = visit.route
+        assert route is not None and route.model is not None, "the entrance found them"
+        listing = self._catalog.find(route.model, route.provider)
+        if listing is None:
+            raise NotFound(f"The model '{route.model[:200]}' does not exist.", param="model")
+        answer = _MODELS[route.shape](listing, self._currency, unified=route.provider is None)
+        visit.respond(200, JSON_HEADERS, _encode(answer))
+
+    # --- health ----------------------------------------------------------------------------------------------------------
+
+    async def hello(self, visit: Visit) -> None:
+        """Clients probe the base address before they begin."""
+        visit.respond(200, JSON_HEADERS, b'{"service":"proxyapi","status":"ok"}')
+
+    async def health(self, visit: Visit) -> None:
+        """The process answers."""
+        visit.respond(200, JSON_HEADERS, b'{"status":"ok"}')
+
+    async def ready(self, visit: Visit) -> None:
+        """Requests are taken: the store answers and this worker is not stopping."""
+        why = self._ready()
+        status = 503 if why else 200
+        visit.respond(status, JSON_HEADERS, _encode({"status": why or "ok"}))
+
+    async def metrics(self, visit: Visit) -> None:
+        """Prometheus text of all workers, for this machine only."""
+        address = parse_address(visit.peer)
+        direct = visit.peer != visit.exchange.peer or visit.exchange.header(b"x-forwarded-for") is None
+        if address is None or not direct or not contains(METRICS_NETWORKS, address):
+            raise NotFound("/metrics does not exist.")
+        others = [msgspec.json.decode(text) for text in await self._snapshots()]
+        total = telemetry.add([self._metrics.snapshot(), *others])
+        visit.respond(200, b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n", telemetry.exposition(total))
+
+
+# --- shapes of the lists -------------------------------------------------------------------------------------------------
+
+
+def _pricing(pricing: dict[str, int]) -> dict[str, Raw]:
+    return {unit: number(nanos) for unit, nanos in pricing.items()}
+
+
+def _openai_model(listing: Listing, currency: str, *, unified: bool) -> dict[str, object]:
+    return {
+        "id": listing.name if unified else listing.native_name,
+        "object": "model",
+        "created": listing.created,
+        "owned_by": listing.vendor,
+        "context_window": listing.context_tokens_max,
+        "max_output_tokens": listing.output_tokens_max,
+        "modalities": {"input": listing.modalities_in, "output": listing.modalities_out},
+        "pricing": {**_pricing(listing.pricing), "currency": currency, "per": 1_000_000},
+    }
+
+
+def _openai_list(listings: Sequence[Listing], currency: str, *, unified: bool) -> dict[str, object]:
+    return {"object": "list", "data": [_openai_model(listing, currency, unified=unified) for listing in listings]}
+
+
+def _anthropic_model(listing: Listing, currency: str, *, unified: bool) -> dict[str, object]:
+    return {
+        "type": "model",
+        "id": listing.name if unified else listing.native_name,
+        "display_name": listing.native_name,
+        "created_at": "1970-01-01T00:00:00Z",
+        "max_input_tokens": listing.context_tokens_max,
+        "max_tokens": listing.output_tokens_max,
+    }
+
+
+def _anthropic_list(listings: Sequence[Listing], currency: str, *, unified: bool) -> dict[str, object]:
+    data = [_anthropic_model(listing, currency, unified=unified) for listing in listings]
+    return {
+        "data": data,
+        "has_more": False,
+        "first_id": data[0]["id"] if data else None,
+        "last_id": data[-1]["id"] if data else None,
+    }
+
+
+def _google_model(listing: Listing, currency: str, *, unified: bool) -> dict[str, object]:
+    embeds = listing.mode == "embedding"
+    return {
+        "name": f"models/{listing.native_name}",
+        "baseModelId": listing.native_name,
+        "version": "001",
+        "displayName": listing.native_name,
+        "inputTokenLimit": listing.context_tokens_max,
+        "outputTokenLimit": listing.output_tokens_max,
+        "supportedGenerationMethods": ["embedContent", "countTokens"]
+        if embeds
+        else ["generateContent", "streamGenerateContent", "countTokens"],
+    }
+
+
+def _google_list(listings: Sequence[Listing], currency: str, *, unified: bool) -> dict[str, object]:
+    return {"models": [_google_model(listing, currency, unified=unified) for listing in listings]}
+
+
+_LISTS = {"openai": _openai_list, "anthropic": _anthropic_list, "google": _google_list}
+_MODELS = {"openai": _openai_model, "anthropic": _anthropic_model, "google": _google_model}

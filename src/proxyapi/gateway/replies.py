@@ -1,0 +1,236 @@
+"""The ways of a provider's answer to the client: a refusal, one body, a stream of events, or sound.
+
+Bytes flow in callbacks from one connection to the other; the coroutine of the request sleeps until the end. Every way
+ends its bill exactly once, and says how.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from proxyapi.dialects import DIALECTS
+from proxyapi.dialects.channel import Meter, Passthrough, meter_body
+from proxyapi.errors import UpstreamBroken
+from proxyapi.gateway.headers import to_client
+from proxyapi.gateway.upstream import failure, refused_credential
+from proxyapi.money import format_amount
+from proxyapi.pricing import forecast
+from proxyapi.usage import OUTPUT_TOKENS
+from proxyapi.wire.errors import WireError
+
+if TYPE_CHECKING:
+    from proxyapi.gateway.admission import Admission
+    from proxyapi.gateway.bill import Bill, Bills
+    from proxyapi.gateway.stored import Stored
+    from proxyapi.gateway.visit import Visit
+    from proxyapi.telemetry import Metrics
+    from proxyapi.usage import Usage
+    from proxyapi.wire.client import Response
+
+REFUSAL_BYTES_MAX = 1_048_576
+"""An error body; the largest recorded one has 12 kB."""
+ESTIMATE_HEADER = b"x-proxyapi-estimate: %b\r\n"
+COST_HEADER = b"x-proxyapi-cost: %b\r\n"
+
+
+def amount_text(nanos: int) -> bytes:
+    return format_amount(nanos).encode()
+
+
+class Replies:
+    def __init__(
+        self,
+        *,
+        bills: Bills,
+        stored: Stored,
+        admission: Admission,
+        metrics: Metrics,
+        currency: str,
+        reply_bytes_max: int,
+        drain_seconds: float,
+        drains_max: int,
+    ) -> None:
+        self._bills = bills
+        self._stored = stored
+        self._admission = admission
+        self._metrics = metrics
+        self._currency = currency.encode()
+        self._reply_bytes_max = reply_bytes_max
+        self._drain_seconds = drain_seconds
+        self._drains_max = drains_max
+        self._draining = 0
+
+    async def bring(self, visit: Visit, bill: Bill, response: Response) -> None:
+        """Pass the answer on in the way that fits it. UpstreamError before the first byte reached the client."""
+        status = response.status
+        if status >= 300 or status < 200:
+            return await self._refusal(visit, bill, response)
+        self._metrics.first_byte(visit.first_byte_ms)
+        content_type = (response.header(b"content-type") or b"").lower()
+        if content_type.startswith(b"text/event-stream") or (bill.call.stream and bill.call.dialect == "gemini"):
+            return await self._stream(visit, bill, response)
+        if bill.call.operation == "speech" and not content_type.startswith(b"application/json"):
+            return await self._sound(visit, bill, response)
+        return await self._body(visit, bill, response)
+
+    async def _refusal(self, visit: Visit, bill: Bill, response: Response) -> None:
+        """The provider said no: its words go on, nothing is charged."""
+        provider = bill.target.provider
+        ours = refused_credential(response.status, provider)
+        if ours is None and response.status < 400:
+            ours = UpstreamBroken(f"{provider.title} answered with status {response.status}, which no API call expects.")
+        if ours is not None:
+            self._metrics.upstream_errors[provider.name, ours.code] += 1
+            raise ours
+        body = await self._read(bill, response, REFUSAL_BYTES_MAX)
+        bill.release("upstream_refused")
+        self._metrics.upstream_errors[provider.name, str(response.status)] += 1
+        visit.respond(response.status, to_client(response.headers), body)
+
+    async def _read(self, bill: Bill, response: Response, bytes_max: int) -> bytes:
+        try:
+            return await response.read(bytes_max)
+        except WireError as error:
+            raise failure(error, bill.target.provider.title) from error
+
+    # --- one body ------------------------------------------------------------------------------------------------
+
+    async def _body(self, visit: Visit, bill: Bill, response: Response) -> None:
+        """One JSON body (or a text): read whole, metered, passed on byte for byte, its cost in a header.
+
+        A client that has left is charged all the same: the provider generated, and bills, the whole answer.
+        """
+        body = await self._read(bill, response, self._reply_bytes_max)
+        meter = meter_body(DIALECTS[bill.call.dialect], body, response.status, bill.call)
+        used = await self._bills.usage_of(bill, meter)
+        if used is None:
+            bill.release("error_body")
+            cost = 0
+        else:
+            usage, source = used
+            self._count_tokens(visit, usage)
+            bill.settle(usage, source, "completed" if not visit.exchange.gone else "client_gone")
+            cost = visit.charged if visit.charged < bill.amount else await bill.charged()
+        if bill.call.operation == "responses" and meter.reply_id:
+            await self._stored.remember(visit, bill, meter.reply_id)
+        headers = to_client(response.headers) + ESTIMATE_HEADER % amount_text(bill.amount)
+        headers += COST_HEADER % amount_text(cost) + await self._bills.balance_header(bill)
+        visit.respond(response.status, headers, body)
+
+    def _count_tokens(self, visit: Visit, usage: Usage) -> None:
+        if visit.caller is not None and visit.caller.tokens_per_minute is not None:
+            self._admission.count_tokens(visit.caller, sum(usage.get(unit, 0) for unit in OUTPUT_TOKENS))
+
+    # --- a stream ------------------------------------------------------------------------------------------------
+
+    async def _stream(self, visit: Visit, bill: Bill, response: Response) -> None:
+        """Events pass as they arrive. From here on an error is an event of the client's dialect."""
+        exchange, call = visit.exchange, bill.call
+        dialect = DIALECTS[call.dialect]
+        comment = self._comment(bill) if exchange.header(b"x-proxyapi-cost") == b"1" else None
+        strip = call.dialect in ("openai_chat", "openai_completions") and not call.usage_asked and self._native(visit)
+        channel = Passthrough(dialect.decoder(stream=True, call=call), call, strip_usage=strip, cost_comment=comment)
+        remember = call.operation == "responses"
+        visit.status = response.status
+        headers = to_client(response.headers) + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
+        exchange.start(response.status, headers, None)
+        exchange.couple(response)
+        exchange.on_gone(lambda: self._left(bill, response))
+
+        def feed(data: bytes) -> None:
+            nonlocal remember
+            out = channel.feed(data)
+            if remember and channel.meter.reply_id:
+                remember = False
+                self._stored.remember_soon(visit, bill, channel.meter.reply_id)
+            if out and not exchange.gone:
+                exchange.write(out)
+
+        ending, broken = "completed", None
+        try:
+            await response.pipe(feed)
+        except WireError as error:
+            ending, broken = "upstream_broken", failure(error, bill.target.provider.title)
+        if exchange.gone:
+            ending = "client_gone"
+            channel.close()
+        elif broken is None:
+            if rest := channel.close():
+                exchange.write(rest)
+            exchange.finish()
+        else:
+            # Only whole events were passed on, so the error can follow as one more event.
+            self._metrics.upstream_errors[bill.target.provider.name, broken.code] += 1
+            exchange.write(channel.fail(broken, visit.request_id))
+            exchange.finish()
+        await self._settle(visit, bill, channel.meter, ending)
+
+    def _native(self, visit: Visit) -> bool:
+        return visit.route is not None and visit.route.provider is not None
+
+    def _comment(self, bill: Bill) -> Callable[[Meter], bytes]:
+        def comment(meter: Meter) -> bytes:
+            cost = min(bill.price(self._bills.known_usage(bill, meter)), bill.amount)
+            return b"proxyapi cost=%b currency=%b" % (amount_text(cost), self._currency)
+
+        return comment
+
+    def _left(self, bill: Bill, response: Response) -> None:
+        """The client closed its connection in the middle of a stream."""
+        if bill.target.provider.on_gone == "drain" and self._draining < self._drains_max:
+            self._draining += 1
+            response.resume_reading()
+            asyncio.get_running_loop().call_later(self._drain_seconds, self._drained, response)
+        else:
+            response.close()
+
+    def _drained(self, response: Response) -> None:
+        self._draining -= 1
+        response.close()
+
+    async def _settle(self, visit: Visit, bill: Bill, meter: Meter, ending: str) -> None:
+        """The ending of an answer that was delivered piece by piece."""
+        used = await self._bills.usage_of(bill, meter)
+        if used is None:
+            bill.release("error_event" if meter.failed else ending)
+            return
+        usage, source = used
+        self._count_tokens(visit, usage)
+        bill.settle(usage, source, "error_event" if meter.failed else ending)
+
+    # --- sound ---------------------------------------------------------------------------------------------------
+
+    async def _sound(self, visit: Visit, bill: Bill, response: Response) -> None:
+        """Speech: bytes are forwarded as they arrive, and measured on the way."""
+        exchange = visit.exchange
+        meter = forecast.SoundMeter(bill.call, bill.target.facts)
+        visit.status = response.status
+        headers = to_client(response.headers) + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
+        exchange.start(response.status, headers, response.length)
+        exchange.couple(response)
+        exchange.on_gone(lambda: self._left(bill, response))
+
+        def feed(data: bytes) -> None:
+            meter.feed(data)
+            if not exchange.gone:
+                exchange.write(data)
+
+        ending = "completed"
+        try:
+            await response.pipe(feed)
+        except WireError:
+            ending = "upstream_broken"
+        if exchange.gone:
+            ending = "client_gone"
+        elif ending == "completed":
+            exchange.finish()
+        else:
+            # Sound has no error event: a cut connection is the only honest end.
+            exchange.abort()
+        usage = meter.usage()
+        if usage is None:
+            bill.release(ending)
+        else:
+            bill.settle(usage, "counted", ending)

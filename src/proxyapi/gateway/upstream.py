@@ -1,0 +1,112 @@
+"""The provider's end of a request: the head that is sent, and its failures as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from proxyapi.errors import (
+    GatewayError,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
+from proxyapi.gateway.headers import to_provider
+from proxyapi.telemetry import Metrics
+from proxyapi.wire.client import BodySource, Pool, Response
+from proxyapi.wire.errors import (
+    ConnectFailed,
+    ConnectTimeout,
+    FirstByteTimeout,
+    IdleTimeout,
+    WireError,
+)
+
+if TYPE_CHECKING:
+    from proxyapi.gateway.visit import Visit
+    from proxyapi.providers.catalog import Target
+    from proxyapi.providers.provider import Provider
+
+ANTHROPIC_VERSION = b"anthropic-version: 2023-06-01\r\n"
+"""Required by the Messages API; clients without an SDK forget it."""
+
+_CREDENTIAL_STATUSES = frozenset({401, 402})
+
+
+def failure(error: WireError, provider: str) -> GatewayError:
+    """A failure of the wire in words for the client: which provider, whether it costs, never an address."""
+    match error:
+        case ConnectFailed():
+            return UpstreamUnreachable(f"{provider} cannot be reached right now. Nothing was charged; try again.")
+        case ConnectTimeout():
+            return UpstreamTimeout(f"{provider} did not accept a connection in time. Nothing was charged; try again.")
+        case FirstByteTimeout():
+            return UpstreamTimeout(f"{provider} did not begin to answer in time. Nothing was charged.")
+        case IdleTimeout():
+            return UpstreamTimeout(f"{provider} stopped answering in the middle of its reply.")
+    return UpstreamBroken(f"{provider} broke off its answer.")
+
+
+class Upstream:
+    """Opens requests at providers."""
+
+    def __init__(self, pool: Pool, metrics: Metrics) -> None:
+        self._pool = pool
+        self._metrics = metrics
+        self._starts: dict[tuple[str, str, str], bytes] = {}
+
+    async def open(
+        self, visit: Visit, provider: Provider, path: str, body: bytes | BodySource, *, method: str = "POST"
+    ) -> Response:
+        """Send the request; returns when the head of the answer is there. `path` carries the query. UpstreamError."""
+        length = len(body) if isinstance(body, bytes) else body.length
+        head = self._head(visit, provider, path, length, method)
+        try:
+            return await self._pool.send(provider.origin, head, body, method=method)
+        except WireError as error:
+            ours = failure(error, provider.title)
+            self._metrics.upstream_errors[provider.name, ours.code] += 1
+            raise ours from error
+
+    def _head(self, visit: Visit, provider: Provider, path: str, length: int, method: str) -> bytes:
+        start = self._starts.get((provider.name, path, method))
+        if start is None:
+            start = self._start(provider, path, method)
+        lines = [start, *to_provider(visit.exchange.headers, provider.forwarded_headers)]
+        if visit.shape == "anthropic" and visit.exchange.header(b"anthropic-version") is None:
+            lines.append(ANTHROPIC_VERSION)
+        if length or method == "POST":
+            lines.append(b"content-length: %d\r\n" % length)
+        lines.append(b"\r\n")
+        return b"".join(lines)
+
+    def _start(self, provider: Provider, path: str, method: str) -> bytes:
+        name, value = provider.credential()
+        start = b"%b %b HTTP/1.1\r\nhost: %b\r\n%b: %b\r\naccept-encoding: identity\r\n" % (
+            method.encode(),
+            path.encode("ascii"),
+            provider.host.encode("idna"),
+            name.encode(),
+            value.encode("latin-1"),
+        )
+        if len(self._starts) >= STARTS_MAX:
+            self._starts.clear()
+        self._starts[provider.name, path, method] = start
+        return start
+
+
+STARTS_MAX = 2_000
+"""Prepared request lines: providers × paths; Gemini paths carry the model's name."""
+
+
+def refused_credential(status: int, provider: Provider) -> UpstreamError | None:
+    """A provider that refuses the *operator's* key or funds: not the client's doing, and its text may show the key."""
+    if status in _CREDENTIAL_STATUSES and not provider.passes_credential_errors:
+        return UpstreamError(
+            f"{provider.title} refused the gateway's own access. Nothing was charged; tell the operator."
+        )
+    return None
+
+
+Observer = Callable[[str], None]

@@ -1,0 +1,73 @@
+"""One request on its way through the gateway: what is known of it so far. The only mutable state of a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxyapi.ids import format_id
+
+if TYPE_CHECKING:
+    from proxyapi.gateway.routes import Route, Shape
+    from proxyapi.identity.keys import Caller
+    from proxyapi.wire.server import Exchange
+
+_REQUEST_ID = b"x-request-id: %b\r\n"
+
+
+class Visit:
+    """Filled from top to bottom by the entrance and the relay; read by the log when it is over."""
+
+    __slots__ = (
+        "caller",
+        "charged",
+        "ending",
+        "error",
+        "estimate",
+        "exchange",
+        "extra_headers",
+        "first_byte_ms",
+        "id",
+        "model",
+        "operation",
+        "peer",
+        "provider",
+        "request_id",
+        "route",
+        "shape",
+        "started",
+        "status",
+    )
+
+    def __init__(self, exchange: Exchange, id: bytes, shape: Shape, started: float) -> None:
+        self.exchange = exchange
+        self.id = id
+        """UUIDv7: the id of the request, of its hold and of its journal entry."""
+        self.request_id = format_id(id)
+        self.shape = shape
+        """How an error is spelled."""
+        self.started = started
+        """Monotonic seconds."""
+        self.peer = exchange.peer
+        """The client's address, behind trusted proxies too."""
+        self.route: Route | None = None
+        self.caller: Caller | None = None
+        self.operation = ""
+        self.provider = ""
+        self.model = ""
+        self.status = 0
+        self.ending = ""
+        self.error = ""
+        self.charged = 0
+        self.estimate = 0
+        self.first_byte_ms = 0.0
+        self.extra_headers = b""
+        """CORS."""
+
+    def headers(self) -> bytes:
+        """Header lines that every answer carries."""
+        return _REQUEST_ID % self.request_id.encode() + self.extra_headers
+
+    def respond(self, status: int, headers: bytes, body: bytes) -> None:
+        """One whole answer."""
+        self.status = status
+        self.exchange.respond(status, headers + self.headers(), body)

@@ -1,0 +1,105 @@
+-- take_holds --
+DELETE FROM hold WHERE id IN (@ids)
+RETURNING id, account_id, budget_id, key_id, amount, price_id, provider, model, operation
+
+-- take_lost_holds --
+DELETE FROM hold WHERE id IN (@ids)
+   AND worker_id NOT IN (SELECT id FROM worker
+                          WHERE seen_at >= CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) - ?)
+RETURNING id, account_id, budget_id, key_id, amount, price_id, provider, model, operation
+
+-- read_holds --
+SELECT id, account_id, budget_id, key_id, amount, price_id, provider, model, operation
+  FROM hold WHERE id IN (@ids)
+
+-- read_done --
+SELECT id, kind, account_id, budget_id, key_id, charged, loss FROM entry WHERE id IN (@ids)
+
+-- read_references --
+SELECT reference, account_id, amount FROM entry WHERE reference IN (@ids)
+
+-- read_accounts --
+SELECT id, funded, spent, held, credit, blocked FROM account WHERE id IN (@ids)
+
+-- find_budget --
+SELECT id FROM account WHERE kind = 'budget' AND key_id = ? AND period = ? AND period_start = ?
+
+-- read_key_limit --
+SELECT budget_limit FROM key WHERE id = ? AND budget_limit IS NOT NULL
+
+-- open_budget --
+INSERT INTO account (kind, key_id, period, period_start, funded, created_at) VALUES ('budget', ?, ?, ?, ?, ?)
+RETURNING id
+
+-- change_account --
+UPDATE account SET funded = funded + ?, spent = spent + ?, held = held + ? WHERE id = ?
+
+-- insert_hold --
+INSERT INTO hold (id, account_id, budget_id, key_id, amount, price_id, provider, model, operation, worker_id, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- insert_entry --
+INSERT INTO entry (id, kind, account_id, budget_id, key_id, amount, held, actual, charged, loss, price_id, variant, units,
+                   source, ending, status, operation, provider, model, latency_ms, first_byte_ms, attempts, upstream_id,
+                   ref, reference, note, created_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- add_rollup --
+INSERT INTO rollup (hour, account_id, key_id, model, requests, failed, input, cached, cache_write, output, reasoning, other,
+                    actual, charged, loss)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (hour, account_id, key_id, model) DO UPDATE SET
+    requests = requests + excluded.requests, failed = failed + excluded.failed, input = input + excluded.input,
+    cached = cached + excluded.cached, cache_write = cache_write + excluded.cache_write, output = output + excluded.output,
+    reasoning = reasoning + excluded.reasoning, other = other + excluded.other, actual = actual + excluded.actual,
+    charged = charged + excluded.charged, loss = loss + excluded.loss
+
+-- add_rollup_total --
+INSERT INTO rollup_total (day, model, provider, requests, failed, input, cached, cache_write, output, reasoning, other,
+                          actual, charged, loss)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (day, model, provider) DO UPDATE SET
+    requests = requests + excluded.requests, failed = failed + excluded.failed, input = input + excluded.input,
+    cached = cached + excluded.cached, cache_write = cache_write + excluded.cache_write, output = output + excluded.output,
+    reasoning = reasoning + excluded.reasoning, other = other + excluded.other, actual = actual + excluded.actual,
+    charged = charged + excluded.charged, loss = loss + excluded.loss
+
+-- insert_price --
+INSERT INTO price (id, body, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING
+
+-- insert_worker --
+INSERT INTO worker (name, started_at, seen_at)
+SELECT ?, now, now FROM (SELECT CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) AS now)
+RETURNING id
+
+-- touch_worker --
+UPDATE worker SET seen_at = CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER), snapshot = coalesce(?, snapshot)
+ WHERE id = ? RETURNING seen_at
+
+-- leave_worker --
+DELETE FROM worker WHERE id = ? AND NOT EXISTS (SELECT 1 FROM hold WHERE worker_id = worker.id)
+
+-- claim_reaping --
+INSERT INTO setting (name, value)
+SELECT 'reaping_until', now + ? FROM (SELECT CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) AS now) WHERE true
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+ WHERE CAST(value AS INTEGER) <= CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)
+RETURNING name
+
+-- read_lost_holds --
+SELECT id FROM hold
+ WHERE worker_id NOT IN (SELECT id FROM worker
+                          WHERE seen_at >= CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) - ?)
+ ORDER BY id LIMIT ?
+
+-- delete_lost_workers --
+DELETE FROM worker
+ WHERE seen_at < CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) - ?
+   AND NOT EXISTS (SELECT 1 FROM hold WHERE worker_id = worker.id)
+
+-- read_balance --
+SELECT funded, spent, held, credit, blocked FROM account WHERE id = ?
+
+-- read_budget --
+SELECT funded, spent, held, credit, blocked FROM account
+ WHERE kind = 'budget' AND key_id = ? AND period = ? AND period_start = ?

@@ -1,0 +1,35 @@
+"""SQL is text in `.sql` files beside the module that owns the tables, each statement under a `-- name --` line.
+
+`IN (@ids)` stands for a list whose length varies: `expand` writes as many `?` as are needed, in a few sizes only, so
+that the driver's cache of prepared statements stays warm.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
+
+_TITLE = re.compile(r"^-- ([a-z_]+) --$", re.MULTILINE)
+_LIST = "@ids"
+_LIST_SIZES = (1, 4, 16, 64, 512)
+
+
+def load_queries(package: str, name: str) -> Mapping[str, str]:
+    """Statements of `package/name` by their titles. Read once, when the module that owns them is imported."""
+    parts = _TITLE.split(files(package).joinpath(name).read_text("utf-8"))
+    return {title: text.strip() for title, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def in_lists(sql: str, ids: Sequence[object]) -> Iterator[tuple[str, Sequence[object]]]:
+    """Statement and parameters for every part of `ids`; short parts are filled up with NULL, which no id is."""
+    for at in range(0, len(ids), _LIST_SIZES[-1]):
+        part = ids[at : at + _LIST_SIZES[-1]]
+        size = next(size for size in _LIST_SIZES if size >= len(part))
+        yield _expanded(sql, size), (*part, *((None,) * (size - len(part))))
+
+
+@lru_cache(maxsize=256)
+def _expanded(sql: str, size: int) -> str:
+    return sql.replace(_LIST, ",".join("?" * size))

@@ -1,0 +1,288 @@
+"""`proxyapi serve`: gateway workers on one port, and whoever restarts the dead ones.
+
+One worker runs in this very process. Several are forked, share the port through SO_REUSEPORT and are watched: a worker
+that dies is replaced, with a pause that grows when it dies again and again. The sandbox provider then runs in a process
+of its own, because the answers that it stores must be the same for every worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import uvloop
+from msgspec import Struct
+
+from proxyapi import app, firststart
+from proxyapi.errors import SettingsError
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from proxyapi.settings import Settings
+
+RESTART_SECONDS_MIN = 0.1
+RESTART_SECONDS_MAX = 10.0
+HEALTHY_SECONDS = 30.0
+"""A child that lived so long starts again at once."""
+START_SECONDS = 10.0
+"""How long the greeting waits for the workers; they go on starting after it."""
+IDLE_SECONDS = 3600.0
+GRACE_MARGIN_SECONDS = 5.0
+"""After a worker's own bound for its running requests: then it is killed."""
+
+_WATCHED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
+
+
+class Child(Struct):
+    """One watched process."""
+
+    name: str
+    run: Callable[[], None]
+    pid: int = 0
+    started: float = 0.0
+    failures: int = 0
+    due: float = 0.0
+    """Monotonic time of the next start while it is dead."""
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """Bind the port that all workers share; port 0 becomes a free one. Never listened on: it only keeps the number."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    kept = socket.socket(family, socket.SOCK_STREAM)
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        kept.bind((host, port))
+    except OSError:
+        kept.close()
+        raise
+    return kept
+
+
+class Supervisor:
+    """Keeps the children running until SIGTERM or SIGINT."""
+
+    def __init__(
+        self,
+        children: list[Child],
+        *,
+        grace_seconds: float,
+        report: Callable[[str], None],
+        started: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`report` is told in a sentence of a child that ended; `started` is called once, after the first start."""
+        self._children = children
+        self._started = started
+        self._grace_seconds = grace_seconds
+        self._report = report
+        self._ending = False
+
+    def run(self) -> int:
+        """Blocks. 0 after an orderly stop, 1 when a child had to be killed."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+        for child in self._children:
+            self._start(child)
+        self._started()
+        while True:
+            now = time.monotonic()
+            for child in self._children:
+                if not child.pid and now >= child.due:
+                    self._start(child)
+            due = min((child.due for child in self._children if not child.pid), default=now + IDLE_SECONDS)
+            caught = signal.sigtimedwait(_WATCHED, max(0.0, due - time.monotonic()))
+            if caught is not None and caught.si_signo != signal.SIGCHLD:
+                return self._end()
+            self._reap()
+
+    def _start(self, child: Child) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+                child.run()
+                code = 0
+            except KeyboardInterrupt:
+                code = 0
+            finally:
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+        child.pid, child.started = pid, time.monotonic()
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for child in self._children:
+                if child.pid == pid:
+                    self._died(child, status)
+
+    def _died(self, child: Child, status: int) -> None:
+        now = time.monotonic()
+        lived = now - child.started
+        child.pid = 0
+        if self._ending:
+            return
+        child.failures = 0 if lived > HEALTHY_SECONDS else child.failures + 1
+        pause = min(RESTART_SECONDS_MAX, RESTART_SECONDS_MIN * 2 ** min(child.failures, 10)) if child.failures > 1 else 0
+        child.due = now + pause
+        self._report(f"{child.name} ended ({_how(status)}) after {lived:.1f} s; it starts again in {pause:.1f} s")
+
+    def _end(self) -> int:
+        self._ending = True
+        self._signal(signal.SIGTERM)
+        deadline = time.monotonic() + self._grace_seconds + GRACE_MARGIN_SECONDS
+        while any(child.pid for child in self._children) and time.monotonic() < deadline:
+            signal.sigtimedwait({signal.SIGCHLD}, max(0.0, deadline - time.monotonic()))
+            self._reap()
+        late = [child for child in self._children if child.pid]
+        if late:
+            self._report(f"killing {', '.join(child.name for child in late)}: not done within the grace period")
+            self._signal(signal.SIGKILL)
+        return 1 if late else 0
+
+    def _signal(self, number: int) -> None:
+        for child in self._children:
+            if child.pid:
+                with suppress(ProcessLookupError):
+                    os.kill(child.pid, number)
+
+
+def _how(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        return signal.Signals(os.WTERMSIG(status)).name
+    return f"exit code {os.WEXITSTATUS(status)}"
+
+
+# --- serve -----------------------------------------------------------------------------------------------------------
+
+
+def serve(settings: Settings) -> int:
+    """Blocks until SIGTERM or SIGINT. The exit code. SettingsError, StoreError before anything listens."""
+    key = firststart.prepare(settings)
+    tls = _tls_context(settings)
+    workers = settings.workers or os.cpu_count() or 1
+    host, port = settings.address
+    try:
+        kept = reserve(host, port)
+    except OSError as error:
+        raise SettingsError(f"listen: cannot use {settings.listen}: {error.strerror}") from error
+    with kept:
+        port = kept.getsockname()[1]
+        if workers == 1:
+            return _run_alone(settings, host, port, tls, key)
+        return _run_many(settings, workers, host, port, tls, key)
+
+
+def _run_alone(settings: Settings, host: str, port: int, tls: SSLContext | None, key: str | None) -> int:
+    async def main() -> None:
+        worker = app.Worker(settings, _worker_name(0))
+        await worker.start(host, port, shared=True, tls=tls)
+        _greet(settings, host, port, tls is not None, key)
+        await worker.run()
+
+    _with_uvloop(main)
+    return 0
+
+
+def _run_many(settings: Settings, workers: int, host: str, port: int, tls: SSLContext | None, key: str | None) -> int:
+    sandbox_socket = socket.socket()
+    sandbox_socket.bind(("127.0.0.1", 0))
+    sandbox_port = sandbox_socket.getsockname()[1]
+    parent = os.getpid()
+    ready_read, ready_write = os.pipe()
+
+    def run_worker(number: int) -> None:
+        async def main() -> None:
+            worker = app.Worker(settings, _worker_name(number), workers=workers, sandbox_port=sandbox_port)
+            await worker.start(host, port, shared=True, tls=tls)
+            os.write(ready_write, b".")
+            worker.end_with(parent)
+            await worker.run()
+
+        _with_uvloop(main)
+
+    def run_sandbox() -> None:
+        _with_uvloop(lambda: app.run_sandbox(settings, sandbox_socket, parent))
+
+    children = [Child(f"worker {number}", lambda number=number: run_worker(number)) for number in range(workers)]
+    if settings.sandbox.enabled:
+        children.insert(0, Child("sandbox", run_sandbox))
+
+    def greet() -> None:
+        ready = 0
+        while ready < workers and select.select([ready_read], [], [], START_SECONDS)[0]:
+            ready += len(os.read(ready_read, workers))
+        _greet(settings, host, port, tls is not None, key)
+
+    supervisor = Supervisor(
+        children,
+        grace_seconds=settings.timeouts.stop_seconds,
+        report=lambda text: print(text, file=sys.stderr, flush=True),  # noqa: T201
+        started=greet,
+    )
+    return supervisor.run()
+
+
+def _with_uvloop(main: Callable[[], object]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())  # type: ignore[arg-type]
+
+
+def _worker_name(number: int) -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{number}"
+
+
+def _tls_context(settings: Settings) -> SSLContext | None:
+    if not settings.tls.certificate:
+        return None
+    import ssl
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls.certificate, settings.tls.key)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(f"[tls] the certificate or its key cannot be used: {error}") from error
+    return context
+
+
+def _greet(settings: Settings, host: str, port: int, tls: bool, key: str | None) -> None:
+    """What the operator sees; the key only at the first start."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    url = f"{'https' if tls else 'http'}://{shown}:{port}"
+    switched_on = sorted(name for name, provider in settings.providers.items() if provider.enabled and provider.api_key)
+    lines = [
+        f"proxyapi listens on {url}",
+        f"Providers: {', '.join(switched_on) or 'none yet'}"
+        + ("; the sandbox answers for the others, at no cost to you" if settings.sandbox.enabled else ""),
+        f"Data: {settings.database}",
+    ]
+    if key is not None:
+        lines += [
+            "",
+            f"First account '{firststart.ACCOUNT_NAME}' with 1000 {settings.currency} of test money. Its key, shown only now:",
+            f"  {key}",
+            "",
+            "Try it:",
+            f"  curl {url}/v1/chat/completions -H 'Authorization: Bearer {key}' \\",
+            "    -H 'Content-Type: application/json' \\",
+            "    -d '{\"model\": \"openai/gpt-4o\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}]}'",
+        ]
+    lines += ["", "Ready. Press Ctrl+C to stop."]
+    print("\n".join(lines), flush=True)  # noqa: T201

@@ -1,0 +1,396 @@
+"""HTTP/1.1 heads and chunked framing without I/O (RFC 9110, RFC 9112).
+
+Header fields are split by llhttp (through httptools), which refuses in its strict mode bare CR and LF, folded lines,
+spaces before the colon, control characters, and Content-Length that is repeated, malformed or beside
+Transfer-Encoding. What llhttp lets pass and this module refuses: loose request lines, other versions than 1.0 and 1.1,
+fragments in targets, Transfer-Encoding other than exactly `chunked`, chunked bodies under HTTP/1.0, a missing or
+repeated Host. A request body's framing is never left to llhttp, so that the bytes of the next pipelined request are
+known exactly.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import NoReturn, Protocol, cast
+
+import httptools
+
+from proxyapi.wire.errors import BodyBroken, HeadRefused
+
+Headers = list[tuple[bytes, bytes]]
+"""Names lower-cased, in the order of arrival, repeated names kept."""
+
+STATUS_LINES: dict[int, bytes] = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus
+}
+STATUSES_WITHOUT_BODY = frozenset((204, 304))
+LAST_CHUNK = b"0\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_ABSOLUTE = re.compile(r"https?://([^/?#@]+)([/?].*)?", re.IGNORECASE)
+_FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection", b"expect", b"host"))
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
+
+CHUNK_LINE_BYTES_MAX = 1_024
+"""A chunk size with its extensions: nobody sends extensions, so this is generous."""
+TRAILER_BYTES_MAX = 8_192
+"""Trailers are read and dropped."""
+
+
+class _Parser(Protocol):
+    """What is used of httptools, which has no type stubs."""
+
+    def feed_data(self, data: bytes) -> None: ...
+    def get_status_code(self) -> int: ...
+    def should_keep_alive(self) -> bool: ...
+
+
+_request_parser = cast("Callable[[object], _Parser]", httptools.HttpRequestParser)
+_response_parser = cast("Callable[[object], _Parser]", httptools.HttpResponseParser)
+ParserError = cast("type[Exception]", httptools.HttpParserError)
+ParserUpgrade = cast("type[Exception]", httptools.HttpParserUpgrade)
+
+
+def status_line(status: int) -> bytes:
+    """`HTTP/1.1 200 OK` with its line end, also for statuses that have no name."""
+    return STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
+
+
+def encode_chunk(data: bytes) -> bytes:
+    """One chunk of a chunked body; `data` is not empty (an empty chunk would end the body)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+class RequestHead:
+    """The request line and header fields of one request."""
+
+    __slots__ = (
+        "body_bytes",
+        "expects_continue",
+        "headers",
+        "host",
+        "keep_alive",
+        "method",
+        "path",
+        "query",
+        "target",
+        "version_minor",
+    )
+
+    method: str
+    target: str
+    """As sent."""
+    path: str
+    """Still percent-encoded, without the query. `*` only for `OPTIONS *`."""
+    query: str
+    """Without `?`; empty if there is none."""
+    host: bytes
+    """The Host field, or the authority of an absolute target, which wins (RFC 9112, 3.2.2)."""
+    headers: Headers
+    body_bytes: int | None
+    """The declared length; 0 without a body, None when chunked."""
+    keep_alive: bool
+    expects_continue: bool
+    version_minor: int
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a field; `name` in lower case."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by llhttp."""
+        self.headers.append((name.lower(), value))
+
+
+def parse_request(head: bytes, request: RequestHead, headers_max: int) -> None:
+    """Fill `request` from a complete head (up to and including the empty line).
+
+    Raises HeadRefused with the status that the client is owed.
+    """
+    words = head[: head.find(b"\r\n")].split(b" ")
+    if len(words) != 3:
+        raise HeadRefused(400, "The request line is malformed")
+    if words[2] == b"HTTP/1.1":
+        request.version_minor = 1
+    elif words[2] == b"HTTP/1.0":
+        request.version_minor = 0
+    else:
+        _refuse_version(words[2])
+    method = _METHODS.get(words[0])
+    if method is None:
+        _refuse_method(words[0])
+    request.method = method
+    headers: Headers = []
+    request.headers = headers
+    try:
+        _request_parser(request).feed_data(head)
+    except ParserError as error:
+        text = str(error)
+        if text == "Request has invalid `Transfer-Encoding`":
+            raise HeadRefused(501, "The transfer coding is not supported") from error
+        raise HeadRefused(400, f"The request head is malformed: {text}") from error
+    except ParserUpgrade:
+        pass  # Upgrade may be ignored (RFC 9110, 7.8): the request is answered in HTTP/1.1.
+    if len(headers) > headers_max:
+        raise HeadRefused(431, f"The request has more than {headers_max} header fields")
+    if b" \r\n" in head or b"\t\r\n" in head:
+        request.headers = headers = [(name, value.rstrip(b" \t")) for name, value in headers]
+    _read_target(words[1].decode("ascii"), request)
+    _read_framing(headers, request)
+
+
+def _refuse_version(version: bytes) -> NoReturn:
+    if re.fullmatch(rb"HTTP/[0-9](\.[0-9])?", version):
+        raise HeadRefused(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here")
+    raise HeadRefused(400, "The request line is malformed")
+
+
+def _refuse_method(method: bytes) -> NoReturn:
+    if _TOKEN.fullmatch(method):
+        raise HeadRefused(501, "The method is not supported")
+    raise HeadRefused(400, "The request line is malformed")
+
+
+def _read_target(target: str, request: RequestHead) -> None:
+    request.target = target
+    request.host = b""
+    if "#" in target:
+        raise HeadRefused(400, "The request target has a fragment")
+    if not target.startswith("/"):
+        if match := _ABSOLUTE.fullmatch(target):
+            request.host = match[1].encode()
+            target = match[2] or "/"
+            if target.startswith("?"):
+                target = "/" + target
+        elif target != "*" or request.method != "OPTIONS":
+            raise HeadRefused(400, "The request target is malformed")
+    request.path, _, request.query = target.partition("?")
+
+
+def _read_framing(headers: Headers, request: RequestHead) -> None:
+    request.body_bytes = 0
+    request.expects_continue = False
+    request.keep_alive = request.version_minor == 1
+    hosts = 0
+    chunked = counted = False
+    for name, value in headers:
+        if name not in _FRAMING:
+            continue
+        if name == b"host":
+            hosts += 1
+            request.host = request.host or value
+        elif name == b"content-length":
+            if counted or not value.isdigit():
+                raise HeadRefused(400, "Content-Length is malformed or repeated")
+            counted = True
+            request.body_bytes = int(value)
+        elif name == b"transfer-encoding":
+            if chunked or value.lower() != b"chunked":
+                raise HeadRefused(501, "The transfer coding is not supported")
+            chunked = True
+            request.body_bytes = None
+        elif name == b"connection":
+            options = value.lower().replace(b" ", b"").split(b",")
+            if b"close" in options:
+                request.keep_alive = False
+            elif b"keep-alive" in options and request.version_minor == 0:
+                request.keep_alive = True
+        elif value.lower() != b"100-continue":
+            raise HeadRefused(417, "The expectation can't be met")
+        else:
+            request.expects_continue = request.version_minor == 1
+    if hosts != 1 and (hosts or request.version_minor):
+        raise HeadRefused(400, "The request needs exactly one Host")
+    if chunked and (counted or not request.version_minor):
+        raise HeadRefused(400, "The body's framing is ambiguous")
+
+
+class ChunkedDecoder:
+    """The payload of a chunked request body, strictly: CRLF line ends, plain hexadecimal sizes, bounded lines."""
+
+    __slots__ = ("_left", "_line", "_state", "_trailer_bytes")
+
+    def __init__(self) -> None:
+        self._line = b""
+        self._left = 0
+        self._state = 0  # 0: a size line comes, 1: payload, 2: the line end after a payload, 3: trailers
+        self._trailer_bytes = 0
+
+    def feed(self, data: bytes, pieces: list[bytes]) -> int:
+        """Append the payload in `data` to `pieces`.
+
+        Returns where in `data` the body ended, or -1 while it goes on. Raises BodyBroken.
+        """
+        at, end = 0, len(data)
+        while at < end:
+            if self._state == 1:
+                taken = min(self._left, end - at)
+                pieces.append(data[at : at + taken])
+                at += taken
+                self._left -= taken
+                if not self._left:
+                    self._state = 2
+                continue
+            newline = data.find(b"\n", at) + 1
+            self._line += data[at : newline or end]
+            if len(self._line) > CHUNK_LINE_BYTES_MAX:
+                raise BodyBroken("a line of the chunked framing is too long")
+            if not newline:
+                return -1
+            at = newline
+            if self._read_line():
+                return at
+        return -1
+
+    def _read_line(self) -> bool:
+        """Act on one complete line; True at the end of the body."""
+        line, self._line = self._line, b""
+        if not line.endswith(b"\r\n"):
+            raise BodyBroken("a line of the chunked framing does not end with CRLF")
+        line = line[:-2]
+        if self._state == 0:
+            match = _CHUNK_SIZE.fullmatch(line)
+            if not match:
+                raise BodyBroken("a chunk size is malformed")
+            self._left = int(match[1], 16)
+            self._state = 1 if self._left else 3
+        elif self._state == 2:
+            if line:
+                raise BodyBroken("a chunk is longer than its size")
+            self._state = 0
+        elif not line:
+            return True
+        else:
+            self._trailer_bytes += len(line)
+            if self._trailer_bytes > TRAILER_BYTES_MAX or not _TRAILER.fullmatch(line):
+                raise BodyBroken("the trailers are malformed or too long")
+        return False
+
+
+class ResponseReader:
+    """One response, fed with bytes as they come. Interim responses (1xx) are skipped.
+
+    Body bytes are appended to `pieces`, de-chunked. The owner looks at the flags after each `feed`.
+    """
+
+    __slots__ = (
+        "_bodiless",
+        "_parser",
+        "broken",
+        "ended",
+        "head_complete",
+        "headers",
+        "keep_alive",
+        "length",
+        "on_body",
+        "pieces",
+        "status",
+        "until_close",
+    )
+
+    def __init__(self, *, head_request: bool) -> None:
+        self.status = 0
+        self.headers: Headers = []
+        self.length: int | None = None
+        """The declared length; 0 without a body, None when chunked or up to the close."""
+        self.head_complete = False
+        self.ended = False
+        self.until_close = False
+        self.keep_alive = False
+        """After the end: the connection may carry another request."""
+        self.broken = ""
+        """Why the bytes are no valid response; empty if they are."""
+        self.pieces: list[bytes] = []
+        self.on_body = self.pieces.append
+        self._bodiless = head_request
+        self._parser: _Parser | None = _response_parser(self)
+
+    @property
+    def reason(self) -> bytes:
+        """The standard phrase of the status; what the upstream wrote there has no meaning (RFC 9112, 4)."""
+        return status_line(self.status)[13:-2]
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a field; `name` in lower case."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    def feed_bytes(self, data: bytes) -> None:
+        """Take the next bytes; then see `head_complete`, `pieces`, `ended`, `broken`."""
+        parser = self._parser
+        if parser is None:
+            return
+        try:
+            parser.feed_data(data)
+        except ParserError as error:
+            if self.ended:
+                self.keep_alive = False  # Bytes behind the end: the answer stands, the connection does not.
+            elif not self.broken:
+                self.broken = str(error)
+        except ParserUpgrade:
+            self.broken = self.broken or "the upstream switched protocols"
+        if self._bodiless and self.pieces:
+            self.pieces.clear()
+            self.keep_alive = False
+        if self.ended or self.broken:
+            self._parser = None  # The parser knows our methods: breaking the cycle here spares the garbage collector.
+
+    def feed_close(self) -> None:
+        """The upstream closed its side in an orderly way."""
+        if self.until_close and self.head_complete and not self.broken:
+            self.ended = True
+
+    def on_message_begin(self) -> None:
+        """Called by llhttp; a second message behind the end means the connection is out of step."""
+        if self.ended:
+            self.keep_alive = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by llhttp, also for trailers, which are dropped."""
+        if not self.head_complete:
+            self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Called by llhttp."""
+        parser = self._parser
+        if self.head_complete or parser is None:
+            return
+        self.status = parser.get_status_code()
+        if self.status < 200:
+            if self.status == 101:
+                self.broken = "the upstream switched protocols"
+            self.headers.clear()
+            return
+        self.head_complete = True
+        self._bodiless = self._bodiless or self.status in STATUSES_WITHOUT_BODY
+        self.keep_alive = parser.should_keep_alive()
+        self._read_framing()
+
+    def _read_framing(self) -> None:
+        chunked = False
+        for name, value in self.headers:
+            if name == b"content-length":
+                self.length = int(value)
+            elif name == b"transfer-encoding":
+                if value.strip().lower() != b"chunked":
+                    self.broken = "unknown transfer coding"
+                chunked = True
+        if self._bodiless:
+            self.ended = True
+        else:
+            self.until_close = self.length is None and not chunked
+
+    def on_message_complete(self) -> None:
+        """Called by llhttp."""
+        if self.head_complete:
+            self.ended = True

@@ -1,0 +1,55 @@
+"""Fixtures that several kinds of tests share: a real gateway with the sandbox, one per test process."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FAKES = Path(__file__).parent / "fakes"
+
+
+def _load(name: str) -> Any:
+    """A module of `tests/fakes`, under a name of its own: tests are no package."""
+    full = f"proxyapi_fakes_{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, FAKES / f"{name}.py")
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[full] = module
+        spec.loader.exec_module(module)
+    return sys.modules[full]
+
+
+fake_gateway = _load("gateway")
+fake_upstream = _load("upstream")
+
+
+@pytest.fixture(scope="session")
+def upstreams() -> Any:
+    """The module with `FakeUpstream`, `Reply` and `Asked`."""
+    return fake_upstream
+
+
+@pytest.fixture(scope="session")
+def gateways() -> Any:
+    """The module with `Gateway`."""
+    return fake_gateway
+
+
+@pytest.fixture(scope="session")
+def sandboxed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A gateway without configuration: every provider is the sandbox. Shared: make your own account on it."""
+    with fake_gateway.Gateway(tmp_path_factory.mktemp("gateway"), "[pause]\nenabled = false\n") as gateway:
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def rich_key(sandboxed: Any) -> str:
+    """A key of an account that no test can empty; it may query the balance."""
+    sandboxed.account("rich", "1000000")
+    return str(sandboxed.key("rich", "--allow-balance"))
