@@ -35,7 +35,8 @@ wait_for() {  # URL
     exit 1
 }
 
-xz -dc "$kit/recorded.jsonl.xz" >"$work/recorded.jsonl"
+"$python" -c 'import lzma, shutil, sys; shutil.copyfileobj(lzma.open(sys.argv[1]), sys.stdout.buffer)' \
+    "$kit/recorded.jsonl.xz" >"$work/recorded.jsonl"
 
 replay_port=$(free_port)
 "$python" "$kit/replay_upstream.py" --data "$work/recorded.jsonl" --port "$replay_port" --chunk "$chunk" \

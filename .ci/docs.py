@@ -111,6 +111,11 @@ def paragraph(text: str) -> str:
     return " ".join(text.split()) + "\n"
 
 
+def cell(text: str) -> str:
+    """Text in a row of a table: no character of it is markup."""
+    return text.replace("|", "\\|").replace("*", "\\*")
+
+
 def command_line() -> str:
     """The reference of the command line as Markdown."""
     lines = []
@@ -121,8 +126,8 @@ def command_line() -> str:
         options = [p for p in command.params if isinstance(p, click.Option) and not COMMON.issuperset(p.opts)]
         records = [record for option in options if (record := option.get_help_record(context))]
         if records:
-            rows = (f"| `{name}` | {text} |" for name, text in records)
-            lines += ["| option | |\n|---|---|\n" + "\n".join(rows).replace("[", "(").replace("]", ")") + "\n"]
+            rows = (f"| `{cell(name)}` | {cell(text)} |" for name, text in records)
+            lines += ["| option | |\n|---|---|\n" + "\n".join(rows) + "\n"]
     return "\n".join(lines)
 
 

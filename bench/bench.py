@@ -21,8 +21,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,9 +109,18 @@ def post(port: int, path: str, body: bytes, fields: tuple[str, ...]) -> int:
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "application/json"})
     for field in fields:
         request.add_header(*field.split(": ", 1))
-    with urllib.request.urlopen(request, timeout=START_SECONDS_MAX) as response:
-        response.read()
-        return int(response.status)
+    try:
+        with urllib.request.urlopen(request, timeout=START_SECONDS_MAX) as response:
+            response.read()
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        print(error.read().decode(errors="replace"), file=sys.stderr)
+        return error.code
+
+
+def failed(proxy: Proxy, what: str) -> SystemExit:
+    log = (WORK / f"{proxy.name}.log").read_text(errors="replace")
+    return SystemExit(f"bench: {proxy.name} {what}\n{log[-2000:]}")
 
 
 def wait_for_answer(proxy: Proxy, process: subprocess.Popen[bytes]) -> None:
@@ -123,10 +133,10 @@ def wait_for_answer(proxy: Proxy, process: subprocess.Popen[bytes]) -> None:
             break
         except ConnectionRefusedError:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"bench: {proxy.name} did not start; see {WORK}/{proxy.name}.log") from None
+                raise failed(proxy, "did not start") from None
             time.sleep(0.002)
     if post(proxy.port, proxy.path, body, proxy.fields) != 200:
-        raise SystemExit(f"bench: {proxy.name} does not answer with 200; see {WORK}/{proxy.name}.log")
+        raise failed(proxy, "does not answer with 200")
 
 
 @contextlib.contextmanager
@@ -154,7 +164,7 @@ def run_load(proxy: Proxy, body: str, connections: int, seconds: float, warm: fl
     spent = cpu_seconds(proxy.pid) - before
     result: Result = json.loads(output)
     if result["failed"] or result["not_200"] or not result["measured"]:
-        raise SystemExit(f"bench: {proxy.name} failed under load: {output}")
+        raise failed(proxy, f"failed under load: {output}")
     result["cpu_us"] = 1e6 * spent / result["total"]
     result["cpu_us_event"] = 1e6 * spent / max(result["total_events"], 1)
     return result
@@ -221,7 +231,7 @@ def nginx_command(port: int, upstream_port: int) -> list[str]:
 # -- figures --
 
 
-def table(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     print(f"\n{title}")
     for row in (header, tuple("-" * width for width in widths), *rows):

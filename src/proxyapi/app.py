@@ -57,6 +57,8 @@ HEARTBEAT_SECONDS = 2.0
 """How often a worker shows that it lives and publishes its metrics; after 60 s without it is taken for dead."""
 REAP_SECONDS = 15.0
 MILLISECONDS = 1000
+SANDBOX_BODY_MARGIN_BYTES = 1_048_576
+"""What the gateway accepts, and may add to, the sandbox takes too."""
 
 
 _WIRE_FAULTS: dict[int, type[GatewayError]] = {
@@ -247,7 +249,7 @@ class Worker:
 
     async def _serve_sandbox(self) -> int:
         """The sandbox provider on a free loopback port of its own."""
-        server = sandbox_server(self._settings, self._loop)
+        server = sandbox_server(self._settings, self._loop, self.tokenizer.count)
         self._servers.append(server)
         return await server.listen("127.0.0.1", 0)
 
@@ -342,13 +344,26 @@ def _pause_policy(settings: Settings) -> PausePolicy | None:
     )
 
 
+def sandbox_server(settings: Settings, loop: asyncio.AbstractEventLoop, count: Callable[[str], int]) -> Server:
+    """The sandbox provider behind the same HTTP layer as the gateway: an upstream like any other."""
+    from proxyapi.sandbox.server import Sandbox
+
+    sandbox = Sandbox(count=count, pace_seconds=settings.sandbox.pace_ms / MILLISECONDS)
+    limits = ServerLimits(body_bytes_max=settings.limits.body_bytes_max + SANDBOX_BODY_MARGIN_BYTES)
+    return Server(sandbox.handler, limits=limits, fault=_sandbox_fault, loop=loop)
+
+
+def _sandbox_fault(status: int, text: str) -> tuple[bytes, bytes]:
+    return JSON_HEADERS, msgspec.json.encode({"error": {"message": text, "code": status}})
+
+
 async def run_sandbox(settings: Settings, sock: socket.socket, parent: int) -> None:
     """The sandbox provider as a process of its own, on a socket that the supervisor bound."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    server = sandbox_server(settings, loop)
+    server = sandbox_server(settings, loop, Tokenizer().count)
     await server.listen_socket(sock)
     while not stopping.is_set() and os.getppid() == parent:
         with suppress(TimeoutError):

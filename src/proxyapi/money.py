@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Context, Decimal
 from typing import NewType
 
 Nanos = NewType("Nanos", int)
@@ -12,15 +12,19 @@ NANOS_PER_UNIT = 10**9
 NANOS_MAX = 2**63 - 1
 """The stores keep amounts as int64: 9.2 billion units of the currency."""
 
+_TEXT_CHARACTERS_MAX = 100
+_EXACT = Context(prec=_TEXT_CHARACTERS_MAX)
+"""Enough digits for every text that is read: nothing is rounded on the way."""
+
 
 def parse_amount(text: str) -> Nanos:
     """A decimal such as `50`, `0.145` or `1e3` to nanos, exactly. ValueError says what is wrong with it."""
     try:
-        nanos = Decimal(text.strip()) * NANOS_PER_UNIT
-    except InvalidOperation:
-        raise ValueError(f"{text!r} is not an amount of money, such as 50 or 0.145") from None
-    if not nanos.is_finite():
-        raise ValueError(f"{text!r} is not an amount of money, such as 50 or 0.145")
+        nanos = _EXACT.multiply(Decimal(text[: _TEXT_CHARACTERS_MAX + 1].strip()), NANOS_PER_UNIT)
+    except ArithmeticError:
+        raise ValueError(f"{text[:40]!r} is not an amount of money, such as 50 or 0.145") from None
+    if not nanos.is_finite() or len(text) > _TEXT_CHARACTERS_MAX:
+        raise ValueError(f"{text[:40]!r} is not an amount of money, such as 50 or 0.145")
     if nanos != nanos.to_integral_value():
         raise ValueError(f"{text!r} has more than nine decimals")
     if abs(nanos) > NANOS_MAX:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -141,7 +141,7 @@ class ProviderSettings(Struct, frozen=True, kw_only=True):
     ] = ()
     credential_errors: Annotated[
         Literal["hide", "pass"],
-        Meta(description="Provider refuses your key (401, 402): `hide` answers 502, `pass` shows its words to the client."),
+        Meta(description="Provider refuses your key (401, 402): `hide` answers 502, `pass` shows its words."),
     ] = "hide"
 
 
@@ -259,7 +259,7 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 
 def _place(source: str, name: str) -> str:
-    return source if source.startswith("--") or source.isupper() else f"{source or 'settings'}: {name}"
+    return source if source.startswith("--") or source in _VARIABLES.values() else f"{source or 'settings'}: {name}"
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -268,10 +268,10 @@ def _read_file(path: Path) -> dict[str, Any]:
             text = file.read(FILE_BYTES_MAX + 1)
         if len(text) > FILE_BYTES_MAX:
             raise SettingsError(f"{path} is larger than {FILE_BYTES_MAX} bytes: it is no configuration")
-        document = tomllib.loads(text.decode(), parse_float=Decimal)
+        document = tomllib.loads(text.decode(), parse_float=_parse_number)
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, of UTF-8 or of a number
         raise SettingsError(f"{path.name} is not valid TOML: {error}") from error
     values: dict[str, Any] = {}
     for name, raw in document.items():
@@ -283,11 +283,27 @@ def _read_file(path: Path) -> dict[str, Any]:
             values[name] = _value(Settings, name, raw, path.name)
     if "data" in values:
         values["data"] = path.parent / values["data"]
+    if "database_url" in values:
+        values["database_url"] = _from_directory(path.parent, values["database_url"])
     if "tls" in values:
         tls: Tls = values["tls"]
         files = (str(path.parent / name) if name else "" for name in (tls.certificate, tls.key))
         values["tls"] = Tls(**dict(zip(("certificate", "key"), files, strict=True)))
     return values
+
+
+def _from_directory(directory: Path, url: str) -> str:
+    """A relative SQLite path starts at the file's directory."""
+    if not url.startswith("sqlite:///") or url.startswith("sqlite:////"):
+        return url
+    return f"sqlite:///{quote(str(directory))}/{url.removeprefix('sqlite:///')}"
+
+
+def _parse_number(text: str) -> Decimal:
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError(f"{text} is not a number that can be used")
+    return number
 
 
 def _table(kind: type[Struct], name: str, raw: object, file: str) -> Struct:

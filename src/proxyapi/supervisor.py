@@ -8,6 +8,7 @@ of its own, because the answers that it stores must be the same for every worker
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import select
 import signal
@@ -221,7 +222,7 @@ def _run_many(settings: Settings, workers: int, host: str, port: int, tls: SSLCo
     def run_sandbox() -> None:
         _with_uvloop(lambda: app.run_sandbox(settings, sandbox_socket, parent))
 
-    children = [Child(f"worker {number}", lambda number=number: run_worker(number)) for number in range(workers)]
+    children = [Child(f"worker {number}", functools.partial(run_worker, number)) for number in range(workers)]
     if settings.sandbox.enabled:
         children.insert(0, Child("sandbox", run_sandbox))
 

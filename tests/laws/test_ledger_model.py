@@ -1,4 +1,4 @@
-"""The ledger against a model of it: any ops in any order, repeated ids, faults at any statement, lost acknowledgements."""
+"""The ledger against a model: any ops in any order, repeated ids, faults at any statement, lost acknowledgements."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from proxyapi.ledger.ops import (
 from proxyapi.ledger.plan import correction_id
 from proxyapi.store.errors import OutcomeUnknown, StoreFailure
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import Database, Writer, WriteLock, connect
+from proxyapi.store.sqlite import Database, WriteLock, Writer, connect
 from proxyapi.usage import Unit
 
 EXAMPLES = int(os.environ.get("LEDGER_LAW_EXAMPLES", "60"))
@@ -259,13 +259,15 @@ class LedgerMachine(RuleBasedStateMachine):
         with self.database.transaction() as transaction:
             for wallet in WALLETS:
                 transaction.execute(
-                    "INSERT INTO account (id, kind, name, credit, blocked, created_at) VALUES (?, 'wallet', ?, ?, ?, 0)",
+                    "INSERT INTO account (id, kind, name, credit, blocked, created_at) "
+                    "VALUES (?, 'wallet', ?, ?, ?, 0)",
                     (wallet, f"wallet {wallet}", CREDIT[wallet], wallet == 3),
                 )
             transaction.execute("INSERT INTO worker (id, name, started_at, seen_at) VALUES (1, 'dead', 0, 0)")
             transaction.execute(f"INSERT INTO worker (id, name, started_at, seen_at) VALUES (2, 'alive', 0, {10**15})")
             transaction.execute(
-                "INSERT INTO key (id, account_id, digest, prefix, budget_limit, created_at) VALUES (12, 1, x'', '', 200, 0)"
+                "INSERT INTO key (id, account_id, digest, prefix, budget_limit, created_at) "
+                "VALUES (12, 1, x'', '', 200, 0)"
             )
         self.model = Model()
         self.model.limits[12] = 200

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,7 +51,7 @@ def test_frames_are_the_same_wherever_the_bytes_are_cut(stream: tuple[bytes, lis
 def test_frames_are_the_same_for_many_cuts(stream: tuple[bytes, list[Frame]], cuts: list[int]) -> None:
     data, frames = stream
     points = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
-    assert decode([data[a:b] for a, b in zip(points, points[1:], strict=False)]) == frames
+    assert decode([data[a:b] for a, b in pairwise(points)]) == frames
 
 
 @given(st.lists(st.binary(max_size=300), max_size=10))

@@ -49,3 +49,9 @@ test("the Gemini CLI prints an answer", { timeout: TIMEOUT_MS }, async () => {
   assert.equal(code, 0, errors);
   assert.ok(output.trim(), errors);
 });
+
+test("the Gemini CLI chooses a model by itself and prints an answer", { timeout: TIMEOUT_MS }, async () => {
+  const { code, output, errors } = await gemini("-p", "Скажи привет");
+  assert.equal(code, 0, errors);
+  assert.ok(output.trim(), errors);
+});

@@ -140,7 +140,7 @@ def enable(key: str, data: Path | None, config: Path | None, json: bool) -> None
 @click.argument("key")
 @installation_options
 def revoke(key: str, data: Path | None, config: Path | None, json: bool) -> None:
-    """Refuse KEY for ever."""
+    """Refuse KEY for ever. Disabling is the gentler way: it can be undone."""
     _set_status(key, "revoked", data, config, json=json)
 
 

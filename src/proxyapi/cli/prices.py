@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import msgspec
 
-from proxyapi.cli.installation import installation
+from proxyapi.cli.installation import Installation, installation
 from proxyapi.cli.options import AMOUNT, Command, installation_options
-from proxyapi.cli.output import emit, facts, money
+from proxyapi.cli.output import emit, facts, money, table
+from proxyapi.errors import NotFound
 from proxyapi.identity.queries import QUERIES
 from proxyapi.money import NANOS_MAX, format_amount
+from proxyapi.store.sqlite import Database
 from proxyapi.usage import Unit
+
+if TYPE_CHECKING:
+    from proxyapi.providers.catalog import Catalog, Listing
 
 
 class PriceOption(NamedTuple):
@@ -76,10 +82,11 @@ def price() -> None:
 @price_options
 @installation_options
 def set_(model: str, data: Path | None, config: Path | None, json: bool, **amounts: int | None) -> None:
-    """Set your own prices of MODEL (vendor/name): they replace the published ones, without exchange rate and markup.
+    """Set your own prices of MODEL (vendor/name), in the installation's currency. No markup is added to them.
 
-    Tokens, characters and seconds are priced per million, images, searches and requests by the piece. A running gateway
-    uses the new prices within a second; requests that run keep the old ones.
+    Tokens, characters and seconds are priced per million, images, searches and requests by the piece. Your prices win
+    over published ones, and replace those that you set before. A running gateway uses them within a second; requests
+    that run keep the old ones.
 
     \b
     proxyapi price set openai/gpt-4o --input 300 --cached-input 150 --output 1200
@@ -90,7 +97,7 @@ def set_(model: str, data: Path | None, config: Path | None, json: bool, **amoun
     if not rates:
         raise click.UsageError("Name at least one price, such as --input 300 --output 1200.")
     with installation(data, config, create=True) as at:
-        body = msgspec.json.encode({unit.value: rate for unit, rate in rates.items()}).decode()
+        body = msgspec.json.encode({unit.value: format_amount(rate) for unit, rate in rates.items()}).decode()
         with at.database.transaction() as transaction:
             transaction.execute(QUERIES["price_put"], (model, body, int(time.time() * 1000)))
             transaction.execute(QUERIES["bump_price"])
@@ -109,6 +116,71 @@ def reset(model: str, data: Path | None, config: Path | None, json: bool) -> Non
         transaction.execute(QUERIES["bump_price"])
     text = f"Your prices of {model} are dropped." if dropped else f"{model} had no prices of yours."
     emit({"model": model, "dropped": dropped}, text, json=json)
+
+
+@price.command("list")
+@click.argument("pattern", default="*")
+@installation_options
+def list_(pattern: str, data: Path | None, config: Path | None, json: bool) -> None:
+    """Prices of all models on sale, or of those that PATTERN (openai/*, *mini*) names.
+
+    What customers pay: published prices × exchange rate × (1 + markup), or your own.
+    """
+    with installation(data, config) as at:
+        own, currency = _own(at.database), at.currency
+        listings = [item for item in _catalog(at).models() if fnmatchcase(item.name, pattern)]
+    prices = [
+        {"model": item.name, "source": _source(item.name, own), "prices": rates_json(_rates(item))} for item in listings
+    ]
+    rows = [
+        (
+            item.name,
+            *(_shown(_rates(item), unit) for unit in (Unit.INPUT, Unit.CACHE_READ, Unit.OUTPUT)),
+            _source(item.name, own),
+        )
+        for item in listings
+    ]
+    columns = ("model", f"input, {currency} a million>", "cached>", "output>", "source")
+    empty = "No model on sale has such a name."
+    emit({"currency": currency, "models": prices}, table(columns, rows, empty=empty), json=json)
+
+
+@price.command()
+@click.argument("model")
+@installation_options
+def show(model: str, data: Path | None, config: Path | None, json: bool) -> None:
+    """Every price of MODEL."""
+    with installation(data, config) as at:
+        own, currency = _own(at.database), at.currency
+        found = _catalog(at).find(model, None)
+    if found is None:
+        raise NotFound(f"{model} is not on sale: unknown, or without a complete price. `proxyapi price set` offers it.")
+    rates, source = _rates(found), _source(found.name, own)
+    value = {"model": found.name, "source": source, "currency": currency, "prices": rates_json(rates)}
+    emit(value, f"{rates_text(found.name, rates, currency)}\n{source} prices", json=json)
+
+
+def _catalog(at: Installation) -> Catalog:
+    from proxyapi.app import build_catalog
+
+    return build_catalog(at.settings, at.database, 0)
+
+
+def _own(database: Database) -> frozenset[str]:
+    """Models with prices of the operator."""
+    return frozenset(row[0] for row in database.fetch_now(QUERIES["prices"]))
+
+
+def _source(model: str, own: frozenset[str]) -> str:
+    return "own" if model in own else "published"
+
+
+def _rates(listing: Listing) -> dict[Unit, int]:
+    return {Unit(name): rate for name, rate in listing.pricing.items()}
+
+
+def _shown(rates: Mapping[Unit, int], unit: Unit) -> str:
+    return format_amount(rates[unit]) if unit in rates else ""
 
 
 def rates_json(rates: Mapping[Unit, int]) -> dict[str, object]:

@@ -3,13 +3,30 @@
 * model, call: the canonical conversation; what the gateway reads of a request
 * dialect: the contract of every wire format; channel: the way of a reply, metered; faults: errors in each shape
 * frames, stream, units, fields, patching, multipart: what the formats share
-* openai_chat, openai_responses, anthropic, gemini, openai_media…: one format each; `…_reply` reads its replies
+* openai_chat, openai_responses, openai_media, anthropic, gemini: the formats; `…_reply` reads their replies
 """
 
 from __future__ import annotations
 
 from proxyapi.dialects.anthropic import Anthropic, AnthropicCount
 from proxyapi.dialects.dialect import Dialect
+from proxyapi.dialects.gemini import Gemini, GeminiCount, GeminiEmbed
 from proxyapi.dialects.openai_chat import OpenAIChat
+from proxyapi.dialects.openai_media import (
+    OpenAICompletions,
+    OpenAIEmbeddings,
+    OpenAIImages,
+    OpenAIModerations,
+    OpenAISpeech,
+    OpenAITranscription,
+)
+from proxyapi.dialects.openai_responses import OpenAICount, OpenAIResponses
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (OpenAIChat(), Anthropic(), AnthropicCount())}
+DIALECTS: dict[str, Dialect] = {
+    dialect.name: dialect
+    for dialect in (
+        OpenAIChat(), OpenAIResponses(), Anthropic(), Gemini(),
+        OpenAICompletions(), OpenAIEmbeddings(), OpenAIModerations(), OpenAISpeech(), OpenAITranscription(),
+        OpenAIImages(), OpenAICount(), AnthropicCount(), GeminiCount(), GeminiEmbed(),
+    )
+}

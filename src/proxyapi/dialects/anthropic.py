@@ -12,7 +12,7 @@ from proxyapi.dialects.anthropic_reply import CountBody, MessageBody, MessageStr
 from proxyapi.dialects.call import Call, DocumentInput, ImageInput, MediaInput, Operation, Prompt, ServerTool, WireName
 from proxyapi.dialects.dialect import Decoder
 from proxyapi.dialects.fields import ToolHead, compact, decode, enum_items, named, once, tool_heads, whole
-from proxyapi.dialects.model import ABSENT
+from proxyapi.dialects.model import ABSENT, given
 from proxyapi.errors import InvalidRequest
 
 OPAQUE_CHARACTERS_PER_TOKEN = 4
@@ -100,7 +100,7 @@ class Anthropic:
         for message in wire.messages:
             prompt.content(message.content)
         for schema in (wire.output_config.format if wire.output_config else ABSENT, wire.output_format):
-            if schema != ABSENT:
+            if given(schema):
                 prompt.texts.append(compact(schema))
         if isinstance(wire.container, str):
             prompt.references.append(wire.container)
@@ -176,7 +176,7 @@ class _PromptReader:
             self.texts.append(block.text)
         if block.thinking:
             self.texts.append(block.thinking)
-        if block.input != ABSENT:
+        if given(block.input):
             self.texts.append(f'{{"name":"{block.name}","input":{compact(block.input)}}}')
         for text in (block.title, block.context, block.url):
             if text:

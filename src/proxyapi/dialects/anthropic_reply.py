@@ -38,6 +38,7 @@ from proxyapi.dialects.model import (
     Thinking,
     ToolUse,
     UrlCitation,
+    given,
 )
 from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient
 from proxyapi.dialects.units import add, count, inner, reported_cost, split, wire_object
@@ -228,7 +229,7 @@ class MessageReader:
         self.start(message, events)
         for index, raw in enumerate(message.content or ()):
             block = self.open(index, raw, events)
-            if block is not None and block.input != ABSENT:
+            if block is not None and given(block.input):
                 events.append(PartDelta(self._parts[index], bytes(block.input).decode("utf-8", "replace")))
             self.close(index, events)
         self.finish(message, events)
@@ -250,7 +251,7 @@ class MessageStream(EventStream):
         handle = _HANDLERS.get(wire.type or frame.event)
         if handle:
             handle(self, wire, events)
-        elif wire.error != ABSENT:
+        elif given(wire.error):
             self._error(wire, events)
         if wire.type == "message_stop" and self.ending is None:
             self.ending = frame.start
@@ -262,7 +263,7 @@ class MessageStream(EventStream):
         rescue = lenient(_RESCUE, data)
         if rescue is None:
             return
-        if rescue.usage != ABSENT:
+        if given(rescue.usage):
             self._reader.meter(wire_object(rescue.usage) or {}, events)
         elif rescue.type == "message_start":
             self._reader.meter(inner(wire_object(rescue.message) or {}, "usage"), events)
@@ -332,7 +333,7 @@ def _whole(reader: MessageReader, body: bytes, events: list[Event]) -> bool:
         if rescue is None:
             return False
         message = _Message(usage=rescue.usage, error=rescue.error)
-    error = anything(message.error) if message.error != ABSENT else None
+    error = anything(message.error) if given(message.error) else None
     if error:
         events.append(faults.failed(error, 502))
         return False

@@ -112,6 +112,8 @@ class Call(Struct, frozen=True, kw_only=True):
     """As sent; empty: not said."""
     speed: str = ""
     """Anthropic `speed`."""
+    cache_writes: str = ""
+    """The longest cache lifetime that the request asks for: `5m`, `30m`, `1h`, `12h`; empty: none is asked for."""
     server_tools: tuple[ServerTool, ...] = ()
     server_tool_calls_max: int | None = None
     """Responses `max_tool_calls`: all tools together."""

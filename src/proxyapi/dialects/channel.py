@@ -36,12 +36,16 @@ TEXT_CHARACTERS_MAX = 8_000_000
 """Delivered text that is kept for counting: twice what any model writes. The rest is only measured."""
 
 
+HEAD_BYTES = 65_536
+"""How much of a sound is kept: enough for the header that tells its bit rate."""
+
+
 class Meter:
     """What is known of a reply so far."""
 
     __slots__ = (
-        "choices", "data_characters", "failed", "finished", "model", "others", "reason", "reply_id", "text_characters",
-        "texts", "tier", "usage",
+        "body_bytes", "choices", "data_characters", "failed", "finished", "head", "model", "others", "reason",
+        "reply_id", "text_characters", "texts", "tier", "usage",
     )
 
     def __init__(self) -> None:
@@ -55,6 +59,10 @@ class Meter:
         """Length of all delivered text, also of what `texts` no longer keeps."""
         self.data_characters = 0
         """Base64 characters of delivered sound or pictures."""
+        self.body_bytes = 0
+        """Size of what the provider sent."""
+        self.head = b""
+        """First bytes of a sound, for its duration."""
         self.choices = 0
         """Alternatives seen."""
         self.reply_id = ""
@@ -68,6 +76,10 @@ class Meter:
         """The provider reported an error in place of, or inside, an answer with status 200."""
         self.finished = False
         """A proper end was seen."""
+
+    def sound(self, data: bytes) -> None:
+        if len(self.head) < HEAD_BYTES:
+            self.head += data[: HEAD_BYTES - len(self.head)]
 
     def absorb(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -134,6 +146,9 @@ class Passthrough:
         decoder = self._decoder
         self.meter.absorb(decoder.feed(data))
         self.meter.finished = decoder.finished
+        self.meter.body_bytes += len(data)
+        if decoder.opaque:
+            self.meter.sound(data)
         if not self._held and not decoder.pending and decoder.usage_frame is None and not self._comment:
             self._sent += len(data)
             return data
@@ -144,7 +159,7 @@ class Passthrough:
         self.meter.absorb(self._decoder.close())
         self.meter.finished = self._decoder.finished
         rest = self._release(b"", 0)
-        if self._comment and self._decoder.elements is None:
+        if self._comment and self._decoder.elements is None and not self._decoder.opaque:
             rest += b": %b\n\n" % self._comment(self.meter)
             self._comment = None
         return rest
@@ -184,5 +199,8 @@ def meter_body(dialect: Dialect, body: bytes, status: int, call: Call) -> Meter:
     decoder = dialect.decoder(stream=False, call=call)
     decoder.feed(body)
     meter.absorb(decoder.close())
+    meter.body_bytes = len(body)
+    if decoder.opaque:
+        meter.sound(body)
     meter.finished = decoder.finished
     return meter

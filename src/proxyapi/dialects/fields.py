@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import msgspec
 from msgspec import Raw
 
+from proxyapi.dialects.model import given
 from proxyapi.errors import InvalidRequest
 
 CHOICES_MAX = 128
@@ -30,8 +31,8 @@ _MISSING = re.compile(r"missing required field `([^`]+)`")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SCAN: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder(strict=False, parse_int=str).scan_once  # type: ignore[attr-defined]
 """The C scanner of the standard library: a value and where it ends. Undocumented, and there since Python 2.6."""
-_ENUM = re.compile(rb'"enum":\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)\]')
-_SCALAR = re.compile(rb'"(?:[^"\\]|\\.)*"|[^\s,"]+')
+_ENUM = '"enum":['
+_ITEMS = re.compile(r'((?:[^"\]]|"(?:[^"\\]|\\.)*")*)\]')
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -213,10 +214,18 @@ def compact(raw: Raw | bytes) -> str:
 
 
 def enum_items(text: str) -> int:
-    """Items of all enums in compact JSON schemas."""
-    if '"enum":[' not in text:
-        return 0
-    return sum(len(_SCALAR.findall(items)) for items in _ENUM.findall(text.encode()))
+    """Items of all enums in compact JSON schemas. (A comma inside an item counts as another item.)"""
+    items = at = 0
+    while (at := text.find(_ENUM, at)) >= 0:
+        at += len(_ENUM)
+        found = text[at : text.find("]", at)]
+        if found.count('"') % 2 or "\\" in found:
+            # A bracket inside an item: look at every character.
+            match = _ITEMS.match(text, at)
+            found = match.group(1) if match else ""
+        if found:
+            items += found.count(",") + 1
+    return items
 
 
 def as_text(value: Any) -> str:
@@ -257,16 +266,14 @@ class ToolHead(msgspec.Struct):
 
 
 _HEADS = msgspec.json.Decoder(list[ToolHead])
-_NULL = b"null"
 
 
 def tool_heads(tools: Raw, path: str = "tools") -> list[ToolHead]:
     """The types and limits of declared tools."""
-    raw = bytes(tools)
-    if raw == _NULL:
+    if not given(tools):
         return []
     try:
-        return _HEADS.decode(raw)
+        return _HEADS.decode(tools)
     except msgspec.ValidationError as error:
         _mistyped(str(error).replace("`$", f"`$.{path}", 1))
 

@@ -35,7 +35,7 @@ from proxyapi.dialects.fields import (
     whole,
 )
 from proxyapi.dialects.gemini_reply import CountBody, EmbeddingBody, GeminiBody, GeminiStream
-from proxyapi.dialects.model import ABSENT
+from proxyapi.dialects.model import ABSENT, given
 
 Number = int | float | str | None
 ToolKind = Literal["web_search", "web_fetch", "code_execution", "file_search", "computer", "maps"]
@@ -257,10 +257,10 @@ def _call(wire: _Request, operation: Operation, dialect: WireName, model: str, s
     for schema in (
         config.responseSchema, config.response_schema, config.responseJsonSchema, config.response_json_schema
     ):
-        if schema != ABSENT:
+        if given(schema):
             prompt.texts.append(compact(schema))
     tools = wire.tools if isinstance(wire.tools, list) else [wire.tools] if wire.tools else []
-    declared = [raw for t in tools for raw in (t.functionDeclarations, t.function_declarations) if raw != ABSENT]
+    declared = [raw for t in tools for raw in (t.functionDeclarations, t.function_declarations) if given(raw)]
     choice = wire.toolConfig or wire.tool_config or _ToolConfig()
     calling = choice.functionCallingConfig or choice.function_calling_config or _FunctionCalling()
     cached = wire.cachedContent or wire.cached_content
@@ -286,7 +286,7 @@ def _call(wire: _Request, operation: Operation, dialect: WireName, model: str, s
         service_tier=wire.serviceTier or wire.service_tier or "",
         server_tools=tuple(
             ServerTool(kind, options=(("type", name),))
-            for tool in tools for name, kind in _SERVER_TOOLS.items() if getattr(tool, name) != ABSENT
+            for tool in tools for name, kind in _SERVER_TOOLS.items() if given(getattr(tool, name))
         ),
         output_modalities=tuple(m.lower() for m in modalities if m.lower() not in ("text", "modality_unspecified")),
         media_resolution=config.mediaResolution or config.media_resolution or "",
@@ -342,7 +342,7 @@ class _PromptReader:
         else:
             for name in _JSON_PARTS:
                 raw = getattr(part, name)
-                if raw != ABSENT:
+                if given(raw):
                     self.texts.append(compact(raw))
 
     def medium(self, data: str, media_type: str, detail: str) -> None:

@@ -293,12 +293,17 @@ class _ArrayCutter:
     def __init__(self) -> None:
         self.elements = 0
         self.closed = False
-        self.pending = 0
-        """Bytes after the last whole element, or since the array was closed."""
+        self._pending = 0
+        """Bytes after the last whole element."""
         self._depth = 0
         self._in_string = False
         self._escaped = False
         self._element = bytearray()
+
+    @property
+    def pending(self) -> int:
+        # An element that is too large to be read is not held back either.
+        return 0 if self.closed or len(self._element) > FRAME_BYTES_MAX else self._pending
 
     def feed(self, data: bytes) -> list[bytes]:
         found: list[bytes] = []
@@ -324,12 +329,12 @@ class _ArrayCutter:
                         found.append(bytes(self._element))
                     self._element.clear()
                     self.elements += 1
-                    self.pending = -at
+                    self._pending = -at
                 elif self._depth == 0:
-                    self.closed, self.pending = True, -at
+                    self.closed = True
         if self._depth >= 2 and len(self._element) <= FRAME_BYTES_MAX:
             self._element += data[start:]
-        self.pending += len(data)
+        self._pending += len(data)
         return found
 
 
@@ -389,8 +394,11 @@ class GeminiBody(WholeBody):
 
     def _body(self, body: bytes, events: list[Event]) -> None:
         reader = GeminiReader(self._model)
-        for chunk in (lenient(_CHUNKS, body) or ()) if body.lstrip().startswith(b"[") else (body,):
-            reader.read(chunk, events)
+        if body.lstrip().startswith(b"["):
+            for chunk in lenient(_CHUNKS, body) or []:
+                reader.read(chunk, events)
+        else:
+            reader.read(body, events)
         self.finished = reader.finished
 
 

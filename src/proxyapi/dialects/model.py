@@ -24,6 +24,12 @@ from proxyapi.usage import Usage
 ABSENT = Raw(b"null")
 """A raw value that is not there. (msgspec cannot decode `Raw | None`, and an empty Raw is not JSON.)"""
 
+
+def given(raw: Raw) -> bool:
+    """The field is there, and it is not null."""
+    return raw is not ABSENT and raw != ABSENT
+
+
 # --- vocabulary ---------------------------------------------------------------------------------------------------
 
 DialectName = Literal["openai_chat", "openai_responses", "anthropic", "gemini"]

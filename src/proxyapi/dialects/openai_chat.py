@@ -36,7 +36,7 @@ from proxyapi.dialects.fields import (
     tool_heads,
     whole,
 )
-from proxyapi.dialects.model import ABSENT
+from proxyapi.dialects.model import ABSENT, given
 from proxyapi.dialects.openai_chat_reply import ChatBody, ChatStream
 
 __all__ = ["OpenAIChat"]
@@ -155,8 +155,8 @@ class OpenAIChat:
         prompt = _PromptReader()
         for message in wire.messages:
             prompt.message(message)
-        tools = [compact(raw) for raw in (wire.tools, wire.functions) if raw != ABSENT and len(raw) > 2]
-        if wire.response_format != ABSENT and b'"json_schema"' in bytes(wire.response_format):
+        tools = [compact(raw) for raw in (wire.tools, wire.functions) if given(raw) and len(raw) > 2]
+        if given(wire.response_format) and b'"json_schema"' in bytes(wire.response_format):
             prompt.texts.append(compact(wire.response_format))
         return Call(
             operation="chat",

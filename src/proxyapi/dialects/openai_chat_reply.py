@@ -203,6 +203,9 @@ class ChatReader:
     def all_done(self) -> bool:
         return bool(self._states) and all(state.done for state in self._states.values())
 
+    def has_choices(self) -> bool:
+        return bool(self._states)
+
     def _delta(self, choice: int, state: _State, delta: _Delta, events: list[Event]) -> None:
         # Thinking comes before what it led to, also where one chunk or one body has both.
         if thought := delta.reasoning_content or delta.reasoning:
@@ -351,7 +354,7 @@ class ChatBody(WholeBody):
     def _body(self, body: bytes, events: list[Event]) -> None:
         reader = ChatReader()
         reader.read(body, events)
-        self.finished = reader.all_done()
+        self.finished = reader.has_choices()
 
 
 def _citation(wire: dict[str, Any]) -> UrlCitation:

@@ -32,7 +32,7 @@ from proxyapi.dialects.fields import (
     tool_heads,
     whole,
 )
-from proxyapi.dialects.model import ABSENT
+from proxyapi.dialects.model import ABSENT, given
 from proxyapi.dialects.openai_responses_reply import CountBody, ResponseBody, ResponseStream
 
 OPAQUE_CHARACTERS_PER_TOKEN = 4
@@ -133,8 +133,8 @@ class OpenAIResponses:
         prompt.items(wire.input)
         declared = [wire.tools, *prompt.tools]
         heads = [head for raw in declared for head in tool_heads(raw)]
-        tools = "".join(compact(raw) for raw in declared if raw != ABSENT and len(raw) > 2)
-        if wire.text and wire.text.format != ABSENT and b'"json_schema"' in bytes(wire.text.format):
+        tools = "".join(compact(raw) for raw in declared if given(raw) and len(raw) > 2)
+        if wire.text and given(wire.text.format) and b'"json_schema"' in bytes(wire.text.format):
             prompt.texts.append(compact(wire.text.format))
         conversation = wire.conversation if isinstance(wire.conversation, str | None) else wire.conversation.id
         if wire.prompt:
@@ -219,14 +219,14 @@ class _PromptReader:
         if item.code:
             self.texts.append(item.code)
         for raw in (item.action, item.operation, item.results):
-            if raw != ABSENT:
+            if given(raw):
                 self.texts.append(compact(raw))
-        if item.outputs != ABSENT and b'"image"' not in bytes(item.outputs):
+        if given(item.outputs) and b'"image"' not in bytes(item.outputs):
             self.texts.append(compact(item.outputs))
         self.opaque_characters += len(item.encrypted_content or "")
         if isinstance(item.result, str) and item.type == "image_generation_call":
             self.media.append(ImageInput(item.result))
-        if item.tools != ABSENT and item.type in ("additional_tools", "tool_search_output"):
+        if given(item.tools) and item.type in ("additional_tools", "tool_search_output"):
             self.tools.append(item.tools)
         if item.container_id:
             self.references.append(item.container_id)

@@ -40,6 +40,7 @@ from proxyapi.dialects.model import (
     Thinking,
     ToolUse,
     UrlCitation,
+    given,
 )
 from proxyapi.dialects.openai_usage import image_usage, token_usage
 from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient
@@ -214,7 +215,7 @@ class ResponseReader:
             units = dict(token_usage(wire))
             _count_tools(units, tools, items)
             events.append(Metered(units, _image_models(response, tools, items)))
-        error = anything(response.error) if response.error != ABSENT else None
+        error = anything(response.error) if given(response.error) else None
         # OpenRouter leaves the status out of some bodies; output or usage says that it was served.
         status = response.status or ("completed" if items or wire is not None else None)
         if error or status == "failed":
@@ -239,7 +240,7 @@ class ResponseStream(EventStream):
             handle = _HANDLERS.get(event.type or frame.event)
             if handle:
                 handle(self, event, events)
-            elif event.error != ABSENT and anything(event.error):
+            elif given(event.error) and anything(event.error):
                 self._fail(event, events)
         if self._reader.finished and not self.finished:
             self.finished, self.ending = True, frame.start
@@ -300,7 +301,7 @@ class ResponseStream(EventStream):
             events.append(PartCitation(number, _citation(event.annotation)))
 
     def _fail(self, event: _Event, events: list[Event]) -> None:
-        wire = anything(event.error) if event.error != ABSENT else None
+        wire = anything(event.error) if given(event.error) else None
         flat = {"code": event.code, "message": event.message, "param": event.param}
         events.append(faults.failed(wire or flat, 502))
 
@@ -402,7 +403,7 @@ def _image_models(response: _Response, tools: dict[str, Any], items: list[_Item]
         if not made:
             return ()
         units = {Unit.IMAGES: made}
-    declared = (lenient(_TOOLS, response.tools) if response.tools != ABSENT else None) or []
+    declared = (lenient(_TOOLS, response.tools) if given(response.tools) else None) or []
     model = next((tool.model for tool in declared if tool.type == "image_generation" and tool.model), "")
     return (ModelUsage(model, units),)
 

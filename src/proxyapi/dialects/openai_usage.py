@@ -8,6 +8,8 @@ from typing import Any
 from proxyapi.dialects.units import add, count, inner, reported_cost, split
 from proxyapi.usage import Unit, Usage
 
+_HOSTED = frozenset({"server_tool_use_details", "server_side_tool_usage_details"})
+
 
 def token_usage(wire: dict[str, Any]) -> Usage:
     """`usage` of a chat, a response or a legacy completion, as disjoint units.
@@ -16,11 +18,11 @@ def token_usage(wire: dict[str, Any]) -> Usage:
     audio; grok on Azure leaves cached input out of the prompt.
     """
     units: dict[Unit, int] = {}
-    details_in = inner(wire, "prompt_tokens_details", "prompt_token_details", "input_tokens_details")
-    details_out = inner(wire, "completion_tokens_details", "output_tokens_details")
+    into = inner(wire, "prompt_tokens_details", "prompt_token_details", "input_tokens_details")
+    out = inner(wire, "completion_tokens_details", "output_tokens_details")
     prompt, output = count(wire, "prompt_tokens", "input_tokens"), count(wire, "completion_tokens", "output_tokens")
-    cached = count(details_in, "cached_tokens") or count(wire, "prompt_cache_hit_tokens", "num_cached_tokens")
-    audio, reasoning = count(details_in, "audio_tokens"), count(details_out, "reasoning_tokens")
+    cached = count(into, "cached_tokens") or count(wire, "prompt_cache_hit_tokens", "num_cached_tokens")
+    audio, reasoning = count(into, "audio_tokens"), count(out, "reasoning_tokens")
     if cached > prompt:
         prompt += cached
     outside = count(wire, "total_tokens") - prompt - output
@@ -29,32 +31,37 @@ def token_usage(wire: dict[str, Any]) -> Usage:
             prompt += outside
         else:
             output, reasoning = output + outside, max(reasoning, outside)
-    split(
-        units, prompt, Unit.INPUT, (Unit.CACHE_READ, cached), *cache_writes(details_in), (Unit.INPUT_AUDIO, audio),
-        (Unit.INPUT_IMAGE, count(details_in, "image_tokens")),
-    )
-    split(
-        units, output, Unit.OUTPUT, (Unit.REASONING, reasoning),
-        (Unit.OUTPUT_AUDIO, count(details_out, "audio_tokens")),
-        (Unit.OUTPUT_IMAGE, count(details_out, "image_tokens")),
-    )
-    hosted_tools(units, wire)
-    return _with_cost(units, wire)
+    parts = [(Unit.CACHE_READ, cached)] if cached else []
+    if "cache_write_tokens" in into:
+        parts += _cache_writes(into)
+    if audio:
+        parts.append((Unit.INPUT_AUDIO, audio))
+    if images := count(into, "image_tokens"):
+        parts.append((Unit.INPUT_IMAGE, images))
+    split(units, prompt, Unit.INPUT, *parts)
+    parts = [(Unit.REASONING, reasoning)] if reasoning else []
+    if sound := count(out, "audio_tokens"):
+        parts.append((Unit.OUTPUT_AUDIO, sound))
+    if pictures := count(out, "image_tokens"):
+        parts.append((Unit.OUTPUT_IMAGE, pictures))
+    split(units, output, Unit.OUTPUT, *parts)
+    if not _HOSTED.isdisjoint(wire):
+        _hosted_tools(units, wire)
+    return _with_cost(units, wire) if "cost" in wire else units
 
 
-def cache_writes(details: dict[str, Any]) -> tuple[tuple[Unit, int], ...]:
-    """OpenAI caches for 30 minutes or 12 hours; OpenRouter's split is that of Anthropic."""
-    lifetimes = inner(details, "cache_write_tokens_details")
-    long = count(lifetimes, "ttl_12h_tokens")
-    return (
+def _cache_writes(details: dict[str, Any]) -> list[tuple[Unit, int]]:
+    """OpenAI caches for 30 minutes unless told 12 hours."""
+    long = count(inner(details, "cache_write_tokens_details"), "ttl_12h_tokens")
+    return [
         (Unit.CACHE_WRITE_12H, long),
         (Unit.CACHE_WRITE_30M, max(0, count(details, "cache_write_tokens") - long)),
-    )
+    ]
 
 
-def hosted_tools(units: dict[Unit, int], wire: dict[str, Any]) -> None:
+def _hosted_tools(units: dict[Unit, int], wire: dict[str, Any]) -> None:
     """Searches and runs that OpenRouter and xAI list inside `usage`."""
-    details = inner(wire, "server_tool_use_details", "server_tool_use")
+    details = inner(wire, "server_tool_use_details")
     add(units, Unit.WEB_SEARCH, count(details, "web_search_requests", "tool_calls_executed"))
     details = inner(wire, "server_side_tool_usage_details")
     add(units, Unit.WEB_SEARCH, count(details, "web_search_calls") + count(details, "x_search_calls"))

@@ -23,6 +23,7 @@ class EventStream:
     __slots__ = ("_frames", "ending", "finished", "usage_frame")
 
     elements: int | None = None
+    opaque: bool = False
 
     def __init__(self) -> None:
         self._frames = FrameDecoder()
@@ -74,6 +75,7 @@ class WholeBody:
     ending: int | None = None
     usage_frame: tuple[int, int] | None = None
     elements: int | None = None
+    opaque: bool = False
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -94,6 +96,21 @@ class WholeBody:
 
     def _body(self, body: bytes, events: list[Event]) -> None:
         raise NotImplementedError
+
+
+class Opaque(WholeBody):
+    """A sound or another file: nothing in it is read. It ends where its bytes end."""
+
+    __slots__ = ()
+
+    opaque = True
+
+    def feed(self, data: bytes) -> Sequence[Event]:
+        return ()
+
+    def close(self) -> list[Event]:
+        self.finished = True
+        return []
 
 
 def lenient(decoder: msgspec.json.Decoder[T], data: bytes | Raw) -> T | None:

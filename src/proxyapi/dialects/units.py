@@ -27,9 +27,9 @@ def count(wire: dict[str, Any], *names: str) -> int:
     """The first of the fields that is a number, as a whole one; 0 if none is."""
     for name in names:
         value = wire.get(name)
-        if isinstance(value, Decimal):
-            value = int(value) if value.is_finite() and value.adjusted() < 16 else None
-        if isinstance(value, int) and not isinstance(value, bool):
+        if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < 16:
+            value = int(value)
+        if type(value) is int:
             return value if 0 <= value <= QUANTITY_MAX else 0
     return 0
 

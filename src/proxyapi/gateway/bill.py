@@ -156,19 +156,29 @@ class Bills:
         usage = meter.usage
         if usage is None:
             usage = forecast.counted(bill.call, bill.target.facts, self._tokenizer, meter.texts)
-        return forecast.settled(bill.call, bill.target.facts, usage)
+        return self._settled(bill, meter, usage)
 
     async def usage_of(self, bill: Bill, meter: Meter) -> tuple[Usage, Source] | None:
         """What a reply used, by the best knowledge: reported, else counted. None: nothing was generated."""
         reported = meter.usage
         if reported is not None and meter.finished:
-            return forecast.settled(bill.call, bill.target.facts, reported), "reported"
+            return self._settled(bill, meter, reported), "reported"
         if reported is None and not meter.texts and (meter.failed or not meter.finished):
             return None
         counted = await self._count(bill, meter)
         if reported is None:
-            return forecast.settled(bill.call, bill.target.facts, counted), "counted"
-        return forecast.settled(bill.call, bill.target.facts, _larger_output(reported, counted)), "estimated"
+            return self._settled(bill, meter, counted), "counted"
+        return self._settled(bill, meter, _larger_output(reported, counted)), "estimated"
+
+    @staticmethod
+    def _settled(bill: Bill, meter: Meter, usage: Usage) -> Usage:
+        """Completed by what no provider reports; priced by the service tier that the answer names."""
+        bill.variant = forecast.variant_of(bill.call, bill.target, meter.tier) if meter.tier else bill.variant
+        return forecast.settled(bill.call, bill.target.facts, usage, others=[other.usage for other in meter.others])
+
+    def sound_meter(self, bill: Bill) -> forecast.SoundMeter:
+        """Measures speech on its way to the client."""
+        return forecast.SoundMeter(bill.call, bill.target.facts, self._tokenizer)
 
     async def _count(self, bill: Bill, meter: Meter) -> Usage:
         def count() -> Usage:

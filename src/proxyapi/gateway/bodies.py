@@ -13,6 +13,7 @@ from proxyapi.wire.server import Exchange
 
 SPOOL_MEMORY_BYTES = 1_048_576
 """An upload smaller than this never touches the disk."""
+COPY_BYTES = 262_144
 
 
 def _ours(error: WireError, bytes_max: int) -> Exception:
@@ -81,6 +82,31 @@ class Spool:
 
     def rewind(self) -> None:
         self.file.seek(0)
+
+    def part(self, start: int, end: int) -> IO[bytes]:
+        """A copy of some of it as a file of its own."""
+        copy = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES)  # noqa: SIM115
+        self._copy(copy, start, end)
+        copy.seek(0)
+        return copy
+
+    def replace(self, span: tuple[int, int], value: bytes) -> None:
+        """Put other bytes in the place of some."""
+        file = tempfile.SpooledTemporaryFile(max_size=SPOOL_MEMORY_BYTES)  # noqa: SIM115
+        self._copy(file, 0, span[0])
+        file.write(value)
+        self._copy(file, span[1], self.length)
+        self.file.close()
+        self.file = file
+        self.length += len(value) - (span[1] - span[0])
+        self.rewind()
+
+    def _copy(self, into: IO[bytes], start: int, end: int) -> None:
+        self.file.seek(start)
+        while start < end and (piece := self.file.read(min(COPY_BYTES, end - start))):
+            into.write(piece)
+            start += len(piece)
+        self.rewind()
 
     async def read(self, n: int) -> bytes:
         # Bounded pieces of a file that was just written: served from memory or the page cache.

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from proxyapi.dialects import DIALECTS
-from proxyapi.dialects.multipart import FormScanner, read_form
-from proxyapi.errors import GatewayError, UpstreamBroken
+from proxyapi.dialects.multipart import FormScan, FormScanner, boundary, read_form
+from proxyapi.errors import GatewayError, Unavailable
 from proxyapi.gateway import bodies
 from proxyapi.gateway.admission import Admission
 from proxyapi.gateway.bill import Bill, Bills
@@ -17,15 +19,15 @@ from proxyapi.gateway.replies import Replies
 from proxyapi.gateway.stored import Stored
 from proxyapi.gateway.upstream import Upstream
 from proxyapi.gateway.visit import Visit
-from proxyapi.identity.keys import check_model
-from proxyapi.identity.addresses import strip_key
-from proxyapi.pricing import forecast
+from proxyapi.identity.keys import check_model, strip_key
+from proxyapi.pricing import audio, forecast
 from proxyapi.pricing.charge import charge
 from proxyapi.pricing.tokens import Tokenizer
 from proxyapi.usage import INPUT_TOKENS, Usage
 
 if TYPE_CHECKING:
     from proxyapi.dialects.call import Call
+    from proxyapi.gateway.routes import Route
     from proxyapi.providers.catalog import Catalog, Target
     from proxyapi.wire.client import BodySource, Response
 
@@ -46,6 +48,7 @@ class Relay:
         tokenizer: Tokenizer,
         clock: Callable[[], float],
         body_bytes_max: int,
+        requests_max: int,
     ) -> None:
         self._catalog = catalog
         self._bills = bills
@@ -56,6 +59,8 @@ class Relay:
         self._tokenizer = tokenizer
         self._clock = clock
         self._body_bytes_max = body_bytes_max
+        self._requests_max = requests_max
+        self._requests = 0
 
     async def paid(self, visit: Visit) -> None:
         """A request with a JSON body."""
@@ -63,9 +68,9 @@ class Relay:
         assert route is not None, "the entrance found it"
         body = await bodies.read(visit.exchange, self._body_bytes_max)
         dialect = DIALECTS[route.dialect]
-        call = dialect.read(body, operation=route.operation, model=route.model, stream=route.stream)
+        call = dialect.read(body, model=route.model, stream=route.stream)
         target = self._target(visit, call)
-        await self._stored.check(visit, call)
+        await self._stored.check(visit, call, target.provider.name)
         bill = await self._hold(visit, call, target)
         await self._answer(visit, bill, dialect.patch(body, call, model=target.model))
 
@@ -73,17 +78,48 @@ class Relay:
         """A request with a form: sound or pictures, spooled as they arrive and sent on unchanged."""
         route = visit.route
         assert route is not None, "the entrance found it"
-        scanner = FormScanner(visit.exchange.header(b"content-type") or b"")
-        upload = await bodies.spool(visit.exchange, self._body_bytes_max, scanner.feed)
+        if route.operation == "image_edit" and _is_json(visit):
+            return await self.paid(visit)
+        upload, scan = await self._spool(visit)
         try:
-            scan = scanner.close()
-            call = read_form(scan, operation=route.operation)
+            call = read_form(scan, route.operation)
             target = self._target(visit, call)
             call = await self._measured(call, scan, upload)
             bill = await self._hold(visit, call, target)
-            await self._answer(visit, bill, upload.renamed(scan.model_span, call.model, target.model))
+            if target.model != call.model and scan.model_span is not None:
+                upload.replace(scan.model_span, target.model.encode())
+            await self._answer(visit, bill, upload)
         finally:
             upload.close()
+        return None
+
+    async def read_upload(self, visit: Visit, route: Route) -> Call:
+        """An upload as `upload` would see it; nothing is sent."""
+        upload, scan = await self._spool(visit)
+        try:
+            return await self._measured(read_form(scan, route.operation), scan, upload)
+        finally:
+            upload.close()
+
+    async def _spool(self, visit: Visit) -> tuple[bodies.Spool, FormScan]:
+        content_type = (visit.exchange.header(b"content-type") or b"").decode("latin-1")
+        scanner = FormScanner(boundary(content_type))
+        upload = await bodies.spool(visit.exchange, self._body_bytes_max, scanner.feed)
+        try:
+            return upload, scanner.close()
+        except BaseException:
+            upload.close()
+            raise
+
+    @staticmethod
+    async def _measured(call: Call, scan: FormScan, upload: bodies.Spool) -> Call:
+        """The call with what only the files themselves tell: the length of the sound."""
+        if call.operation not in ("transcription", "translation"):
+            return call
+        part = scan.files[0]
+        with upload.part(part.start, part.end) as file:
+            seconds = await asyncio.to_thread(audio.duration_seconds, file, part.filename)
+        return msgspec.structs.replace(call, audio_seconds=seconds or 0)
 
     def _target(self, visit: Visit, call: Call) -> Target:
         route, caller = visit.route, visit.caller
@@ -110,7 +146,10 @@ class Relay:
     async def _answer(self, visit: Visit, bill: Bill, body: bytes | BodySource) -> None:
         """Call the provider and bring its answer to the client. Whatever happens, the bill is closed once."""
         response: Response | None = None
+        self._requests += 1
         try:
+            if self._requests > self._requests_max:
+                raise Unavailable("The gateway is at its limit of running requests; try again.", retry_after_seconds=1)
             response = await self._upstream.open(visit, bill.target.provider, self._path(visit, bill), body)
             visit.first_byte_ms = (self._clock() - visit.started) * 1000
             bill.status, bill.upstream_id = response.status, upstream_id(response.headers)
@@ -120,6 +159,7 @@ class Relay:
             raise
         finally:
             # A cancelled or crashed request generated nothing that reached the client.
+            self._requests -= 1
             bill.release("interrupted")
             if response is not None:
                 response.close()
@@ -136,3 +176,7 @@ class Relay:
 
 def prompt_tokens(usage: Usage) -> int:
     return sum(quantity for unit, quantity in usage.items() if unit in INPUT_TOKENS)
+
+
+def _is_json(visit: Visit) -> bool:
+    return (visit.exchange.header(b"content-type") or b"").lower().startswith(b"application/json")

@@ -16,7 +16,6 @@ from proxyapi.errors import UpstreamBroken
 from proxyapi.gateway.headers import to_client
 from proxyapi.gateway.upstream import failure, refused_credential
 from proxyapi.money import format_amount
-from proxyapi.pricing import forecast
 from proxyapi.usage import OUTPUT_TOKENS
 from proxyapi.wire.errors import WireError
 
@@ -205,7 +204,7 @@ class Replies:
     async def _sound(self, visit: Visit, bill: Bill, response: Response) -> None:
         """Speech: bytes are forwarded as they arrive, and measured on the way."""
         exchange = visit.exchange
-        meter = forecast.SoundMeter(bill.call, bill.target.facts)
+        meter = self._bills.sound_meter(bill)
         visit.status = response.status
         headers = to_client(response.headers) + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
         exchange.start(response.status, headers, response.length)

@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from proxyapi.errors import NotFound, StoreUnavailable
 from proxyapi.gateway.headers import to_client
 from proxyapi.gateway.upstream import failure, refused_credential
-from proxyapi.identity.addresses import strip_key
-from proxyapi.identity.objects import FORGET, REMEMBER, Objects
+from proxyapi.identity.keys import strip_key
+from proxyapi.identity.objects import FORGET, REMEMBER, Objects, remember
 from proxyapi.wire.errors import WireError
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from proxyapi.gateway.visit import Visit
     from proxyapi.ledger.ledger import Ledger
     from proxyapi.providers.catalog import Catalog
-
-KIND = "response"
+    from proxyapi.providers.provider import Provider
 
 
 class Stored:
@@ -50,22 +50,29 @@ class Stored:
 
     # --- objects that a request points at --------------------------------------------------------------------------
 
-    async def check(self, visit: Visit, call: Call) -> None:
-        """NotFound for an object that the account did not make."""
+    async def check(self, visit: Visit, call: Call, provider: str) -> None:
+        """NotFound for an object at the provider that the account did not make."""
         if call.previous_response_id:
-            await self._own(visit, call.previous_response_id, "previous_response_id", "Response")
+            await self._own(visit, provider, call.previous_response_id, "previous_response_id", "Response")
         if call.conversation:
-            await self._own(visit, call.conversation, "conversation", "Conversation")
+            await self._own(visit, provider, call.conversation, "conversation", "Conversation")
         for reference in call.item_references:
-            await self._own(visit, reference, "input", "Object")
+            await self._own(visit, provider, reference, "input", "Object")
 
-    async def _own(self, visit: Visit, object_id: str, field: str, what: str) -> str:
-        """The provider that keeps the object."""
-        provider = visit.route.provider if visit.route is not None else None
-        owner = await self._objects.owner(object_id, provider)
+    async def _own(self, visit: Visit, provider: str, object_id: str, field: str, what: str) -> None:
+        owner = await self._objects.owner(provider, object_id)
         if owner is None or visit.caller is None or owner.account_id != visit.caller.account_id:
             raise NotFound(f"{what} with id '{object_id[:100]}' not found.", param=field)
-        return owner.provider
+
+    async def _keeper(self, visit: Visit, object_id: str) -> Provider:
+        """The provider that keeps the caller's object."""
+        route = visit.route
+        assert route is not None, "the entrance found it"
+        for provider in self._catalog.keepers(route.provider):
+            owner = await self._objects.owner(provider.name, object_id)
+            if owner is not None and visit.caller is not None and owner.account_id == visit.caller.account_id:
+                return provider
+        raise NotFound(f"Response with id '{object_id[:100]}' not found.", param="response_id")
 
     # --- objects that a reply makes ----------------------------------------------------------------------------------
 
@@ -73,8 +80,7 @@ class Stored:
         """The response belongs to the caller's account: durable before the client learns its id."""
         if not bill.call.store or visit.caller is None:
             return
-        provider = bill.target.provider.name
-        parameters = (provider, object_id, visit.caller.account_id, visit.caller.key_id, KIND, self._clock_ms())
+        parameters = remember(object_id, bill.target.provider.name, visit.caller, now=self._clock_ms())
         # If the store fails here the client still gets its answer; only the stored copy stays out of reach.
         with suppress(StoreUnavailable):
             await self._ledger.write(REMEMBER, parameters)
@@ -95,10 +101,10 @@ class Stored:
         """`GET`, `DELETE`, `/cancel`, `/input_items`: free, for the owner only, passed on as they are."""
         route, exchange = visit.route, visit.exchange
         assert route is not None, "the entrance found it"
-        name = await self._own(visit, route.object_id, "response_id", "Response")
-        provider = self._catalog.provider(name)
-        visit.provider = name
-        path = provider.path("openai_responses", "responses", model="", version="", action="") + f"/{route.object_id}"
+        provider = await self._keeper(visit, route.object_id)
+        visit.provider = provider.name
+        path = provider.path("openai_responses", "responses", model="", version="", action="")
+        path += f"/{quote(route.object_id, safe='')}"
         if route.action:
             path += f"/{route.action}"
         if query := strip_key(exchange.query):
@@ -114,6 +120,7 @@ class Stored:
             raise failure(error, provider.title) from error
         finally:
             response.close()
-        if exchange.method == "DELETE" and response.status < 300:
-            await self._ledger.write(FORGET, (name, route.object_id))
+        if exchange.method == "DELETE" and response.status < 300 and visit.caller is not None:
+            await self._ledger.write(FORGET, (provider.name, route.object_id, visit.caller.account_id))
+        visit.ending = "stored"
         visit.respond(response.status, to_client(response.headers), body)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from proxyapi.errors import (
@@ -60,7 +59,7 @@ class Upstream:
         self, visit: Visit, provider: Provider, path: str, body: bytes | BodySource, *, method: str = "POST"
     ) -> Response:
         """Send the request; returns when the head of the answer is there. `path` carries the query. UpstreamError."""
-        length = len(body) if isinstance(body, bytes) else body.length
+        length = len(body) if isinstance(body, bytes) else body.length or 0
         head = self._head(visit, provider, path, length, method)
         try:
             return await self._pool.send(provider.origin, head, body, method=method)
@@ -107,6 +106,3 @@ def refused_credential(status: int, provider: Provider) -> UpstreamError | None:
             f"{provider.title} refused the gateway's own access. Nothing was charged; tell the operator."
         )
     return None
-
-
-Observer = Callable[[str], None]

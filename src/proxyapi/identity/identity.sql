@@ -15,9 +15,6 @@ UPDATE revision SET number = number + 1 WHERE name = 'identity'
 -- bump_price --
 UPDATE revision SET number = number + 1 WHERE name = 'price'
 
--- key_used --
-UPDATE key SET last_used_at = ? WHERE id = ?
-
 -- account_columns --
 SELECT id, name, funded, spent, held, credit, blocked, created_at FROM account WHERE kind = 'wallet'
 
@@ -28,8 +25,12 @@ INSERT INTO account (kind, name, created_at) VALUES ('wallet', ?, ?) RETURNING i
 UPDATE account SET blocked = ? WHERE id = ? AND kind = 'wallet'
 
 -- key_columns --
-SELECT k.id, k.account_id, a.name, k.prefix, k.status, k.created_at, k.last_used_at, k.name, k.models, k.endpoints,
-       k.networks, k.budget_limit, k.budget_period, k.rpm, k.tpm, k.may_query_balance, k.expires_at
+SELECT k.id, k.account_id, a.name, k.prefix, k.status, k.created_at,
+       coalesce((SELECT e.created_at FROM entry e          -- ids sort by time: the journal knows without a write of ours
+                 WHERE e.key_id = k.id AND e.kind IN ('settle', 'release', 'expire', 'correction')
+                 ORDER BY e.id DESC LIMIT 1), k.last_used_at),
+       k.name, k.models, k.endpoints, k.networks, k.budget_limit, k.budget_period, k.rpm, k.tpm, k.may_query_balance,
+       k.expires_at
 FROM key k JOIN account a ON a.id = k.account_id
 
 -- key_add --

@@ -122,6 +122,8 @@ class _Auditor:
             if charged or held or actual or loss:
                 self.wrong("I6", f"{kind} {format_id(id)} charges or holds something")
             return
+        if kind not in {"settle", "release", "expire", "correction"}:
+            self.wrong("I5", f"entry {format_id(id)} is of an unknown kind: {kind!r}")
         usage: Mapping[str, int] = msgspec.json.decode(units or "{}", type=dict[str, int])
         for name, cells in (
             ((created_at // HOUR_MS, account_id, key_id or 0, model), self.rollup),

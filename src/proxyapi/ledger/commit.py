@@ -1,11 +1,16 @@
 """One batch, one transaction: reads under the lock what `plan` needs, and writes what it decided.
 
-Order: writes of other parts (each in a savepoint); delete the holds that end, RETURNING them (whoever gets the row may
-write its entry); read accounts and, only for ids that had no hold, entries; decide; write.
+Order: writes of other parts (each in a savepoint); read holds, accounts and, only for ids that have no hold, entries;
+decide; delete the holds that end and count them; write the rest.
+
+Two things are believed rather than read, because they are nearly always so: that a new hold's id is unused, and that a
+hold which this process made is still there. The first is proved by the primary key, the second by the count. Where one
+is wrong the transaction is rolled back and done again, believing nothing.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -27,7 +32,7 @@ from proxyapi.ledger.ops import (
 )
 from proxyapi.ledger.plan import Done, Facts, HoldRow, Plan, correction_id, derived_id, funding_row, plan
 from proxyapi.store.errors import ConstraintViolated, StatementRefused
-from proxyapi.store.queries import in_lists, load_queries
+from proxyapi.store.queries import in_lists, in_rows, load_queries
 from proxyapi.store.sqlite import Row, Transaction, Writer
 
 SQL = load_queries("proxyapi.ledger", "ledger.sql")
@@ -48,6 +53,10 @@ def period_start(period: Period, now_ms: int) -> int:
     return int(datetime(now.year, now.month, 1, tzinfo=UTC).timestamp()) * 1000
 
 
+class _HoldGone(Exception):
+    """A hold that was believed to be there was ended by another process, the reaper."""
+
+
 class Committer:
     """Applies batches through one writer, from one thread at a time."""
 
@@ -58,26 +67,34 @@ class Committer:
         self._now_ms = now_ms
         self._prices: set[int] = set()
         self._budgets: dict[tuple[int, Period, int], int] = {}
+        self._live: dict[bytes, HoldRow] = {}
+        """Holds of this process that have not ended."""
 
     def apply(self, ops: Sequence[Op], *, replay: bool = False) -> list[Result]:
         """All or nothing. `StoreFailure`: nothing was kept; `OutcomeUnknown`: apply again with `replay=True`."""
-        try:
-            return self._apply(ops, replay=replay, look_up_holds=replay)
-        except ConstraintViolated:  # a hold's id is in use: find out which, and refuse that one only
-            return self._apply(ops, replay=replay, look_up_holds=True)
+        if not replay:
+            try:
+                return self._apply(ops, self._live)
+            except (ConstraintViolated, _HoldGone):
+                pass
+        return self._apply(ops, None, replay=replay)
 
-    def _apply(self, ops: Sequence[Op], *, replay: bool, look_up_holds: bool) -> list[Result]:
+    def _apply(self, ops: Sequence[Op], live: Mapping[bytes, HoldRow] | None, *, replay: bool = False) -> list[Result]:
         with self._writer.transaction() as transaction:
             part = _Part(transaction, self._now_ms(), self._prices, self._budgets)
-            decided = plan(ops, part.read(ops, replay=replay, look_up_holds=look_up_holds))
+            decided = plan(ops, part.read(ops, live, replay=replay))
             part.write(decided, self.worker_id)
         self._remember(part)
+        self._live.update(decided.holds)
+        for op in ops:
+            if type(op) is Ending or type(op) is Expire:
+                self._live.pop(op.id, None)
         return decided.results
 
     def apply_within(self, transaction: Transaction, op: Funding | SetLimit) -> Result:
         """One op inside a transaction of the caller's."""
         part = _Part(transaction, self._now_ms(), set(), {})
-        decided = plan([op], part.read([op], replay=False, look_up_holds=False))
+        decided = plan([op], part.read([op], None))
         part.write(decided, self.worker_id)
         return decided.results[0]
 
@@ -109,7 +126,8 @@ class _Part:
         self.new_prices: dict[int, Price] = {}
         self.new_budgets: dict[tuple[int, Period, int], int] = {}
 
-    def read(self, ops: Sequence[Op], *, replay: bool, look_up_holds: bool) -> Facts:
+    def read(self, ops: Sequence[Op], live: Mapping[bytes, HoldRow] | None, *, replay: bool = False) -> Facts:
+        """`live`: holds that are believed to be there; None: believe nothing."""
         hold_ids: list[bytes] = []
         ending_ids: list[bytes] = []
         expiring: dict[int, list[bytes]] = {}
@@ -144,11 +162,15 @@ class _Part:
                     found = self.find_budget(op.budget)
                     if found is not None:
                         budgets[op.budget] = found
-        holds = {row[0]: HoldRow._make(row) for row in self.select("take_holds", ending_ids)}
-        lost = self.take_lost_holds(expiring)
+        holds: dict[bytes, HoldRow] = {}
+        if live is None:
+            unknown = [*ending_ids, *hold_ids]
+        else:
+            holds = {id: live[id] for id in ending_ids if id in live}
+            unknown = [id for id in ending_ids if id not in holds]
+        holds.update((row[0], HoldRow(*row)) for row in self.select("read_holds", unknown))
+        lost = self.read_lost_holds(expiring)
         holds.update(lost)
-        if look_up_holds:
-            holds.update((row[0], HoldRow._make(row)) for row in self.select("read_holds", hold_ids))
         ended = [*ending_ids, *(id for ids in expiring.values() for id in ids)]
         done = self.read_done([*hold_ids, *funding_ids, *(id for id in ended if id not in holds)])
         accounts.update(budgets.values())
@@ -157,9 +179,9 @@ class _Part:
             if row.budget_id is not None:
                 accounts.add(row.budget_id)
         for entry in done.values():
-            accounts.add(entry.account_id)
-            if entry.budget_id is not None:
-                accounts.add(entry.budget_id)
+            accounts.add(entry[1])
+            if entry[2] is not None:
+                accounts.add(entry[2])
         return Facts(
             accounts=self.read_accounts(accounts),
             budgets=budgets,
@@ -178,20 +200,20 @@ class _Part:
             rows += self.transaction.execute(sql, (*parameters, *more))
         return rows
 
-    def take_lost_holds(self, expiring: Mapping[int, Sequence[bytes]]) -> dict[bytes, HoldRow]:
-        taken: dict[bytes, HoldRow] = {}
+    def read_lost_holds(self, expiring: Mapping[int, Sequence[bytes]]) -> dict[bytes, HoldRow]:
+        lost: dict[bytes, HoldRow] = {}
         for grace_ms, ids in expiring.items():
-            taken.update((row[0], HoldRow._make(row)) for row in self.select("take_lost_holds", ids, grace_ms))
-        return taken
+            lost.update((row[0], HoldRow(*row)) for row in self.select("read_lost_holds", ids, grace_ms))
+        return lost
 
     def read_accounts(self, accounts: set[int]) -> dict[int, Balance]:
         rows = self.select("read_accounts", sorted(accounts))
         return {row[0]: Balance(row[1], row[2], row[3], row[4], bool(row[5])) for row in rows}
 
     def read_done(self, ids: Sequence[bytes]) -> dict[bytes, Done]:
-        done = {row[0]: Done._make(row[1:]) for row in self.select("read_done", ids)}
-        corrections = [correction_id(id) for id, entry in done.items() if entry.kind == "expire"]
-        done.update((row[0], Done._make(row[1:])) for row in self.select("read_done", corrections))
+        done = {row[0]: row[1:] for row in self.select("read_done", ids)}
+        corrections = [correction_id(id) for id, entry in done.items() if entry[0] == "expire"]
+        done.update((row[0], row[1:]) for row in self.select("read_done", corrections))
         return done
 
     def run(self, op: Write) -> Rows | Failed:
@@ -236,14 +258,39 @@ class _Part:
         if self.new_prices:
             rows = [(price.id, price.to_json().decode(), now_ms) for price in self.new_prices.values()]
             many(SQL["insert_price"], rows)
+        if decided.ended:
+            self.delete_holds(decided.ended)
         if decided.deltas:
             many(SQL["change_account"], decided.deltas)
         if decided.holds:
-            many(SQL["insert_hold"], [(*row, worker_id, now_ms) for row in decided.holds.values()])
+            self.insert("insert_hold", [(*row, worker_id, now_ms) for row in decided.holds.values()])
         if decided.entries:
-            many(SQL["insert_entry"], decided.entries)
+            self.insert("insert_entry", decided.entries)
         if decided.rollup:
-            hour, day = now_ms // HOUR_MS, now_ms // DAY_MS
-            many(SQL["add_rollup"], [(hour, *name, *sums[:-1]) for name, sums in sorted(decided.rollup.items())])
-            totals = sorted(decided.rollup_total.items())
-            many(SQL["add_rollup_total"], [(day, *name, *sums[:-1]) for name, sums in totals])
+            rollup: dict[_Name, list[int]] = {}
+            total: dict[_Name, list[int]] = {}
+            for (account_id, key_id, model, provider), sums in decided.rollup.items():
+                add(rollup, (now_ms // HOUR_MS, account_id, key_id, model), sums)
+                add(total, (now_ms // DAY_MS, model, provider), sums)
+            many(SQL["add_rollup"], [(*name, *sums) for name, sums in sorted(rollup.items())])
+            many(SQL["add_rollup_total"], [(*name, *sums) for name, sums in sorted(total.items())])
+
+    def delete_holds(self, ended: Sequence[bytes]) -> None:
+        deleted = 0
+        for sql, parameters in in_lists(SQL["delete_holds"], ended):
+            deleted += self.transaction.change(sql, parameters)
+        if deleted != len(ended):
+            raise _HoldGone
+
+    def insert(self, name: str, rows: Sequence[Row]) -> None:
+        for sql, parameters in in_rows(SQL[name], rows):
+            self.transaction.execute(sql, parameters)
+
+
+_Name = tuple[int | str, ...]
+
+
+def add(cells: dict[_Name, list[int]], name: _Name, sums: Sequence[int]) -> None:
+    """`sums` has a cell more than the table has columns: units that are no quantity of use."""
+    before = cells.get(name)
+    cells[name] = list(sums[:-1]) if before is None else list(map(operator.add, before, sums))

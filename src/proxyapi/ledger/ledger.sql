@@ -1,16 +1,14 @@
--- take_holds --
-DELETE FROM hold WHERE id IN (@ids)
-RETURNING id, account_id, budget_id, key_id, amount, price_id, provider, model, operation
+-- read_holds --
+SELECT id, account_id, budget_id, key_id, amount FROM hold WHERE id IN (@ids)
 
--- take_lost_holds --
-DELETE FROM hold WHERE id IN (@ids)
+-- read_lost_holds --
+SELECT id, account_id, budget_id, key_id, amount, price_id, provider, model, operation FROM hold
+ WHERE id IN (@ids)
    AND worker_id NOT IN (SELECT id FROM worker
                           WHERE seen_at >= CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) - ?)
-RETURNING id, account_id, budget_id, key_id, amount, price_id, provider, model, operation
 
--- read_holds --
-SELECT id, account_id, budget_id, key_id, amount, price_id, provider, model, operation
-  FROM hold WHERE id IN (@ids)
+-- delete_holds --
+DELETE FROM hold WHERE id IN (@ids)
 
 -- read_done --
 SELECT id, kind, account_id, budget_id, key_id, charged, loss FROM entry WHERE id IN (@ids)
@@ -86,7 +84,7 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value
  WHERE CAST(value AS INTEGER) <= CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)
 RETURNING name
 
--- read_lost_holds --
+-- find_lost_holds --
 SELECT id FROM hold
  WHERE worker_id NOT IN (SELECT id FROM worker
                           WHERE seen_at >= CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) - ?)

@@ -82,28 +82,21 @@ _encode = msgspec.json.Encoder().encode
 
 
 class HoldRow(NamedTuple):
-    """A row of `hold`."""
+    """A row of `hold`; what comes after the amount is only asked when it expires."""
 
     id: bytes
     account_id: int
     budget_id: int | None
     key_id: int
     amount: int
-    price_id: int
-    provider: str
-    model: str
-    operation: str
+    price_id: int = 0
+    provider: str = ""
+    model: str = ""
+    operation: str = ""
 
 
-class Done(NamedTuple):
-    """What is asked of an entry that exists."""
-
-    kind: str
-    account_id: int
-    budget_id: int | None
-    key_id: int | None
-    charged: int
-    loss: int
+Done = tuple[str, int, int | None, int | None, int, int]
+"""What is asked of an entry that exists: kind, account, budget, key, charged, loss."""
 
 
 class Facts(NamedTuple):
@@ -130,7 +123,7 @@ class Facts(NamedTuple):
 class Plan:
     """What is to be written, and the answers in order of the ops."""
 
-    __slots__ = ("deltas", "ended", "entries", "holds", "results", "rollup", "rollup_total")
+    __slots__ = ("deltas", "ended", "entries", "holds", "results", "rollup")
 
     def __init__(self) -> None:
         self.results: list[Result] = []
@@ -141,8 +134,8 @@ class Plan:
         self.entries: list[EntryRow] = []
         self.deltas: list[tuple[int, int, int, int]] = []
         """To be added to funded, spent, held of the account that comes last; sorted by it."""
-        self.rollup: dict[tuple[int, int, str], list[int]] = {}
-        self.rollup_total: dict[tuple[str, str], list[int]] = {}
+        self.rollup: dict[tuple[int, int, str, str], list[int]] = {}
+        """`SUMS` by account, key, model and provider."""
 
 
 def derived_id(id: bytes, purpose: bytes) -> bytes:
@@ -237,9 +230,12 @@ class _Decision:
         return ACCEPTED
 
     def end(self, op: Ending) -> Settled:
-        row = self.take(op.id)
+        id = op.id
+        row = self.holds.pop(id, None)
         if row is None:
             return self.end_late(op)
+        if self.plan.holds.pop(id, None) is None:
+            self.plan.ended.append(id)
         wallet = self.pots[row.account_id]
         budget = None if row.budget_id is None else self.pots[row.budget_id]
         wallet.held -= row.amount
@@ -247,45 +243,40 @@ class _Decision:
             budget.held -= row.amount
         actual, charged = 0, 0
         if not op.released:
-            actual = min(op.actual, AMOUNT_MAX)
-            charged = actual
+            charged = actual = op.actual if op.actual < AMOUNT_MAX else AMOUNT_MAX
             if actual > row.amount:
                 free = wallet.free() if budget is None else min(wallet.free(), budget.free())
                 charged = min(actual, max(row.amount, free))
             wallet.spent += charged
             if budget is not None:
                 budget.spent += charged
-        self.journal(op, "release" if op.released else "settle", row, actual, charged, actual - charged)
-        return Settled(charged, actual - charged, wallet.free(), "released" if op.released else "settled")
-
-    def take(self, id: bytes) -> HoldRow | None:
-        """The hold, which ends here."""
-        row = self.holds.pop(id, None)
-        if row is not None and self.plan.holds.pop(id, None) is None:
-            self.plan.ended.append(id)
-        return row
+        loss = actual - charged
+        self.journal(op, "release" if op.released else "settle", row, actual, charged, loss)
+        free = wallet.funded + wallet.credit - wallet.spent - wallet.held
+        return Settled(charged, loss, free, "released" if op.released else "settled")
 
     def end_late(self, op: Ending) -> Settled:
         done = self.done.get(op.id)
         if done is None:
             return self.settled(op, 0, 0, "unknown")
-        if done.kind != "expire":
-            return self.settled(op, done.charged, done.loss, "duplicate")
+        kind, account_id, budget_id, key_id, charged, expired = done
+        if kind != "expire":
+            return self.settled(op, charged, expired, "duplicate")
         id = correction_id(op.id)
         corrected = self.done.get(id)
         if corrected is not None:
-            return self.settled(op, corrected.charged, corrected.loss, "duplicate")
-        wallet = self.pots[done.account_id]
-        budget = None if done.budget_id is None else self.pots[done.budget_id]
+            return self.settled(op, corrected[4], corrected[5], "duplicate")
+        wallet = self.pots[account_id]
+        budget = None if budget_id is None else self.pots[budget_id]
         free = wallet.free() if budget is None else min(wallet.free(), budget.free())
         actual = 0 if op.released else min(op.actual, AMOUNT_MAX)
         charged = min(actual, max(0, free))
         wallet.spent += charged
         if budget is not None:
             budget.spent += charged
-        row = HoldRow(op.id, done.account_id, done.budget_id, done.key_id or 0, 0, 0, "", "", "")
-        loss = actual - charged - done.loss
-        self.journal(op, "correction", row, actual, charged, loss, id=id)
+        row = HoldRow(id, account_id, budget_id, key_id or 0, 0)
+        loss = actual - charged - expired
+        self.journal(op, "correction", row, actual, charged, loss, op.id)
         return self.settled(op, charged, loss, "corrected")
 
     def settled(self, op: Ending, charged: int, loss: int, outcome: Outcome) -> Settled:
@@ -293,49 +284,52 @@ class _Decision:
         return Settled(charged, loss, 0 if wallet is None else wallet.free(), outcome)
 
     def journal(
-        self, op: Ending, kind: str, row: HoldRow, actual: int, charged: int, loss: int, *, id: bytes | None = None
+        self, op: Ending, kind: str, row: HoldRow, actual: int, charged: int, loss: int, ref: bytes | None = None
     ) -> None:
-        """`id`: of a correction, which then refers to the entry that has the hold's."""
-        usage = {} if op.released else op.usage
+        """`ref`: the entry that a correction corrects; `row.id` is the correction's."""
+        id, account_id, budget_id, key_id, held, *_ = row
+        if op.released:
+            usage: Mapping[Unit, int] = {}
+            units = "{}"
+        else:
+            usage = op.usage
+            units = str(_encode(usage), "ascii")
         self.plan.entries.append(
             (
-                id or row.id, kind, row.account_id, row.budget_id, row.key_id, 0, row.amount, actual, charged, loss,
-                op.price.id, op.variant, _encode(usage).decode(), op.source, op.ending, op.status, op.operation,
-                op.provider, op.model, op.latency_ms, op.first_byte_ms, op.attempts, op.upstream_id[:TEXT_MAX],
-                row.id if id else None, None, None, self.facts.now_ms,
+                id, kind, account_id, budget_id, key_id, 0, held, actual, charged, loss, op.price.id, op.variant, units,
+                op.source, op.ending, op.status, op.operation, op.provider, op.model, op.latency_ms, op.first_byte_ms,
+                op.attempts, op.upstream_id[:TEXT_MAX], ref, None, None, self.facts.now_ms,
             )
         )  # fmt: skip
-        self.done[id or row.id] = Done(kind, row.account_id, row.budget_id, row.key_id, charged, loss)
-        self.roll_up(kind, row.account_id, row.key_id, op.model, op.provider, usage, actual, charged, loss)
+        self.done[id] = (kind, account_id, budget_id, key_id, charged, loss)
+        self.roll_up(kind, account_id, key_id, op.model, op.provider, usage, actual, charged, loss)
 
     def roll_up(
         self, kind: str, account_id: int, key_id: int, model: str, provider: str, usage: Mapping[Unit, int],
         actual: int, charged: int, loss: int,
     ) -> None:  # fmt: skip
-        sums = self.plan.rollup.get((account_id, key_id, model))
+        name = (account_id, key_id, model, provider)
+        sums = self.plan.rollup.get(name)
         if sums is None:
-            sums = self.plan.rollup[account_id, key_id, model] = [0] * (len(SUMS) + 1)
-        total = self.plan.rollup_total.get((model, provider))
-        if total is None:
-            total = self.plan.rollup_total[model, provider] = [0] * (len(SUMS) + 1)
-        for cells in (sums, total):
-            if kind == "settle":
-                cells[_REQUESTS] += 1
-            elif kind != "correction":
-                cells[_FAILED] += 1
-            for unit, quantity in usage.items():
-                cells[COLUMN_OF_UNIT[unit]] += quantity
-            cells[_ACTUAL] += actual
-            cells[_CHARGED] += charged
-            cells[_LOSS] += loss
+            sums = self.plan.rollup[name] = [0] * (len(SUMS) + 1)
+        if kind == "settle":
+            sums[_REQUESTS] += 1
+        elif kind != "correction":
+            sums[_FAILED] += 1
+        for unit, quantity in usage.items():
+            sums[COLUMN_OF_UNIT[unit]] += quantity
+        sums[_ACTUAL] += actual
+        sums[_CHARGED] += charged
+        sums[_LOSS] += loss
 
     def expire(self, op: Expire) -> Settled:
-        row = self.take(op.id) if op.id in self.facts.lost else None
+        row = self.holds.pop(op.id, None) if op.id in self.facts.lost else None
         if row is None:
             done = self.done.get(op.id)
             if done is None:
                 return Settled(0, 0, 0, "unknown")
-            return Settled(done.charged, done.loss, 0, "duplicate")
+            return Settled(done[4], done[5], 0, "duplicate")
+        self.plan.ended.append(op.id)
         wallet = self.pots[row.account_id]
         wallet.held -= row.amount
         if row.budget_id is not None:
@@ -347,7 +341,7 @@ class _Decision:
                 None, None, None, None, None, None, None, self.facts.now_ms,
             )
         )  # fmt: skip
-        self.done[row.id] = Done("expire", row.account_id, row.budget_id, row.key_id, 0, row.amount)
+        self.done[row.id] = ("expire", row.account_id, row.budget_id, row.key_id, 0, row.amount)
         self.roll_up("expire", row.account_id, row.key_id, row.model, row.provider, {}, 0, 0, row.amount)
         return Settled(0, row.amount, wallet.free(), "expired")
 
@@ -390,7 +384,7 @@ class _Decision:
         note: str | None,
     ) -> None:  # fmt: skip
         self.plan.entries.append(funding_row(id, kind, account_id, key_id, amount, self.facts.now_ms, reference, note))
-        self.done[id] = Done(kind, account_id, None, key_id, 0, 0)
+        self.done[id] = (kind, account_id, None, key_id, 0, 0)
 
 
 def funding_row(

@@ -26,7 +26,7 @@ async def reap(
     if not await ledger.write(SQL["claim_reaping"], (int(claim_seconds * 1000),)):
         return 0
     grace_ms = int(grace_seconds * 1000)
-    lost = await database.fetch(SQL["read_lost_holds"], (grace_ms, HOLDS_MAX))
+    lost = await database.fetch(SQL["find_lost_holds"], (grace_ms, HOLDS_MAX))
     answers = await asyncio.gather(*(ledger.expire(id, grace_ms) for (id,) in lost))
     await ledger.write(SQL["delete_lost_workers"], (int(max(WORKER_ROWS_SECONDS, 2 * grace_seconds) * 1000),))
     return sum(answer.outcome == "expired" for answer in answers)

@@ -63,8 +63,8 @@ class Correction(Struct, frozen=True, omit_defaults=True):
     provider: str
     match: list[str]
     """Exact names, or a beginning and `*`."""
-    tool: str = ""
-    """The fee of a hosted tool; empty: the model itself."""
+    variant: str = ""
+    """Only for requests whose variant has this word."""
     base: str = ""
     """Published under this other name."""
     fees: list[Fee] = []

@@ -96,7 +96,8 @@ class Sandbox:
         ids = Ids(method.encode(), rest.encode(), body)
         shape = _shape(provider, rest, values)
         try:
-            request = self._request(method, provider, rest, values, body, content_type, ids)
+            request = self._request(method, provider, rest, values, body, content_type)
+            ids = request.ids
             if request.magic.kind == "fail":
                 raise Refused(request.magic.number, default_text(request.magic.number))
             reply = _disturb(self._answer(request), request, shape)
@@ -107,14 +108,7 @@ class Sandbox:
         return reply.with_headers((name, "req_" + ids.hex("request id", 32)))
 
     def _request(
-        self,
-        method: str,
-        provider: str,
-        path: str,
-        query: dict[str, str],
-        raw: bytes,
-        content_type: str,
-        ids: Ids,
+        self, method: str, provider: str, path: str, query: dict[str, str], raw: bytes, content_type: str
     ) -> Request:
         body: JsonObject = {}
         form: Form | None = None
@@ -136,7 +130,7 @@ class Sandbox:
             form=form,
             model=model,
             magic=magic_of(model),
-            ids=ids,
+            ids=_ids(method, path, body, form),
             count=self._count,
             now=now // 10**9,
             moment=b"%d %d" % (now, self._requests),
@@ -219,6 +213,16 @@ def _split(path: str) -> tuple[str, str]:
     while segments and (segments[0] == "api" or _VERSION.fullmatch(segments[0])):
         segments.pop(0)
     return provider, "/".join(segments)
+
+
+def _ids(method: str, path: str, body: JsonObject, form: Form | None) -> Ids:
+    """The same for a body and for a stream of the same question, so that the two can be compared."""
+    asked = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
+    parts = [method.encode(), path.replace(":streamGenerate", ":generate").encode(), encode(asked)]
+    if form is not None:
+        parts.append(encode(form.fields))
+        parts += [upload.data for uploads in form.files.values() for upload in uploads]
+    return Ids(*parts)
 
 
 def _shape(provider: str, path: str, query: dict[str, str]) -> Shape:

@@ -10,10 +10,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
+from itertools import chain
 
 _TITLE = re.compile(r"^-- ([a-z_]+) --$", re.MULTILINE)
 _LIST = "@ids"
 _LIST_SIZES = (1, 4, 16, 64, 512)
+_ROWS_SIZES = (32, 8, 2, 1)
 
 
 def load_queries(package: str, name: str) -> Mapping[str, str]:
@@ -28,6 +30,23 @@ def in_lists(sql: str, ids: Sequence[object]) -> Iterator[tuple[str, Sequence[ob
         part = ids[at : at + _LIST_SIZES[-1]]
         size = next(size for size in _LIST_SIZES if size >= len(part))
         yield _expanded(sql, size), (*part, *((None,) * (size - len(part))))
+
+
+def in_rows(sql: str, rows: Sequence[Sequence[object]]) -> Iterator[tuple[str, Sequence[object]]]:
+    """The statement, which ends in `VALUES (?, ...)`, and parameters to run for every few of `rows`.
+
+    One statement for 32 rows takes two thirds of the time of 32, and asks the interpreter's lock back once."""
+    at = 0
+    for size in _ROWS_SIZES:
+        while len(rows) - at >= size:
+            yield _repeated(sql, size), tuple(chain.from_iterable(rows[at : at + size]))
+            at += size
+
+
+@lru_cache(maxsize=64)
+def _repeated(sql: str, size: int) -> str:
+    head, values = sql.split("VALUES")
+    return f"{head}VALUES {', '.join([values.strip()] * size)}"
 
 
 @lru_cache(maxsize=256)

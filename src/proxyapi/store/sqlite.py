@@ -132,6 +132,13 @@ class Transaction:
         except (OverflowError, UnicodeError) as error:  # an int beyond int64, half a surrogate pair
             raise StatementRefused(str(error)) from error
 
+    def change(self, sql: str, parameters: Parameters = ()) -> int:
+        """Number of rows changed by an UPDATE or DELETE."""
+        try:
+            return self._connection.execute(sql, parameters).rowcount
+        except sqlite3.Error as error:
+            raise translate(error) from error
+
     def executemany(self, sql: str, rows: Iterable[Parameters]) -> int:
         """Number of rows changed."""
         try:

@@ -46,8 +46,10 @@ class Timeouts:
 class BodySource(Protocol):
     """A request body that is sent while it arrives."""
 
-    length: int | None
-    """In bytes; None: it is sent chunked, and the head says so."""
+    @property
+    def length(self) -> int | None:
+        """In bytes; None: it is sent chunked, and the head says so."""
+        ...
 
     async def read(self, n: int) -> bytes:
         """The next piece, about `n` bytes; empty at the end."""

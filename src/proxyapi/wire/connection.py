@@ -70,6 +70,7 @@ class ClientConnection(asyncio.Protocol):
         "_parked",
         "_reading_paused",
         "_runner",
+        "_searched",
         "_stall_bytes",
         "_stall_deadline",
         "body_bytes_max",
@@ -97,6 +98,7 @@ class ClientConnection(asyncio.Protocol):
         self.write_paused = False
         self.lost = False
         self._buffer = bytearray()
+        self._searched = 0  # where the search for the end of a head in `_buffer` goes on
         self._left = 0
         self._decoder: ChunkedDecoder | None = None
         self._reading_paused = False
@@ -158,7 +160,7 @@ class ClientConnection(asyncio.Protocol):
             self._drain_waiter.set_result(None)
         if self._parked is not None and not self._parked.done():
             self._parked.set_result(None)
-        self._buffer.clear()
+        self._clear_buffer()
 
     def pause_writing(self) -> None:
         self.write_paused = self.watched = True
@@ -195,7 +197,6 @@ class ClientConnection(asyncio.Protocol):
     def _take_slow_head(self, data: bytes) -> None:
         """More bytes of a head that came in parts, or of a request that has to wait for the client to read."""
         buffer = self._buffer
-        searched = max(0, len(buffer) - 3)
         buffer += data
         if self.write_paused:
             if len(buffer) > self.host.head_bytes_max:
@@ -204,10 +205,12 @@ class ClientConnection(asyncio.Protocol):
         if buffer.startswith(b"\r\n"):
             self._restart_head()
             return
+        searched = self._searched
         end = buffer.find(b"\r\n\r\n", searched)
+        self._searched = max(0, len(buffer) - 3)
         if end >= 0:
             data = bytes(buffer)
-            buffer.clear()
+            self._clear_buffer()
             self._begin(data, end + 4)
         elif len(buffer) > self.host.head_bytes_max:
             self._refuse_large_head(bytes(buffer))
@@ -218,8 +221,12 @@ class ClientConnection(asyncio.Protocol):
 
     def _restart_head(self) -> None:
         data = bytes(self._buffer)
-        self._buffer.clear()
+        self._clear_buffer()
         self._take_head(data)
+
+    def _clear_buffer(self) -> None:
+        self._buffer.clear()
+        self._searched = 0
 
     def _refuse_large_head(self, head: bytes) -> None:
         if b"\r\n" in head[: self.host.head_bytes_max]:
@@ -247,7 +254,7 @@ class ClientConnection(asyncio.Protocol):
             if len(data) > head_end:
                 self._keep(data[head_end:])
         elif length is not None and len(data) - head_end == length:
-            exchange.take(data[head_end:], complete=True)
+            exchange.take_whole(data[head_end:])
         else:
             self._left = length or 0
             self._decoder = ChunkedDecoder() if length is None else None
@@ -441,7 +448,7 @@ class ClientConnection(asyncio.Protocol):
     def _linger(self) -> None:
         """Close, but go on reading for a while: a reset for unread bytes would destroy the answer on its way."""
         self.exchange = None
-        self._buffer.clear()
+        self._clear_buffer()
         self._lingering = True
         if self._half_closed or not self.transport.can_write_eof():
             self.transport.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from proxyapi.wire.errors import BodyTooLarge, ClientLeft, WireError
-from proxyapi.wire.http1 import CONTINUE, LAST_CHUNK, STATUSES_WITHOUT_BODY, RequestHead, status_line
+from proxyapi.wire.http1 import CONTINUE, LAST_CHUNK, STATUS_LINES, STATUSES_WITHOUT_BODY, RequestHead, status_line
 
 BODY_BUFFER_BYTES = 65_536
 """Bytes of a body that are buffered before the handler asks for them; then the socket is paused."""
@@ -160,6 +160,11 @@ class Exchange(RequestHead):
         if self._waiter is not None and (complete or len(self._body) >= self._wake_at):
             self._wake()
 
+    def take_whole(self, data: bytes) -> None:
+        """A whole body that came with its head."""
+        self._body = data
+        self.body_complete = True
+
     def fail(self, failure: WireError) -> None:
         """The body will not arrive."""
         if not self.body_complete and self._failure is None:
@@ -183,13 +188,9 @@ class Exchange(RequestHead):
             if status in STATUSES_WITHOUT_BODY:
                 answer = b"%b%b%b\r\n" % (status_line(status), headers, connection)
             else:
-                answer = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
-                    status_line(status),
-                    headers,
-                    connection,
-                    len(body),
-                    body if self.method != "HEAD" else b"",
-                )
+                line = STATUS_LINES.get(status) or status_line(status)
+                sent = body if self.method != "HEAD" else b""
+                answer = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (line, headers, connection, len(body), sent)
             self._carrier.transport.write(answer)
         self._end()
 

@@ -143,7 +143,13 @@ def parse_request(head: bytes, request: RequestHead, headers_max: int) -> None:
         raise HeadRefused(431, f"The request has more than {headers_max} header fields")
     if b" \r\n" in head or b"\t\r\n" in head:
         request.headers = headers = [(name, value.rstrip(b" \t")) for name, value in headers]
-    _read_target(words[1].decode("ascii"), request)
+    request.target = target = words[1].decode("ascii")
+    request.host = b""
+    if not target.startswith("/"):
+        target = _strip_authority(target, request)
+    if "#" in target:
+        raise HeadRefused(400, "The request target has a fragment")
+    request.path, _, request.query = target.partition("?")
     _read_framing(headers, request)
 
 
@@ -159,20 +165,15 @@ def _refuse_method(method: bytes) -> NoReturn:
     raise HeadRefused(400, "The request line is malformed")
 
 
-def _read_target(target: str, request: RequestHead) -> None:
-    request.target = target
-    request.host = b""
-    if "#" in target:
-        raise HeadRefused(400, "The request target has a fragment")
-    if not target.startswith("/"):
-        if match := _ABSOLUTE.fullmatch(target):
-            request.host = match[1].encode()
-            target = match[2] or "/"
-            if target.startswith("?"):
-                target = "/" + target
-        elif target != "*" or request.method != "OPTIONS":
-            raise HeadRefused(400, "The request target is malformed")
-    request.path, _, request.query = target.partition("?")
+def _strip_authority(target: str, request: RequestHead) -> str:
+    """The origin form of an absolute target; its authority becomes the host."""
+    if match := _ABSOLUTE.fullmatch(target):
+        request.host = match[1].encode()
+        target = match[2] or "/"
+        return "/" + target if target.startswith("?") else target
+    if target != "*" or request.method != "OPTIONS":
+        raise HeadRefused(400, "The request target is malformed")
+    return target
 
 
 def _read_framing(headers: Headers, request: RequestHead) -> None:
@@ -351,9 +352,9 @@ class ResponseReader:
             self.ended = True
 
     def on_message_begin(self) -> None:
-        """Called by llhttp; a second message behind the end means the connection is out of step."""
+        """Called by llhttp; a second message behind the end is stopped at its first byte."""
         if self.ended:
-            self.keep_alive = False
+            raise ParserError("bytes behind the end of the response")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by llhttp, also for trailers, which are dropped."""

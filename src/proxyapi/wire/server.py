@@ -119,13 +119,26 @@ class Server:
     ) -> int:
         """Accept connections; returns the port, which is of use when 0 was asked for."""
         listener = await self.loop.create_server(
-            self._accept, host, port, ssl=ssl, reuse_port=reuse_port or None, backlog=backlog
+            self._accept,
+            host,
+            port,
+            ssl=ssl,
+            reuse_port=reuse_port or None,
+            backlog=backlog,
+            ssl_handshake_timeout=self._limits.head_seconds if ssl is not None else None,
         )
         return self._listening(listener)
 
     async def listen_socket(self, sock: socket.socket, *, ssl: SSLContext | None = None, backlog: int = 4_096) -> int:
         """Accept connections on a bound socket (inherited, or of the Unix family); returns its port, 0 without one."""
-        return self._listening(await self.loop.create_server(self._accept, sock=sock, ssl=ssl, backlog=backlog))
+        listener = await self.loop.create_server(
+            self._accept,
+            sock=sock,
+            ssl=ssl,
+            backlog=backlog,
+            ssl_handshake_timeout=self._limits.head_seconds if ssl is not None else None,
+        )
+        return self._listening(listener)
 
     def _listening(self, listener: asyncio.Server) -> int:
         self._listeners.append(listener)

@@ -344,7 +344,8 @@ class UpstreamConnection(asyncio.Protocol):
         if not reusable or not self.request_sent:
             self.abort()
             return
-        self.set_reading(True, 0)
+        if not self.reading:
+            self.set_reading(True, 0)
         self.pool.free(self)
 
     def set_reading(self, reading: bool, idle_ticks: int) -> None:

@@ -32,8 +32,13 @@ class Price:
         return b"{}"
 
 
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 async def race(ledger: Ledger, ids: IdSource, count: int) -> None:
-    print("ready", flush=True)
+    say("ready")
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
     limited = Budget(11, "never", 41 * AMOUNT + 12_345)
     answers: Counter[str] = Counter()
@@ -48,7 +53,7 @@ async def race(ledger: Ledger, ids: IdSource, count: int) -> None:
             assert error.available < error.required
 
     await asyncio.gather(*map(client, range(count)))
-    print(json.dumps(answers), flush=True)
+    say(json.dumps(answers))
 
 
 async def load(ledger: Ledger, ids: IdSource, log_path: Path) -> None:
@@ -71,7 +76,7 @@ async def load(ledger: Ledger, ids: IdSource, log_path: Path) -> None:
                 assert (await ledger.settle(ending)).charged == settled.charged
             os.write(log, f"S {id.hex()} {settled.charged}\n".encode())
 
-    print("ready", flush=True)
+    say("ready")
     await asyncio.gather(*(client() for _ in range(40)))
 
 

@@ -136,6 +136,19 @@ def test_a_raised_budget_can_be_spent_in_the_period_that_runs(desk: Any) -> None
     assert desk.ledger.budget_state(Budget(key_id, "never", 80)).available == 60
 
 
+def test_the_journal_knows_when_a_key_was_last_used(desk: Any) -> None:
+    key_id, _ = desk.keys.create(desk.accounts.create("acme").id, KeySettings())
+    assert desk.keys.find(str(key_id)).last_used_at is None
+    with desk.database.transaction() as transaction:
+        for number, kind in enumerate(("settle", "release", "limit")):
+            transaction.execute(
+                "INSERT INTO entry (id, kind, account_id, key_id, amount, held, actual, charged, loss, created_at) "
+                "VALUES (?, ?, 1, ?, 0, 0, 0, 0, 0, ?)",
+                (bytes([number] * 16), kind, key_id, 1_000 + number),
+            )
+    assert desk.keys.find(str(key_id)).last_used_at == 1_001
+
+
 def test_a_revoked_key_stays_revoked(desk: Any) -> None:
     key_id, _ = desk.keys.create(desk.accounts.create("acme").id, KeySettings())
     desk.keys.set_status(key_id, "disabled")
@@ -183,5 +196,5 @@ def test_the_currency_is_recorded_once_and_guarded_by_money(desk: Any) -> None:
     assert recorded_currency(desk.database) == "USD"
     desk.ledger.deposit(desk.accounts.create("acme").id, 5)
     agree_on_currency(desk.database, "USD")
-    with pytest.raises(SettingsError, match="currency is RUB, but the accounts in .* are kept in USD"):
+    with pytest.raises(SettingsError, match=r"currency is RUB, but the accounts in .* are kept in USD"):
         agree_on_currency(desk.database, "RUB")

@@ -187,16 +187,17 @@ def test_a_reading_that_an_edit_overtook_is_not_kept(desk: Any) -> None:
     _, digest = _key(desk)
 
     async def scenario() -> None:
-        gate = asyncio.Event()
+        read, gate = asyncio.Event(), asyncio.Event()
 
         async def slow(sql: str, parameters: Sequence[object]) -> list[tuple[Any, ...]]:
             rows = desk.database.fetch_now(sql, parameters)
+            read.set()
             await gate.wait()
             return list(rows)
 
         keys = Keys(slow, desk.clock)
         asked = asyncio.create_task(keys.find(digest))
-        await asyncio.sleep(0)
+        await read.wait()
         keys.invalidate()
         gate.set()
         await asked

@@ -96,7 +96,7 @@ def test_an_overdrawn_account_is_found(used: Database) -> None:
 def test_a_damaged_file_is_found(used: Database) -> None:
     with used.transaction() as transaction:
         transaction.execute("PRAGMA writable_schema=ON")
-        transaction.execute("UPDATE sqlite_schema SET rootpage = 3 WHERE name = 'entry_key'")
+        transaction.execute("UPDATE sqlite_schema SET rootpage = 3 WHERE name = 'entry_account'")
         transaction.execute("PRAGMA writable_schema=OFF")
     assert "file" in {violation.invariant for violation in audit(Database(used.path))}
 

@@ -34,7 +34,10 @@ def test_what_is_no_form_is_refused(body: bytes, content_type: str) -> None:
         read_form(body, content_type)
 
 
-@pytest.mark.parametrize(("value", "flag"), [("true", True), ("True", True), ("1", True), ("false", False), ("", False)])
+FLAGS = [("true", True), ("True", True), ("1", True), ("false", False), ("", False)]
+
+
+@pytest.mark.parametrize(("value", "flag"), FLAGS)
 def test_a_flag_is_true_in_each_of_its_spellings(value: str, flag: bool) -> None:
     body = f'--b\r\nContent-Disposition: form-data; name="stream"\r\n\r\n{value}\r\n--b--'.encode()
     assert read_form(body, "multipart/form-data; boundary=b").flag("stream") is flag

@@ -36,12 +36,13 @@ def test_an_object_has_its_required_properties_or_all_if_none_is_required() -> N
 
 
 def test_references_are_followed_and_recursion_ends() -> None:
+    tail = {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}
     schema = {
         "$ref": "#/$defs/node",
         "$defs": {
             "node": {
                 "type": "object",
-                "properties": {"name": {"type": "string"}, "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}},
+                "properties": {"name": {"type": "string"}, "next": tail},
                 "required": ["name", "next"],
             }
         },

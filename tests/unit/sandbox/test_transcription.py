@@ -13,8 +13,9 @@ BOUNDARY = "----form"
 
 
 def form(fields: list[tuple[str, str]], data: bytes, filename: str = "speech.wav") -> bytes:
-    parts = [f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields]
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'
+    disposition = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name="
+    parts = [f'{disposition}"{name}"\r\n\r\n{value}\r\n' for name, value in fields]
+    head = f'{disposition}"file"; filename="{filename}"\r\n\r\n'
     return "".join(parts).encode() + head.encode() + data + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 

@@ -48,7 +48,7 @@ def test_gemini_batches_take_both_spellings_of_the_dimensions() -> None:
     entry = {"content": {"parts": [{"text": "a"}]}}
     requests = [{**entry, "outputDimensionality": 5}, {**entry, "output_dimensionality": 6}, entry]
     answer = post("/google/v1beta/models/gemini-embedding-001:batchEmbedContents", {"requests": requests})
-    assert [len(each["values"]) for each in answer["embeddings"]] == [5, 6, 3_072]  # type: ignore[union-attr,attr-defined]
+    assert [len(each["values"]) for each in answer["embeddings"]] == [5, 6, 3_072]  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(("text", "flagged"), [("I will kill you", True), ("Я тебя убью", True), ("skill", False)])

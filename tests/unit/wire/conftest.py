@@ -154,8 +154,8 @@ class Lab:
     @staticmethod
     async def until(condition: Callable[[], bool]) -> None:
         """Let the loop turn until `condition` holds (the test's own bound ends it otherwise)."""
-        while not condition():
-            await asyncio.sleep(0.001)  # noqa: ASYNC110 - conditions of foreign objects have no event
+        while not condition():  # noqa: ASYNC110 - conditions of foreign objects have no event
+            await asyncio.sleep(0.001)
 
 
 @pytest.fixture

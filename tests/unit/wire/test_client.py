@@ -316,9 +316,9 @@ def test_an_unread_answer_stops_the_upstream_and_goes_on_when_it_is_read(lab: An
     total = 30_000_000
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % total + b"x" * total)
-        await reader.read()
+        while True:
+            await read_request(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % total + b"x" * total)
 
     async def main() -> None:
         async with lab.upstream(script) as origin, lab.pool() as pool:
@@ -341,9 +341,9 @@ def test_a_paused_response_is_not_resumed_by_reading_it(lab: Any) -> None:
     total = 10_000_000
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % total + b"x" * total)
-        await reader.read()
+        while True:
+            await read_request(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % total + b"x" * total)
 
     async def main() -> None:
         async with lab.upstream(script) as origin, lab.pool() as pool:
@@ -499,7 +499,12 @@ def test_a_closed_port_and_an_unknown_host_are_connect_failures(lab: Any) -> Non
         async with lab.upstream(answering()) as origin:
             pass
         async with lab.pool() as pool:
-            for nowhere in (origin, Origin("http", "host.invalid", 80), Origin("http", "", 1), Origin("http", "a" * 300, 1)):
+            for nowhere in (
+                origin,
+                Origin("http", "host.invalid", 80),
+                Origin("http", "", 1),
+                Origin("http", "a" * 300, 1),
+            ):
                 with pytest.raises((ConnectFailed, ConnectTimeout)):
                     await pool.send(nowhere, HEAD, b"hi", method="POST")
             assert pool.connections == 0

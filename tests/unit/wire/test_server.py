@@ -49,7 +49,9 @@ def test_a_request_may_be_cut_at_every_byte(lab: Any, cut: int) -> None:
 
 
 def test_a_request_may_come_byte_by_byte(lab: Any) -> None:
-    data = b"\r\n" + POST.replace(b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+    data = b"\r\n" + POST.replace(
+        b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    )
 
     async def main() -> None:
         async with lab.server(echo) as (_, port):
@@ -298,8 +300,10 @@ def test_a_chunked_body_over_the_limit_is_refused_as_soon_as_it_is(lab: Any) -> 
     async def main() -> None:
         async with lab.server(echo, body_bytes_max=1_000) as (_, port):
             client = await lab.connect(port)
-            client.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + b"64\r\n" + b"x" * 100 + b"\r\n")
-            client.send((b"64\r\n" + b"x" * 100 + b"\r\n") * 10)
+            client.send(
+                b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + b"64\r\n" + b"x" * 100 + b"\r\n"
+            )
+            client.send((b"64\r\n" + b"x" * 100 + b"\r\n") * 11)
             assert (await client.answer())[0] == 413
 
     lab.run(main)
@@ -383,6 +387,25 @@ def test_a_client_that_is_gone_is_noticed_while_the_handler_waits(lab: Any, how:
             else:
                 client.reset()
             await gone.wait()
+            await lab.until(lambda: server.exchanges == 0 and server.connections == 0)
+
+    lab.run(main)
+
+
+def test_a_client_that_closes_during_a_stream_is_noticed(lab: Any) -> None:
+    async def handler(exchange: Exchange) -> None:
+        exchange.start(200, b"", None)
+        while not exchange.gone:
+            exchange.write(b"tick")
+            await asyncio.sleep(0.005)
+        exchange.finish()
+
+    async def main() -> None:
+        async with lab.server(handler, tick_seconds=0.01) as (server, port):
+            client = await lab.connect(port)
+            client.send(GET)
+            await client.head()
+            client.writer.close()
             await lab.until(lambda: server.exchanges == 0 and server.connections == 0)
 
     lab.run(main)
@@ -603,6 +626,18 @@ def test_answering_twice_is_refused(lab: Any) -> None:
 
     async def main() -> None:
         async with lab.server(handler) as (_, port):
+            client = await lab.connect(port)
+            client.send(GET)
+            assert (await client.answer())[0] == 200
+
+    lab.run(main)
+
+
+def test_a_bound_socket_can_be_served(lab: Any) -> None:
+    async def main() -> None:
+        async with lab.server(echo) as (server, _):
+            sock = socket.create_server(("127.0.0.1", 0))
+            port = await server.listen_socket(sock)
             client = await lab.connect(port)
             client.send(GET)
             assert (await client.answer())[0] == 200

@@ -1,0 +1,166 @@
+"""What an estimate must know of a model beyond its price. The rules are data: `data/rules.toml` gives their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+Mode = Literal[
+    "chat", "embedding", "moderation", "audio_speech", "audio_transcription", "image_generation", "request"
+]
+
+
+class Family(Struct, frozen=True):
+    """How its tokenizer compares with o200k_base, which counts every prompt."""
+
+    name: str = "o200k"
+    percent: int = 100
+    """Factor of a hold."""
+    ascii: int | None = None
+    """The same for prompts without any letter beyond ASCII; None: no difference."""
+
+
+class PictureRule(Struct, frozen=True):
+    """Tokens of a picture in the prompt, by its size in pixels."""
+
+    rule: Literal["tiles", "patches", "claude", "gemini2", "gemini3", "flat"] = "flat"
+    most: int = 4784
+    """For a picture of unknown size."""
+    base: int = 0
+    tile: int = 0
+    percent: int = 100
+    details: dict[str, tuple[int, int]] = {}
+    """By detail: budget and longest side; `auto` is what other words mean."""
+
+
+class MediaRule(Struct, frozen=True):
+    """Tokens of sound, video and documents in the prompt."""
+
+    sound: int = 32
+    """Per second."""
+    video: int = 332
+    """Per second, its sound included."""
+    page_text: int = 3000
+    page_picture: bool = False
+    """A page counts as a picture too."""
+    pages: tuple[int, int] = (1000, 1000)
+    """Most pages of a document, in windows up to 200,000 tokens and in larger ones."""
+
+
+class SearchRule(Struct, frozen=True):
+    """Hosted tools: how often at most, and what a call brings into the prompt."""
+
+    calls: int = 10
+    content: int = 8000
+    per_choice: bool = False
+    """Every answer makes exactly one search, asked for or not."""
+    per_request: bool = False
+    """At most one is billed, however many were run."""
+
+
+class SpeechRule(Struct, frozen=True):
+    characters: bool = False
+    """Billed by the character, not by tokens."""
+    tokens_per_10_seconds: int = 250
+
+
+class DrawingRule(Struct, frozen=True):
+    """Tokens of a generated picture."""
+
+    tokens: dict[str, int] = {}
+    """By `quality size`, by quality, or by size alone."""
+    formula: dict[str, int] = {}
+    """Base by quality: `images.generated_tokens`."""
+    most: int = 6250
+    """For quality or size `auto`."""
+    partial: int = 0
+    """For each partial picture of a stream."""
+    input: int = 2000
+    """For each picture to edit."""
+
+
+class ModelFacts(Struct, frozen=True, kw_only=True):
+    """One model at one provider."""
+
+    name: str
+    """Unified: `vendor/name`."""
+    provider: str
+    model: str
+    """As the provider names it."""
+    vendor: str
+    """Who made it."""
+    mode: Mode = "chat"
+    context_tokens_max: int | None = None
+    """Prompt and answer together; None: not known."""
+    input_tokens_max: int | None = None
+    """Longest prompt that is accepted; None: not known."""
+    output_tokens_max: int = 32_768
+    """Longest answer, thinking included. Where no source names it: what the window leaves, or 32,768."""
+    modalities_in: tuple[str, ...] = ("text",)
+    modalities_out: tuple[str, ...] = ("text",)
+    reasoning: bool = False
+    created: int = 0
+    """Unix seconds, of the date in its name; 0: not known."""
+    ends: str = ""
+    """Announced last day, such as `2027-01-14`. It is offered on; from that day on it is not listed."""
+    listed: bool = True
+    cost_reported: bool = False
+    """The provider's answers carry its own bill, and that is charged."""
+    billed_by_seconds: bool = False
+    """Transcription: by the second of sound, not by tokens."""
+    billed_by_pieces: bool = False
+    """Pictures: by the piece, not by tokens."""
+    cache_writes_automatic: bool = False
+    """Prompts are written to a cache unasked, at a price of their own."""
+    family: Family = Family()
+    picture: PictureRule = PictureRule()
+    media: MediaRule = MediaRule()
+    search: SearchRule = SearchRule()
+    speech: SpeechRule = SpeechRule()
+    drawing: DrawingRule = DrawingRule()
+
+
+R = TypeVar("R", Family, PictureRule, MediaRule, SearchRule, SpeechRule, DrawingRule)
+
+
+class Rules:
+    """The tables of `data/rules.toml`, asked by model."""
+
+    def __init__(self, tables: dict[str, list[dict[str, Any]]]) -> None:
+        self._tables: dict[type[Struct], list[tuple[list[str], Struct]]] = {}
+        for table, kind in _KINDS.items():
+            entries = [(entry["match"], msgspec.convert(entry, kind)) for entry in tables[table]]
+            self._tables[kind] = entries
+
+    def find(self, kind: type[R], *names: str) -> R:
+        """The first entry that matches the first of the names, else the next name."""
+        for name in names:
+            for patterns, rule in self._tables[kind]:
+                if name != names[-1] and patterns == ["*"]:
+                    continue
+                if matches(patterns, name):
+                    assert isinstance(rule, kind)
+                    return rule
+        return kind()
+
+
+_KINDS: dict[str, type[Struct]] = {
+    "family": Family,
+    "picture": PictureRule,
+    "media": MediaRule,
+    "search": SearchRule,
+    "speech": SpeechRule,
+    "drawing": DrawingRule,
+}
+
+
+def matches(patterns: Sequence[str], name: str) -> bool:
+    """Whether one of the patterns names it: exactly, by a beginning and `*`, or by both ends of a `*`."""
+    for pattern in patterns:
+        head, star, tail = pattern.partition("*")
+        if name == pattern or (star and name.startswith(head) and name.endswith(tail) and len(name) >= len(pattern) - 1):
+            return True
+    return False

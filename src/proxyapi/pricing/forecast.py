@@ -1,0 +1,333 @@
+"""The largest usage of a request, before it is sent; the usage of a reply whose provider reported none; and what a
+provider's report leaves out. Pure. Rules and sources: `data/rules.toml`.
+
+An estimate is the price of a predicted usage, so a forecast is a usage like any other. It bounds the charge: every
+quantity is the most that can come, and where one token can be billed under several units it stands under the dearest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from proxyapi.dialects.call import Call, Operation, Prompt
+from proxyapi.errors import InvalidRequest
+from proxyapi.pricing.book import variant_words
+from proxyapi.pricing.facts import ModelFacts
+from proxyapi.pricing.images import drawing_tokens, percent_of
+from proxyapi.pricing.media import media_tokens
+from proxyapi.pricing.price import Price, join_words
+from proxyapi.pricing.sound import SoundMeter, speech_tokens
+from proxyapi.pricing.tokens import Tokenizer
+from proxyapi.pricing.tools import claude_tool_tokens, tool_drawing_tokens, tool_units, tool_words
+from proxyapi.usage import Unit, Usage
+
+__all__ = ["Forecast", "SoundMeter", "counted", "forecast", "prompt_tokens", "settled", "variant_of"]
+
+_PROMPT_FRAME = 3
+_MESSAGE_FRAME = 4
+"""3 per message and 1 for its role; 3 for the reply that begins. https://cookbook.openai.com/examples/how_to_count_tokens_with_tiktoken"""
+_TOOLS_FRAME = 12
+_ENUM_ITEM = 2
+_TRANSCRIPT_TOKENS_MIN = 2_000
+_TRANSCRIPT_TOKENS_PER_SECOND = 5
+"""Fast speech has 3 words a second; the published estimate of 0.006 USD a minute assumes 4.2 tokens."""
+_DRAWING_TEXT_TOKENS = 8_192
+"""Text and thoughts around a picture, where the request sets no limit."""
+
+_USUAL_TIERS = frozenset({"", "auto", "default", "standard", "standard_only", "unspecified"})
+_CHEAPER_TIERS = frozenset({"flex", "batch"})
+"""Charged like the usual tier where no price of their own is known."""
+
+_CACHE_WRITES = {
+    "5m": Unit.CACHE_WRITE_5M,
+    "30m": Unit.CACHE_WRITE_30M,
+    "1h": Unit.CACHE_WRITE_1H,
+    "12h": Unit.CACHE_WRITE_12H,
+}
+
+
+class Forecast(NamedTuple):
+    usage: Usage
+    variant: str
+    """Which rates of the price apply: kept with the hold and its entry."""
+
+
+class Priced(Protocol):
+    """A model at a provider: `providers.catalog.Target`."""
+
+    @property
+    def facts(self) -> ModelFacts: ...
+    @property
+    def price(self) -> Price: ...
+
+
+def forecast(call: Call, target: Priced, tokenizer: Tokenizer) -> Forecast:
+    """The most that a request can use. InvalidRequest: a service tier without a price."""
+    usage = _OPERATIONS[call.operation](call, target.facts, target.price, tokenizer)
+    if target.facts.mode == "request":
+        usage[Unit.REQUESTS] = call.choices
+    return Forecast({unit: n for unit, n in usage.items() if n}, variant_of(call, target))
+
+
+def variant_of(call: Call, target: Priced, served: str | None = None) -> str:
+    """Words of the price for a call. `served` is the service tier that the answer names; None or empty: as asked.
+
+    To be used for the hold with the tier that is asked for, and for the settlement with the one that served.
+    """
+    price, facts = target.price, target.facts
+    asked = call.service_tier.lower().removeprefix("service_tier_")
+    tier = (served or asked).lower().removeprefix("service_tier_")
+    for word, name in ((asked, "service_tier"), (call.speed.lower(), "speed")):
+        known = word in _USUAL_TIERS or word in _CHEAPER_TIERS or word in price.variants
+        if not known and not facts.cost_reported and facts.provider != "sandbox" and served is None:
+            raise InvalidRequest(f"{facts.name} has no published price for {name} {word!r}", param=name)
+    words = [tier] if tier not in _USUAL_TIERS else []
+    if call.speed and call.speed != tier:
+        words.append(call.speed.lower())
+    if facts.mode == "image_generation":
+        words += _piece_words(call)
+        words = words[:1] if words[:1] and words[0] in price.variants else _first_known(price, words)
+    return join_words(variant_words(price, *words), tool_words(call, price))
+
+
+def _piece_words(call: Call) -> list[str]:
+    """How price lines by the piece are named, the narrowest first. Absent: dall-e's defaults."""
+    quality, size = call.quality or "standard", call.size or "1024x1024"
+    return [f"{quality} {size}", quality, size]
+
+
+def _first_known(price: Price, words: Iterable[str]) -> list[str]:
+    return [word for word in words if word in price.variants][:1]
+
+
+# --- conversations ----------------------------------------------------------------------------------------------------
+
+
+def prompt_tokens(prompt: Prompt, tokenizer: Tokenizer) -> int:
+    """Text of a prompt by the chat formula: content, 3 per message, 1 per role, 3 for the reply; tools in full."""
+    total = _PROMPT_FRAME + _MESSAGE_FRAME * prompt.messages + tokenizer.count_all(prompt.texts) + prompt.tokens
+    for name in prompt.names:
+        total += 1 + tokenizer.count(name)
+    if prompt.tools:
+        total += tokenizer.count(prompt.tools) + _TOOLS_FRAME + _ENUM_ITEM * prompt.tool_enum_items
+    return total
+
+
+def _is_ascii(prompt: Prompt) -> bool:
+    return prompt.tools.isascii() and all(text.isascii() for text in prompt.texts)
+
+
+def _held(tokens: int, prompt: Prompt, facts: ModelFacts) -> int:
+    """Tokens by o200k as the most that the model's own tokenizer makes of them."""
+    family = facts.family
+    percent = family.ascii if family.ascii is not None and _is_ascii(prompt) else family.percent
+    return tokens if percent == 100 else percent_of(tokens, percent)
+
+
+def _conversation(call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) -> dict[Unit, int]:
+    text = prompt_tokens(call.prompt, tokenizer)
+    usage = _input(_held(text, call.prompt, facts), call, facts, price, tokenizer)
+    tools = tool_units(call, facts, price)
+    for unit, quantity in tools.units.items():
+        usage[unit] = usage.get(unit, 0) + quantity
+    if tools.content:
+        unit = _input_unit(call, facts, price)
+        usage[unit] = usage.get(unit, 0) + tools.content
+    for unit, quantity in _output(call, facts, price, text).items():
+        usage[unit] = usage.get(unit, 0) + quantity
+    return usage
+
+
+def _input(text: int, call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) -> dict[Unit, int]:
+    """The prompt, by the units that it can be billed under. What doesn't fit into the window is refused upstream."""
+    if facts.family.name.startswith("claude"):
+        text += claude_tool_tokens(call)
+    limit = facts.input_tokens_max
+    if not call.prompt.media:
+        return {_input_unit(call, facts, price): text if limit is None else min(text, limit)}
+    media = media_tokens(call, facts, tokenizer)
+    unit = _input_unit(call, facts, price)
+    usage = {unit: text + media.general}
+    for kind, tokens in ((Unit.INPUT_IMAGE, media.pictures), (Unit.INPUT_AUDIO, media.sound)):
+        unit_of = kind if price.rates[kind] > price.rates[unit] else unit
+        usage[unit_of] = usage.get(unit_of, 0) + tokens
+    if limit is not None:
+        usage = {kind: min(tokens, limit) for kind, tokens in usage.items()}
+    return usage
+
+
+def _input_unit(call: Call, facts: ModelFacts, price: Price) -> Unit:
+    """The dearest unit that fresh text can be billed under."""
+    units = [Unit.INPUT, Unit.CACHE_READ]
+    if call.cache_writes:
+        units.append(_CACHE_WRITES.get(call.cache_writes, Unit.CACHE_WRITE_12H))
+    if facts.cache_writes_automatic:
+        units += (Unit.CACHE_WRITE_5M, Unit.CACHE_WRITE_30M)
+    return max(units, key=price.rates.__getitem__)
+
+
+def output_ceiling(call: Call, facts: ModelFacts, prompt: int) -> int:
+    """Tokens of one answer at most: the request's limit, the model's, and what the window leaves."""
+    ceiling = facts.output_tokens_max
+    if call.output_tokens_max is not None:
+        ceiling = min(ceiling, call.output_tokens_max)
+    if facts.context_tokens_max is not None:
+        ceiling = min(ceiling, max(1, facts.context_tokens_max - prompt))
+    return ceiling
+
+
+def _output(call: Call, facts: ModelFacts, price: Price, prompt: int) -> dict[Unit, int]:
+    ceiling = output_ceiling(call, facts, prompt)
+    units = [Unit.OUTPUT, Unit.REASONING]
+    if "audio" in call.output_modalities or facts.mode == "audio_speech":
+        units.append(Unit.OUTPUT_AUDIO)
+    usage: dict[Unit, int] = {}
+    if facts.mode == "image_generation" or "image" in call.output_modalities:
+        pictures = drawing_tokens(facts.drawing, call.size, call.quality)
+        usage[Unit.OUTPUT_IMAGE] = pictures * call.choices
+        if call.output_tokens_max is None:
+            ceiling = min(ceiling, _DRAWING_TEXT_TOKENS)
+    usage[max(units, key=price.rates.__getitem__)] = ceiling * call.choices
+    return usage
+
+
+# --- other operations -------------------------------------------------------------------------------------------------
+
+
+def _plain_text(call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) -> dict[Unit, int]:
+    """Embeddings and moderation: texts without frames, no output."""
+    text = tokenizer.count_all(call.prompt.texts)
+    return _input(_held(text, call.prompt, facts) + call.prompt.tokens, call, facts, price, tokenizer)
+
+
+def _completion(call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) -> dict[Unit, int]:
+    usage = _plain_text(call, facts, price, tokenizer)
+    return usage | _output(call, facts, price, sum(usage.values()))
+
+
+def _speech(call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) -> dict[Unit, int]:
+    return dict(speech_tokens(call, facts, tokenizer))
+
+
+def _transcription(call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) -> dict[Unit, int]:
+    seconds = call.audio_seconds or 0
+    if price.rates[Unit.AUDIO_SECONDS]:
+        return {Unit.AUDIO_SECONDS: seconds}
+    output = max(_TRANSCRIPT_TOKENS_MIN, seconds * _TRANSCRIPT_TOKENS_PER_SECOND)
+    text = _held(tokenizer.count_all(call.prompt.texts), call.prompt, facts)
+    return {Unit.INPUT: text, Unit.INPUT_AUDIO: seconds * facts.media.sound, Unit.OUTPUT: output}
+
+
+def _drawing(call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) -> dict[Unit, int]:
+    if price.rates[Unit.IMAGES]:
+        return {Unit.IMAGES: call.choices}
+    each = drawing_tokens(facts.drawing, call.size, call.quality) + facts.drawing.partial * call.partial_images
+    return {
+        Unit.INPUT: tokenizer.count_all(call.prompt.texts) + _PROMPT_FRAME + _MESSAGE_FRAME,
+        Unit.INPUT_IMAGE: len(call.prompt.media) * facts.drawing.input,
+        Unit.OUTPUT_IMAGE: each * call.choices,
+    }
+
+
+def _nothing(call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) -> dict[Unit, int]:
+    """Counting tokens is free at every provider."""
+    return {}
+
+
+_OPERATIONS: dict[Operation, Callable[[Call, ModelFacts, Price, Tokenizer], dict[Unit, int]]] = {
+    "chat": _conversation,
+    "responses": _conversation,
+    "messages": _conversation,
+    "generate": _conversation,
+    "completions": _completion,
+    "embeddings": _plain_text,
+    "moderations": _plain_text,
+    "speech": _speech,
+    "transcription": _transcription,
+    "translation": _transcription,
+    "image_generation": _drawing,
+    "image_edit": _drawing,
+    "image_variation": _drawing,
+    "count_tokens": _nothing,
+}
+
+
+# --- settling ---------------------------------------------------------------------------------------------------------
+
+
+def counted(call: Call, facts: ModelFacts, tokenizer: Tokenizer, texts: Sequence[str]) -> Usage:
+    """The usage of a reply that reported none: the prompt and what was delivered, counted without any factor.
+
+    To be completed by `settled`, like a reported one.
+    """
+    output = tokenizer.count_all(texts)
+    match call.operation:
+        case "count_tokens":
+            return {}
+        case "transcription" | "translation":
+            return _heard(call.audio_seconds or 0, facts, tokenizer.count_all(call.prompt.texts), output)
+        case "speech":
+            return speech_tokens(call, facts, tokenizer)
+        case "image_generation" | "image_edit" | "image_variation":
+            return {Unit.INPUT: tokenizer.count_all(call.prompt.texts), Unit.IMAGES: call.choices}
+        case "embeddings" | "moderations" | "completions":
+            text = tokenizer.count_all(call.prompt.texts) + call.prompt.tokens
+        case _:
+            text = prompt_tokens(call.prompt, tokenizer)
+    media = media_tokens(call, facts, tokenizer)
+    usage = {
+        Unit.INPUT: text + media.general + media.pictures,
+        Unit.INPUT_AUDIO: media.sound,
+        Unit.OUTPUT: output,
+    }
+    return {unit: quantity for unit, quantity in usage.items() if quantity}
+
+
+def settled(call: Call, facts: ModelFacts, usage: Usage, *, others: Iterable[Usage] = ()) -> Usage:
+    """A reported or counted usage, completed by what no provider reports. Explicit zeros stay zero.
+
+    `others` is what other models spent inside the reply (pictures of a hosted tool, an advisor): it is charged at the
+    rates of the price that was held, pictures at those of the tool.
+    """
+    if Unit.REPORTED_COST in usage and not facts.cost_reported:
+        usage = {unit: quantity for unit, quantity in usage.items() if unit is not Unit.REPORTED_COST}
+    others = tuple(others)
+    if Unit.REPORTED_COST in usage or not (any(usage.values()) or others):
+        return usage
+    changed = dict(usage)
+    for other in others:
+        for unit, quantity in _drawn(call, facts, other).items():
+            changed[unit] = changed.get(unit, 0) + quantity
+    if facts.search.per_choice and call.operation in ("chat", "responses"):
+        changed[Unit.WEB_SEARCH] = call.choices
+    elif facts.search.per_request and changed.get(Unit.WEB_SEARCH, 0) > 1:
+        changed[Unit.WEB_SEARCH] = 1
+    if facts.mode == "request":
+        changed[Unit.REQUESTS] = 1
+    elif facts.mode == "image_generation" and not facts.billed_by_pieces:
+        changed = _drawn(call, facts, changed)
+    elif facts.mode == "audio_transcription" and Unit.AUDIO_SECONDS in changed and not facts.billed_by_seconds:
+        seconds = changed.pop(Unit.AUDIO_SECONDS)
+        if not changed.get(Unit.INPUT_AUDIO):
+            changed |= _heard(seconds, facts, changed.get(Unit.INPUT, 0), changed.get(Unit.OUTPUT, 0))
+    return changed
+
+
+def _heard(seconds: int, facts: ModelFacts, prompt: int, output: int) -> dict[Unit, int]:
+    """Sound that was transcribed, in the unit that the model is billed by."""
+    if facts.billed_by_seconds:
+        return {Unit.AUDIO_SECONDS: seconds}
+    output = output or seconds * _TRANSCRIPT_TOKENS_PER_SECOND
+    return {Unit.INPUT: prompt, Unit.INPUT_AUDIO: seconds * facts.media.sound, Unit.OUTPUT: output}
+
+
+def _drawn(call: Call, facts: ModelFacts, usage: Usage) -> dict[Unit, int]:
+    """Pictures that were counted by the piece, as the tokens that they are billed by."""
+    changed = dict(usage)
+    pieces = changed.pop(Unit.IMAGES, 0)
+    if pieces and not changed.get(Unit.OUTPUT_IMAGE):
+        tool = next((tool for tool in call.server_tools if tool.kind == "image_generation"), None)
+        each = tool_drawing_tokens(tool, facts) if tool else drawing_tokens(facts.drawing, call.size, call.quality)
+        changed[Unit.OUTPUT_IMAGE] = pieces * each
+    return changed

@@ -1,0 +1,118 @@
+"""`proxyapi usage`, `audit`, `migrate` and `backup`."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_ROLLUP = "INSERT INTO rollup VALUES (?, 1, ?, ?, 2, 1, 100, 20, 0, 50, 5, 0, 145000000, 145000000, 0)"
+_HOUR = 490_000
+"""2025-11-24 16:00 UTC."""
+
+
+@pytest.fixture
+def used(shell: Any) -> Any:
+    shell("account", "create", "acme")
+    shell("key", "create", "acme", "--name", "laptop")
+    with sqlite3.connect(shell.data / "proxyapi.db") as connection:
+        for hour, key, model in (
+            (_HOUR, 1, "openai/gpt-4o"),
+            (_HOUR + 24, 1, "openai/o3"),
+            (_HOUR + 24, 9, "openai/o3"),
+        ):
+            connection.execute(_ROLLUP, (hour, key, model))
+    connection.close()
+    return shell
+
+
+def test_usage_is_reported_by_day_model_and_key(used: Any) -> None:
+    by_day = used.json("usage")
+    assert [(line["day"], line["requests"], line["charged"]) for line in by_day["lines"]] == [
+        ("2025-11-24", 2, "0.145"),
+        ("2025-11-25", 4, "0.29"),
+    ]
+    assert by_day["total"] == {"requests": 6, "failed": 3, "charged": "0.435", "loss": 0}
+    assert [line["model"] for line in used.json("usage", "--by", "model")["lines"]] == ["openai/o3", "openai/gpt-4o"]
+    assert [line["key"] for line in used.json("usage", "acme", "--by", "key")["lines"]] == [1, 9]
+
+
+def test_usage_is_shown_as_a_table_with_a_total(used: Any) -> None:
+    lines = used("usage", "--by", "key").stdout.splitlines()
+    assert lines[0].split()[:2] == ["key", "requests"]
+    assert lines[1].split()[:3] == ["1", "laptop", "4"]
+    assert lines[-1].split() == ["total", "6", "3", "300", "60", "0", "150", "15", "0", "0.435"]
+
+
+def test_usage_can_begin_at_a_date_and_be_empty(used: Any) -> None:
+    since = used.json("usage", "--since", "2025-11-25")
+    assert since["since"] == "2025-11-25T00:00:00Z"
+    assert [line["day"] for line in since["lines"]] == ["2025-11-25"]
+    used("account", "create", "other")
+    assert used("usage", "other").stdout == "Nothing was used.\n"
+    assert "is not a time such as" in used("usage", "--since", "yesterday", code=2).stderr
+
+
+def test_the_audit_of_a_sound_installation_succeeds(shell: Any) -> None:
+    shell("account", "create", "acme")
+    shell("deposit", "acme", "50")
+    assert shell.json("audit") == {"ok": True, "violations": []}
+    assert "All is well" in shell("audit").stdout
+
+
+def test_the_audit_finds_money_from_nowhere(shell: Any) -> None:
+    shell("account", "create", "acme")
+    shell("deposit", "acme", "50")
+    with sqlite3.connect(shell.data / "proxyapi.db") as connection:
+        connection.execute("UPDATE account SET funded = funded + 1 WHERE name = 'acme'")
+    connection.close()
+    found = shell.json("audit", code=1)
+    assert found["ok"] is False
+    assert found["violations"][0]["invariant"] == "I3"
+    assert shell("audit", code=1).stdout.startswith("I3  ")
+
+
+def test_migrate_can_be_repeated(shell: Any) -> None:
+    first = shell.json("migrate")
+    assert first["applied"][0] == "0001_initial.sql"
+    assert first["database"] == str(shell.data / "proxyapi.db")
+    assert shell.json("migrate")["applied"] == []
+
+
+def test_a_backup_is_a_complete_private_copy(shell: Any, tmp_path: Path) -> None:
+    shell("account", "create", "acme")
+    shell("deposit", "acme", "50")
+    copy = tmp_path / "restored" / "proxyapi.db"
+    copy.parent.mkdir()
+    written = shell.json("backup", str(copy))
+    assert written == {"backup": str(copy), "bytes": copy.stat().st_size}
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert shell.json("account", "show", "acme", "--data", str(copy.parent))["balance"] == 50
+    assert shell.json("audit", "--data", str(copy.parent))["ok"] is True
+
+
+def test_a_backup_never_overwrites(shell: Any, tmp_path: Path) -> None:
+    shell("account", "create", "acme")
+    (tmp_path / "old.db").write_text("precious")
+    assert "exists already" in shell("backup", str(tmp_path / "old.db"), code=2).stderr
+    assert (tmp_path / "old.db").read_text() == "precious"
+    assert "There is no directory" in shell("backup", str(tmp_path / "no" / "b.db"), code=2).stderr
+
+
+def test_a_database_that_is_none_is_a_failure_without_a_trace(shell: Any) -> None:
+    shell.data.mkdir()
+    (shell.data / "proxyapi.db").write_bytes(b"this is not a database, but long enough to look at" * 100)
+    result = shell("account", "list", code=1)
+    assert result.stderr.startswith("Error: ")
+    assert "Traceback" not in result.output
+
+
+def test_a_database_of_a_later_version_is_a_failure_that_says_so(shell: Any) -> None:
+    shell("migrate")
+    with sqlite3.connect(shell.data / "proxyapi.db") as connection:
+        connection.execute("PRAGMA user_version = 9999")
+    connection.close()
+    assert "install a newer one" in shell("account", "list", code=1).stderr

@@ -1,0 +1,144 @@
+"""The passthrough of a stream: the same bytes, less what the gateway asked for, plus what the client asked for."""
+
+import json
+
+import pytest
+
+from proxyapi.dialects import DIALECTS
+from proxyapi.dialects.call import Call
+from proxyapi.dialects.channel import TEXT_CHARACTERS_MAX, Meter, Passthrough, meter_body
+from proxyapi.dialects.model import PartDelta
+from proxyapi.errors import UpstreamBroken
+
+CALL = Call(operation="chat", dialect="openai_chat", model="m", stream=True)
+ONE = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"a"}}],"usage":null}\n\n'
+TWO = b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}\n\n'
+USAGE = b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}\n\n'
+DONE = b"data: [DONE]\n\n"
+
+
+def channel(call=CALL, **options):
+    return Passthrough(DIALECTS[call.dialect].decoder(stream=True, call=call), call, **options)
+
+
+def through(passthrough, data, size):
+    return b"".join(passthrough.feed(data[at : at + size]) for at in range(0, len(data), size)) + passthrough.close()
+
+
+def test_a_piece_of_whole_frames_is_handed_on_as_the_same_object():
+    passthrough = channel(strip_usage=True)
+    piece = ONE + TWO
+    assert passthrough.feed(piece) is piece
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("size", [1, 2, 7, 64, 1 << 20])
+def test_only_the_usage_frame_is_stripped_wherever_the_bytes_are_cut(size, end):
+    def lines(data):
+        return data.replace(b"\n", end)
+
+    passthrough = channel(strip_usage=True)
+    assert through(passthrough, lines(ONE + TWO + USAGE + DONE), size) == lines(ONE + TWO + DONE)
+    assert passthrough.meter.usage is not None
+    assert passthrough.meter.finished
+
+
+def test_nothing_is_stripped_where_usage_rides_on_a_choice():
+    last = TWO.replace(b"null", b'{"prompt_tokens":1,"completion_tokens":2}')
+    passthrough = channel(strip_usage=True)
+    assert through(passthrough, ONE + last + DONE, 5) == ONE + last + DONE
+    assert passthrough.meter.usage is not None
+
+
+def test_the_usage_frame_stays_for_a_client_that_asked():
+    assert through(channel(), ONE + USAGE + DONE, 3) == ONE + USAGE + DONE
+
+
+def test_a_whole_frame_never_waits_for_the_next():
+    passthrough = channel(strip_usage=True)
+    for frame in (ONE, TWO, b": comment\n\n", DONE):
+        assert passthrough.feed(frame) == frame
+    assert passthrough.feed(ONE + ONE[:20]) == ONE
+    assert passthrough.feed(ONE[20:]) == ONE
+
+
+def test_a_cost_comment_stands_before_the_end():
+    comment = b": proxyapi cost=0.145 currency=RUB\n\n"
+    for size in (1, 9, 1 << 20):
+        passthrough = channel(strip_usage=True, cost_comment=lambda meter: b"proxyapi cost=0.145 currency=RUB")
+        assert through(passthrough, ONE + USAGE + DONE, size) == ONE + comment + DONE
+        open_end = channel(cost_comment=lambda meter: b"proxyapi cost=0.145 currency=RUB")
+        assert through(open_end, ONE + TWO, size) == ONE + TWO + comment
+
+
+def test_the_comment_knows_the_usage_that_came_in_the_last_event():
+    call = Call(operation="responses", dialect="openai_responses", model="m", stream=True)
+    end = b'event: response.completed\ndata: {"type":"response.completed","response":{"id":"r","status":"completed",' \
+          b'"output":[],"usage":{"input_tokens":7,"output_tokens":1}}}\n\n'
+    passthrough = channel(call, cost_comment=lambda meter: b"%d" % sum(meter.usage.values()))
+    assert through(passthrough, end, 1 << 20) == b": 8\n\n" + end
+
+
+def test_a_break_in_the_middle_of_an_event_ends_with_a_whole_error_event():
+    passthrough = channel(strip_usage=True)
+    sent = passthrough.feed(ONE + TWO[:-10]) + passthrough.fail(UpstreamBroken("The provider broke off"), "req-1")
+    frames = sent.removesuffix(b"\n\n").split(b"\n\n")
+    assert frames[0] + b"\n\n" == ONE
+    assert json.loads(frames[1].removeprefix(b"data: "))["error"]["message"] == "The provider broke off"
+    assert frames[2] == b"data: [DONE]"
+    assert not passthrough.meter.finished
+
+
+@pytest.mark.parametrize("sent", [b'[{"candidates":[]}', b'[{"candidates":[]},{"cand', b'[{"can'])
+def test_an_array_that_breaks_off_is_closed_validly(sent):
+    call = Call(operation="generate", dialect="gemini", model="m", stream=True)
+    passthrough = channel(call)
+    text = passthrough.feed(sent) + passthrough.fail(UpstreamBroken("The provider broke off"))
+    assert json.loads(text)[-1]["error"]["status"] == "UNAVAILABLE"
+
+
+def test_an_array_that_was_closed_gets_nothing_more():
+    call = Call(operation="generate", dialect="gemini", model="m", stream=True)
+    passthrough = channel(call)
+    assert passthrough.feed(b'[{"a":1}]') + passthrough.fail(UpstreamBroken("late")) == b'[{"a":1}]'
+
+
+def test_a_frame_beyond_the_bound_flows_by_and_the_rest_is_still_metered():
+    passthrough = channel()
+    huge = b"data: " + b"x" * (17 * 1024 * 1024) + b"\n\n"
+    assert through(passthrough, huge + USAGE + DONE, 1 << 20) == huge + USAGE + DONE
+    assert passthrough.meter.finished
+
+
+def test_kept_text_is_bounded_and_measured_beyond():
+    meter = Meter()
+    meter.absorb([PartDelta(0, "x" * TEXT_CHARACTERS_MAX), PartDelta(0, "yy")])
+    assert (len(meter.texts), meter.text_characters) == (1, TEXT_CHARACTERS_MAX + 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        (b'{"error":{"message":"slow down","type":"rate_limit_error"}}', "rate_limited", "slow down"),
+        (b'{"type":"error","error":{"type":"overloaded_error","message":"busy"}}', "overloaded", "busy"),
+        (b'[{"error":{"code":400,"message":"bad","status":"INVALID_ARGUMENT"}}]', "invalid_request", "bad"),
+        (b'{"object":"error","message":"odd","type":"x","code":1}', "rate_limited", "odd"),
+        (b'{"detail":"no"}', "rate_limited", "no"), (b"<html>", "rate_limited", "<html>"),
+    ],
+)
+def test_the_providers_error_is_understood_in_every_shape(body, kind, message):
+    failed = meter_body(DIALECTS["openai_chat"], body, 429, CALL).failed
+    assert (failed.kind, failed.message) == (kind, message)
+
+
+@pytest.mark.parametrize("name", sorted(DIALECTS))
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xff\xfe", b"data: \xff\n\n", b"data: {\n\n", b"data: []\n\ndata: 7\n\ndata: null\n\n", b"[", b"[1,2]", b"{}",
+     b'data: {"choices":[null,7],"usage":[],"type":[],"candidates":{},"response":4,"delta":[]}\n\n',
+     b'{"usage":{"input_tokens":{}},"choices":[{"message":{"content":{}}}]}', b"\r\n\r\n\r\n", b"event: x\n\n"],
+)
+def test_odd_bytes_never_raise_and_pass(name, data):
+    call = Call(operation="chat", dialect=name, model="m", stream=True, stream_format="sse")
+    assert through(channel(call), data, 3) == data
+    meter_body(DIALECTS[name], data, 200, call)
