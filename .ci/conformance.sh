@@ -44,28 +44,30 @@ replay_port=$(free_port)
 pids+=($!)
 wait_for "http://127.0.0.1:$replay_port/__rows?endpoint=models.list"
 
-# The verifier picks a row by the header x-replay-id, so the gateway has to let it pass.
-# TODO(coordinator): the setting that adds to the allow-list of request headers; recorded models without a price.
+# The verifier picks a row by the header x-replay-id, so the gateway has to let it pass; recorded refusals of a key
+# (401, 402) have to be seen too.
 replay=http://127.0.0.1:$replay_port
 cat >"$work/proxyapi.toml" <<EOF
+access_log = false
+
 [pause]
 enabled = false
+EOF
+while read -r provider path; do
+    cat >>"$work/proxyapi.toml" <<EOF
 
-[providers.openai]
-base_url = "$replay/openai/v1"
+[providers.$provider]
+base_url = "$replay$path"
 api_key = "replay"
-
-[providers.anthropic]
-base_url = "$replay/anthropic"
-api_key = "replay"
-
-[providers.google]
-base_url = "$replay/google"
-api_key = "replay"
-
-[providers.openrouter]
-base_url = "$replay/openrouter/v1"
-api_key = "replay"
+forward_headers = ["x-replay-id"]
+credential_errors = "pass"
+EOF
+done <<EOF
+openai /openai/v1
+anthropic /anthropic
+google /google
+openrouter /openrouter/v1
+deepseek /deepseek
 EOF
 
 data=$work/data

@@ -7,9 +7,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -35,12 +35,18 @@ from proxyapi.gateway.upstream import Upstream
 from proxyapi.identity.addresses import ClientAddress
 from proxyapi.identity.keys import Keys
 from proxyapi.identity.objects import Objects
-from proxyapi.identity.pause import PausePolicy
+from proxyapi.identity.pause import PRUNE, PausePolicy
 from proxyapi.identity.revisions import Revisions
 from proxyapi.ids import IdSource, format_id
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.reaper import reap
+from proxyapi.identity.queries import QUERIES
+from proxyapi.pricing.book import PriceBook, parse_override
+from proxyapi.pricing.snapshot import load_snapshot
 from proxyapi.pricing.tokens import Tokenizer
+from proxyapi.providers.catalog import Catalog
+from proxyapi.providers.provider import ProviderConfig, load_providers
+from proxyapi.usage import Unit
 from proxyapi.store.errors import StoreError
 from proxyapi.store.sqlite import Database
 from proxyapi.telemetry import Log, Metrics
@@ -50,13 +56,14 @@ from proxyapi.wire.server import Exchange, Server, ServerLimits
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from proxyapi.providers.catalog import Catalog
     from proxyapi.settings import Settings
 
 HEARTBEAT_SECONDS = 2.0
 """How often a worker shows that it lives and publishes its metrics; after 60 s without it is taken for dead."""
 REAP_SECONDS = 15.0
 MILLISECONDS = 1000
+STRIKES_KEPT_MS = 3_600_000
+"""Longer than any window in which strikes count."""
 SANDBOX_BODY_MARGIN_BYTES = 1_048_576
 """What the gateway accepts, and may add to, the sandbox takes too."""
 
@@ -291,13 +298,14 @@ class Worker:
 
     async def _reap(self) -> None:
         expired = await reap(self.database, self.ledger)
+        await self.ledger.write(PRUNE, (_now_ms() - STRIKES_KEPT_MS,))
         if expired:
             self.log.event("holds_expired", count=expired)
 
     def _reload_prices(self, catalog: Catalog) -> None:
         async def reload() -> None:
             with suppress(StoreError):
-                catalog.set_overrides(await load_overrides(self.database))
+                catalog.set_overrides(_overrides(await self.database.fetch(QUERIES["prices"])))
 
         task = self._loop.create_task(reload())
         self._reloading.add(task)
@@ -315,6 +323,33 @@ class Worker:
         if self._stopping.is_set():
             return "stopping"
         return "" if self.ledger.well else "the store cannot be reached"
+
+
+def build_catalog(settings: Settings, database: Database, sandbox_port: int) -> Catalog:
+    """What is on sale, with the operator's own prices. `sandbox_port` 0: without an address for the sandbox."""
+    configs = {
+        name: ProviderConfig(
+            enabled=provider.enabled,
+            base_url=provider.base_url,
+            key=provider.api_key.reveal(),
+            on_gone=provider.on_gone,
+            forwarded_headers=frozenset(header.lower().encode() for header in provider.forward_headers),
+            passes_credential_errors=provider.credential_errors == "pass",
+        )
+        for name, provider in settings.providers.items()
+    }
+    if settings.sandbox.enabled:
+        configs["sandbox"] = ProviderConfig(base_url=f"http://127.0.0.1:{sandbox_port or 1}")
+    book = PriceBook(load_snapshot(), exchange_rate=settings.exchange_rate, markup=settings.markup)
+    catalog = Catalog(
+        load_providers(configs), book, clock=time.time, aliases=settings.aliases, hold_factors=settings.hold.factors
+    )
+    catalog.set_overrides(_overrides(database.fetch_now(QUERIES["prices"])))
+    return catalog
+
+
+def _overrides(rows: Sequence[Sequence[Any]]) -> dict[str, Mapping[Unit, int]]:
+    return {model: parse_override(body) for model, body in rows}
 
 
 def _now_ms() -> int:

@@ -8,6 +8,7 @@ an error event can still follow without half an event before it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from proxyapi.dialects import faults
 from proxyapi.dialects.call import Call
@@ -83,25 +84,29 @@ class Meter:
 
     def absorb(self, events: Iterable[Event]) -> None:
         for event in events:
-            match event:
-                case PartDelta() | PartSummary():
-                    self._keep(event.text)
-                case Metered():
-                    self.usage, self.others = event.usage, event.others
-                case PartStart():
-                    self._open(event)
-                case Start():
-                    self.reply_id, self.model = event.id or self.reply_id, event.model or self.model
-                    self.tier = event.tier or self.tier
-                case Finish():
-                    self.choices = max(self.choices, event.choice + 1)
-                    self.reason = event.native or event.reason
-                case PartData():
-                    self.data_characters += len(event.data)
-                case Failed():
-                    self.failed = event
-                case _:
-                    pass
+            handle = _ABSORB.get(type(event))
+            if handle:
+                handle(self, event)
+
+    def _more(self, event: PartDelta | PartSummary) -> None:
+        self._keep(event.text)
+
+    def _metered(self, event: Metered) -> None:
+        self.usage, self.others = event.usage, event.others
+
+    def _start(self, event: Start) -> None:
+        self.reply_id, self.model = event.id or self.reply_id, event.model or self.model
+        self.tier = event.tier or self.tier
+
+    def _finish(self, event: Finish) -> None:
+        self.choices = max(self.choices, event.choice + 1)
+        self.reason = event.native or event.reason
+
+    def _data(self, event: PartData) -> None:
+        self.data_characters += len(event.data)
+
+    def _failed(self, event: Failed) -> None:
+        self.failed = event
 
     def _open(self, event: PartStart) -> None:
         self.choices = max(self.choices, event.choice + 1)
@@ -120,6 +125,18 @@ class Meter:
         self.text_characters += len(text)
         if text and self.text_characters <= TEXT_CHARACTERS_MAX:
             self.texts.append(text)
+
+
+_ABSORB: dict[type, Callable[[Meter, Any], None]] = {
+    PartDelta: Meter._more,
+    PartSummary: Meter._more,
+    PartData: Meter._data,
+    PartStart: Meter._open,
+    Start: Meter._start,
+    Metered: Meter._metered,
+    Finish: Meter._finish,
+    Failed: Meter._failed,
+}
 
 
 class Passthrough:

@@ -205,7 +205,7 @@ def _skip(text: str, at: int, mark: str) -> int:
 def compact(raw: Raw | bytes) -> str:
     """JSON as providers tokenise it: no blanks, no escapes that are not needed."""
     data = bytes(raw)
-    if b"\\u" in data:
+    if b"\\" in data and b"\\u" in data:
         try:
             return _ENCODER.encode(msgspec.json.decode(data)).decode("utf-8", "replace")
         except (msgspec.DecodeError, RecursionError):
@@ -275,9 +275,10 @@ def tool_heads(tools: Raw, path: str = "tools") -> list[ToolHead]:
     try:
         return _HEADS.decode(tools)
     except msgspec.ValidationError as error:
-        _mistyped(str(error).replace("`$", f"`$.{path}", 1))
+        text = str(error)
+        _mistyped(text.replace("`$", f"`$.{path}", 1) if " - at `$" in text else f"{text} - at `$.{path}`")
 
 
-def lowest_missing(*values: int | None) -> int | None:
-    """The first value that was said."""
-    return next((value for value in values if value is not None), None)
+def either(one: int | None, other: int | None) -> int | None:
+    """The first of two values that was said."""
+    return other if one is None else one

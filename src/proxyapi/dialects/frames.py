@@ -12,10 +12,9 @@ from typing import NamedTuple
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 """The largest frame that is read: a generated 4K picture in base64 is below it. A larger one flows by unread."""
 
-_LINE_END = rb"(?:\r\n|\n|\r(?!\n))"
-_BLANK_LINE = re.compile(_LINE_END + _LINE_END)
+_BLANK_LINE = re.compile(rb"(?:\r\n|\n)(?:\r\n|\n|\r(?=[^\n]))|\r(?:\r\n|\r)")
+"""Two line ends of any kind. After \\r\\n a \\r at the end of the bytes waits: its \\n is on the way."""
 _NEWLINE = re.compile(rb"\r\n|\n|\r")
-
 
 RAW = "raw"
 """`Frame.event` of a block that is no event but a JSON text of its own: providers break into streams with errors."""

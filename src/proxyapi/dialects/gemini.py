@@ -27,8 +27,8 @@ from proxyapi.dialects.fields import (
     CHOICES_MAX,
     compact,
     decode,
+    either,
     enum_items,
-    lowest_missing,
     named,
     once,
     single,
@@ -267,7 +267,7 @@ def _call(wire: _Request, operation: Operation, dialect: WireName, model: str, s
     if cached:
         prompt.references.append(cached)
     modalities = config.responseModalities or config.response_modalities or ()
-    candidates = lowest_missing(
+    candidates = either(
         whole("generationConfig.candidateCount", config.candidateCount, least=1, most=CHOICES_MAX),
         whole("generation_config.candidate_count", config.candidate_count, least=1, most=CHOICES_MAX),
     )
@@ -278,7 +278,7 @@ def _call(wire: _Request, operation: Operation, dialect: WireName, model: str, s
         stream=stream,
         prompt=prompt.prompt("".join(map(compact, declared)), forced=(calling.mode or "").upper() == "ANY"),
         prompt_bytes=size,
-        output_tokens_max=lowest_missing(
+        output_tokens_max=either(
             whole("generationConfig.maxOutputTokens", config.maxOutputTokens),
             whole("generation_config.max_output_tokens", config.max_output_tokens),
         ),

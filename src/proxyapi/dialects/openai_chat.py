@@ -29,8 +29,8 @@ from proxyapi.dialects.fields import (
     compact,
     data_url,
     decode,
+    either,
     enum_items,
-    lowest_missing,
     named,
     once,
     tool_heads,
@@ -155,7 +155,7 @@ class OpenAIChat:
         prompt = _PromptReader()
         for message in wire.messages:
             prompt.message(message)
-        tools = [compact(raw) for raw in (wire.tools, wire.functions) if given(raw) and len(raw) > 2]
+        tools = "" if wire.tools is wire.functions else _declared(wire)
         if given(wire.response_format) and b'"json_schema"' in bytes(wire.response_format):
             prompt.texts.append(compact(wire.response_format))
         return Call(
@@ -168,21 +168,21 @@ class OpenAIChat:
                 messages=len(wire.messages),
                 texts=tuple(prompt.texts),
                 names=tuple(prompt.names),
-                tools="".join(tools),
-                tool_enum_items=sum(map(enum_items, tools)),
+                tools=tools,
+                tool_enum_items=enum_items(tools),
                 tool_choice_forced=isinstance(wire.tool_choice, dict)
                 or wire.tool_choice in ("required", "any")
                 or isinstance(wire.function_call, dict),
                 media=tuple(prompt.media),
             ),
             prompt_bytes=len(body),
-            output_tokens_max=lowest_missing(
+            output_tokens_max=either(
                 whole("max_completion_tokens", wire.max_completion_tokens), whole("max_tokens", wire.max_tokens)
             ),
             choices=whole("n", wire.n, least=1, most=CHOICES_MAX) or 1,
             service_tier=wire.service_tier or "",
             server_tools=_server_tools(wire, name),
-            output_modalities=tuple(m for m in wire.modalities or () if m != "text"),
+            output_modalities=tuple(m for m in wire.modalities if m != "text") if wire.modalities else (),
             end_user=wire.safety_identifier or wire.user or "",
             item_references=tuple(prompt.references),
             string_image_urls=prompt.string_image_urls,
@@ -200,6 +200,10 @@ class OpenAIChat:
 
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
         return ChatStream() if stream else ChatBody()
+
+
+def _declared(wire: _Request) -> str:
+    return "".join(compact(raw) for raw in (wire.tools, wire.functions) if len(raw) > 2 and given(raw))
 
 
 class _PromptReader:
@@ -278,7 +282,7 @@ def _inline(value: str | _Url) -> tuple[str, str]:
 
 def _server_tools(wire: _Request, model: str) -> tuple[ServerTool, ...]:
     found: list[ServerTool] = []
-    for head in tool_heads(wire.tools):
+    for head in tool_heads(wire.tools) if given(wire.tools) else ():
         if kind := _SERVER_TOOLS.get(head.type or ""):
             found.append(ServerTool(kind, options=(("tool", head.type or ""),)))
     if wire.web_search_options is not None:

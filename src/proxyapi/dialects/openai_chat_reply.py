@@ -39,6 +39,7 @@ from proxyapi.dialects.model import (
     Thinking,
     ToolUse,
     UrlCitation,
+    given,
 )
 from proxyapi.dialects.openai_usage import token_usage
 from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient
@@ -181,7 +182,7 @@ class ChatReader:
         return self._usage(chunk, events)
 
     def _usage(self, chunk: _Chunk, events: list[Event]) -> bool:
-        if chunk.usage is ABSENT and chunk.x_groq is ABSENT:
+        if chunk.x_groq is ABSENT and not given(chunk.usage):
             return False
         wire = wire_object(chunk.usage) or {}
         if not wire and chunk.x_groq is not ABSENT:

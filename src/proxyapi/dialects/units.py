@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from proxyapi.dialects.model import ABSENT
 from proxyapi.dialects.stream import lenient
 from proxyapi.usage import Unit
 
@@ -20,7 +21,7 @@ _OBJECT = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal)
 
 def wire_object(raw: Raw | bytes) -> dict[str, Any] | None:
     """A JSON object with its decimals exact, None for anything else (`null`, absent, odd)."""
-    return lenient(_OBJECT, raw)
+    return None if raw is ABSENT or raw == ABSENT else lenient(_OBJECT, raw)
 
 
 def count(wire: dict[str, Any], *names: str) -> int:

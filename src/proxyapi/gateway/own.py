@@ -46,7 +46,7 @@ class Own:
         catalog: Catalog,
         relay: Relay,
         metrics: telemetry.Metrics,
-        snapshots: Callable[[], Awaitable[Sequence[bytes]]],
+        snapshots: Callable[[], Awaitable[Sequence[str]]],
         currency: str,
         body_bytes_max: int,
         ready: Callable[[], str],

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from proxyapi.providers.catalog import Catalog
     from proxyapi.providers.provider import Provider
 
+SANDBOX = "sandbox"
+"""Stands in for every provider without a key."""
+
 
 class Stored:
     def __init__(
@@ -60,19 +63,20 @@ class Stored:
             await self._own(visit, provider, reference, "input", "Object")
 
     async def _own(self, visit: Visit, provider: str, object_id: str, field: str, what: str) -> None:
-        owner = await self._objects.owner(provider, object_id)
+        owner = await self._objects.owner(object_id, provider)
         if owner is None or visit.caller is None or owner.account_id != visit.caller.account_id:
             raise NotFound(f"{what} with id '{object_id[:100]}' not found.", param=field)
 
     async def _keeper(self, visit: Visit, object_id: str) -> Provider:
-        """The provider that keeps the caller's object."""
+        """The provider that keeps the caller's response."""
         route = visit.route
         assert route is not None, "the entrance found it"
-        for provider in self._catalog.keepers(route.provider):
-            owner = await self._objects.owner(provider.name, object_id)
-            if owner is not None and visit.caller is not None and owner.account_id == visit.caller.account_id:
-                return provider
-        raise NotFound(f"Response with id '{object_id[:100]}' not found.", param="response_id")
+        owner = await self._objects.owner(object_id)
+        provider = self._catalog.provider(owner.provider) if owner is not None else None
+        own = owner is not None and visit.caller is not None and owner.account_id == visit.caller.account_id
+        if provider is None or not own or not _serves(route.provider, provider.name):
+            raise NotFound(f"Response with id '{object_id[:100]}' not found.", param="response_id")
+        return provider
 
     # --- objects that a reply makes ----------------------------------------------------------------------------------
 
@@ -121,6 +125,11 @@ class Stored:
         finally:
             response.close()
         if exchange.method == "DELETE" and response.status < 300 and visit.caller is not None:
-            await self._ledger.write(FORGET, (provider.name, route.object_id, visit.caller.account_id))
+            await self._ledger.write(FORGET, (provider.name, route.object_id))
         visit.ending = "stored"
         visit.respond(response.status, to_client(response.headers), body)
+
+
+def _serves(fixed: str | None, keeper: str) -> bool:
+    """Whether a route reaches the provider: the unified API every one, a native route its own and its stand-in."""
+    return fixed is None or fixed == keeper or keeper == SANDBOX

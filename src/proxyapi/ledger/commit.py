@@ -133,6 +133,7 @@ class _Part:
         expiring: dict[int, list[bytes]] = {}
         funding_ids: list[bytes] = []
         references: list[str] = []
+        edited: list[Budget] = []
         written: dict[int, Rows | Failed] = {}
         accounts: set[int] = set()
         budgets: dict[Budget, int] = {}
@@ -159,9 +160,11 @@ class _Part:
                         references.append(op.reference)
                 case SetLimit():
                     funding_ids.append(op.id)
-                    found = self.find_budget(op.budget)
-                    if found is not None:
-                        budgets[op.budget] = found
+                    edited.append(op.budget)
+        for budget in edited:  # after the holds, which make budgets
+            found = self.find_budget(budget)
+            if found is not None:
+                budgets[budget] = found
         holds: dict[bytes, HoldRow] = {}
         if live is None:
             unknown = [*ending_ids, *hold_ids]

@@ -193,6 +193,11 @@ class Ledger:
         else:
             await self._register()
 
+    async def snapshots(self) -> list[str]:
+        """Metrics of the other live workers, as each handed them to its `heartbeat`."""
+        rows = await self._database.fetch(SQL["read_snapshots"], (self.worker_id, int(UNSEEN_SECONDS_MAX * 1000)))
+        return [row[0] for row in rows]
+
     def expire(self, id: bytes, grace_ms: int) -> Awaitable[Settled]:
         """For the reaper: ends the hold if its worker has not been seen for `grace_ms`."""
         return self._opened[0].submit(Expire(id, grace_ms))

@@ -101,3 +101,8 @@ SELECT funded, spent, held, credit, blocked FROM account WHERE id = ?
 -- read_budget --
 SELECT funded, spent, held, credit, blocked FROM account
  WHERE kind = 'budget' AND key_id = ? AND period = ? AND period_start = ?
+
+-- read_snapshots --
+SELECT snapshot FROM worker
+ WHERE id <> ? AND snapshot IS NOT NULL
+   AND seen_at >= CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) - ?

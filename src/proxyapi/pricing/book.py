@@ -15,12 +15,13 @@ import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
 from proxyapi.money import parse_amount
-from proxyapi.pricing.facts import matches
+from proxyapi.pricing.facts import Names
 from proxyapi.pricing.price import Price, Table, Tier, join_words, make_price
 from proxyapi.pricing.schedule import HORIZON_SECONDS, Moment, valid_within
 from proxyapi.pricing.snapshot import Correction, Facts, Line, Row, Snapshot
@@ -69,7 +70,7 @@ _NEEDED: dict[str, tuple[frozenset[Unit], ...]] = {
 }
 """By mode: a price with one of these sets is complete. Other modes (live sessions, video) are not offered."""
 
-_FOLLOW_INPUT = frozenset(unit for unit, chain in _FALLBACKS.items() if unit.startswith("cache_") and Unit.INPUT in chain)
+_FOLLOW_INPUT = frozenset(unit for unit in _FALLBACKS if unit.startswith("cache_"))
 
 _DATE = r"-\d{4}-\d{2}-\d{2}|-\d{8}|-\d{4}|-00\d"
 _DATED = re.compile(rf"^(.+?)(?:{_DATE})$")
@@ -112,9 +113,11 @@ class PriceBook:
             self._exact[provider] = {name: row for row in reversed(rows) for name in row.names}
             prefixes = [(prefix, row) for row in rows for prefix in row.prefixes]
             self._prefixes[provider] = sorted(prefixes, key=lambda pair: -len(pair[0]))
-        self._corrections: dict[str, list[Correction]] = {}
+        self.providers = frozenset(snapshot.published)
+        """Whose prices are published; their model names are lower-case."""
+        self._corrections: dict[str, list[tuple[Names, Correction]]] = {}
         for correction in snapshot.corrections:
-            self._corrections.setdefault(correction.provider, []).append(correction)
+            self._corrections.setdefault(correction.provider, []).append((Names(correction.match), correction))
 
     # --- names -------------------------------------------------------------------------------------------------------
 
@@ -122,7 +125,7 @@ class PriceBook:
         """What is known of a model; None: nobody has priced it."""
         name = model.lower()
         plain = name.partition(":")[0] if provider == "openrouter" else name
-        corrections = tuple(c for c in self._corrections.get(provider, ()) if matches(c.match, plain))
+        corrections = tuple(c for names, c in self._corrections.get(provider, ()) if plain in names)
         base = next((c.base for c in corrections if c.base), "")
         row = self._row(provider, name) or self._row(provider, plain) or (self._row(provider, base) if base else None)
         own = [c for c in corrections if not c.variant and c.match != ["*"] and (c.fees or c.lines or c.free)]
@@ -135,11 +138,18 @@ class PriceBook:
         free = any(c.free for c in corrections) or (provider == "openrouter" and name.endswith(":free"))
         return Entry(provider, model, row, corrections, window, free, mode)
 
+    def unpublished(self, provider: str, model: str) -> Entry:
+        """A model that only the operator has priced."""
+        name = model.lower()
+        corrections = tuple(c for _, c in self._corrections.get(provider, ()) if c.match == ["*"])
+        mode = _mode(name, None, None)
+        return Entry(provider, model, None, corrections if mode == "chat" else (), None, False, mode)
+
     def names(self, provider: str) -> Iterable[str]:
         """Every exact name, the published ones and ours. Not all of them have a complete price."""
         names = dict.fromkeys(name for row in self.snapshot.published.get(provider, ()) for name in row.names)
         names.update(dict.fromkeys(self.snapshot.windows.get(provider, ())))
-        for correction in self._corrections.get(provider, ()):
+        for _, correction in self._corrections.get(provider, ()):
             names.update(dict.fromkeys(name for name in correction.match if "*" not in name))
         return names
 
@@ -163,6 +173,12 @@ class PriceBook:
             if (match := pattern.match(name)) is not None and match.group(1) in windows:
                 return windows[match.group(1)]
         return None
+
+    def price(self, provider: str, model: str, at: float) -> Price | None:
+        """The price of a published model for a request of that moment; None: not on sale."""
+        entry = self.entry(provider, model)
+        offer = self.offer(entry, at) if entry is not None else None
+        return offer.price if offer is not None else None
 
     # --- prices ------------------------------------------------------------------------------------------------------
 
@@ -237,7 +253,7 @@ def sandbox_price(model: str) -> Price:
 
 
 def parse_override(body: str | bytes) -> Amounts:
-    """An operator's price: a JSON object of decimals, in the currency, per 1,000,000 units. ValueError says what is wrong.
+    """An operator's price: a JSON object of decimals, in the currency, per 1,000,000 units. ValueError.
 
     `{"input_tokens": "100", "output_tokens": "500"}` is 100 and 500 per million tokens.
     """
@@ -298,7 +314,7 @@ def _multiplied(table: Moment, corrections: Iterable[Correction]) -> Moment:
 def _overridden(
     raw: Moment, variants: dict[str, Moment], override: Mapping[Unit, int]
 ) -> tuple[Moment, dict[str, Moment]]:
-    """The operator's rates win everywhere: in tiers and variants too, and over rates that follow from a published one."""
+    """The operator's rates win everywhere: in tiers and variants too, and over the rates of caches."""
     gone = set(override)
     if Unit.INPUT in gone:
         gone |= _FOLLOW_INPUT
@@ -317,9 +333,9 @@ def _overridden(
     return Moment({**base.rates, **override}, base.tiers), tables
 
 
-def _sources(known: Iterable[Unit]) -> dict[Unit, Unit]:
+@lru_cache(maxsize=256)
+def _sources(known: frozenset[Unit]) -> dict[Unit, Unit]:
     """For every unit with a rate, published or following: the published unit that it comes from."""
-    known = frozenset(known)
     sources = {unit: unit for unit in known}
     for unit, chain in _FALLBACKS.items():
         if unit not in known:
@@ -330,14 +346,14 @@ def _sources(known: Iterable[Unit]) -> dict[Unit, Unit]:
 
 
 def _complete(rates: Amounts) -> Amounts:
-    sources = _sources(rates)
+    sources = _sources(frozenset(rates))
     return {unit: rates[sources[unit]] if unit in sources else 0 for unit in Unit}
 
 
 def _following(base: Amounts, changed: Amounts) -> Amounts:
     """The changed rates, and those of the units that follow them."""
     rates = {**base, **changed}
-    return {unit: rates[source] for unit, source in _sources(rates).items() if source in changed}
+    return {unit: rates[source] for unit, source in _sources(frozenset(rates)).items() if source in changed}
 
 
 def _tiers(base: Amounts, tiers: Iterable[tuple[int, Amounts]]) -> tuple[Tier, ...]:

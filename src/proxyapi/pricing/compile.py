@@ -9,20 +9,27 @@ import tomllib
 from datetime import date
 from decimal import Decimal
 from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from proxyapi.pricing import published
-from proxyapi.pricing.snapshot import Correction, Facts, Fee, Line, NanoRates, Row, Snapshot, Window
+from proxyapi.pricing.snapshot import PACKAGE, SNAPSHOT, Correction, Facts, Fee, Line, NanoRates, Row, Snapshot, Window
 from proxyapi.usage import Unit
 
 DATA = Path(__file__).parent / "data"
-SNAPSHOT = DATA / "snapshot.json"
 SOURCES = ("prices.toml", "models.toml", "rules.toml")
 
 _MILLION = 1_000_000
+_NOT_SOLD = {
+    # Vertex, not the Gemini API.
+    "google": "claude",
+    # Open weights, "imported from OpenRouter pricing": OpenAI's own API does not have them.
+    "openai": "gpt-oss",
+}
+"""By provider: what a name of genai-prices may not contain."""
 
 
 def compile_snapshot() -> Snapshot:
@@ -33,7 +40,7 @@ def compile_snapshot() -> Snapshot:
         for provider, entries in documents["models.toml"].items()
     }
     return Snapshot(
-        genai_prices=published.installed_version(),
+        genai_prices=version(PACKAGE),
         sources=sources_digest(),
         published={name: _slim(name, rows) for name, rows in published.read().items()},
         corrections=[_correction(entry) for entry in documents["prices.toml"]["model"]],
@@ -58,13 +65,12 @@ def encode(snapshot: Snapshot) -> bytes:
 
 
 def _slim(provider: str, rows: list[Row]) -> list[Row]:
-    """Without what can't be asked for: Claude at Google is Vertex, a name without a vendor isn't OpenRouter's."""
-    if provider == "google":
-        return [row for row in rows if "claude" not in row.names[0]]
+    """Without what can't be asked for. At OpenRouter every name has a vendor."""
     if provider == "openrouter":
         slim = [msgspec.structs.replace(row, names=[name for name in row.names if "/" in name]) for row in rows]
         return [row for row in slim if row.names]
-    return rows
+    foreign = _NOT_SOLD.get(provider)
+    return [row for row in rows if foreign is None or foreign not in row.names[0]]
 
 
 def _facts(entry: dict[str, Any]) -> Facts:

@@ -97,8 +97,8 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     """Prompt and answer together; None: not known."""
     input_tokens_max: int | None = None
     """Longest prompt that is accepted; None: not known."""
-    output_tokens_max: int = 32_768
-    """Longest answer, thinking included. Where no source names it: what the window leaves, or 32,768."""
+    output_tokens_max: int | None = None
+    """Longest answer, thinking included; None: not known."""
     modalities_in: tuple[str, ...] = ("text",)
     modalities_out: tuple[str, ...] = ("text",)
     reasoning: bool = False
@@ -130,18 +130,17 @@ class Rules:
     """The tables of `data/rules.toml`, asked by model."""
 
     def __init__(self, tables: dict[str, list[dict[str, Any]]]) -> None:
-        self._tables: dict[type[Struct], list[tuple[list[str], Struct]]] = {}
+        self._tables: dict[type[Struct], list[tuple[Names, bool, Struct]]] = {}
         for table, kind in _KINDS.items():
-            entries = [(entry["match"], msgspec.convert(entry, kind)) for entry in tables[table]]
-            self._tables[kind] = entries
+            self._tables[kind] = [
+                (Names(entry["match"]), entry["match"] == ["*"], msgspec.convert(entry, kind)) for entry in tables[table]
+            ]
 
     def find(self, kind: type[R], *names: str) -> R:
-        """The first entry that matches the first of the names, else the next name."""
+        """The first entry that matches the first of the names, else the next name; `*` only for the last."""
         for name in names:
-            for patterns, rule in self._tables[kind]:
-                if name != names[-1] and patterns == ["*"]:
-                    continue
-                if matches(patterns, name):
+            for patterns, everything, rule in self._tables[kind]:
+                if name in patterns and (not everything or name == names[-1]):
                     assert isinstance(rule, kind)
                     return rule
         return kind()
@@ -157,10 +156,21 @@ _KINDS: dict[str, type[Struct]] = {
 }
 
 
-def matches(patterns: Sequence[str], name: str) -> bool:
-    """Whether one of the patterns names it: exactly, by a beginning and `*`, or by both ends of a `*`."""
-    for pattern in patterns:
-        head, star, tail = pattern.partition("*")
-        if name == pattern or (star and name.startswith(head) and name.endswith(tail) and len(name) >= len(pattern) - 1):
+class Names:
+    """Patterns of names: exact ones, a beginning and `*`, or both ends of a `*`."""
+
+    __slots__ = ("_both", "_exact", "_heads")
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        parts = [(pattern, *pattern.partition("*")) for pattern in patterns]
+        self._exact = frozenset(pattern for pattern, _, star, _ in parts if not star)
+        self._heads = tuple(head for _, head, star, tail in parts if star and not tail)
+        self._both = [(head, tail) for _, head, star, tail in parts if star and tail]
+
+    def __contains__(self, name: str) -> bool:
+        if name in self._exact or name.startswith(self._heads):
             return True
-    return False
+        return any(
+            name.startswith(head) and name.endswith(tail) and len(name) >= len(head) + len(tail)
+            for head, tail in self._both
+        )

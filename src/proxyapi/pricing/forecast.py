@@ -32,6 +32,8 @@ _ENUM_ITEM = 2
 _TRANSCRIPT_TOKENS_MIN = 2_000
 _TRANSCRIPT_TOKENS_PER_SECOND = 5
 """Fast speech has 3 words a second; the published estimate of 0.006 USD a minute assumes 4.2 tokens."""
+UNKNOWN_OUTPUT_TOKENS = 32_768
+"""Held where neither the request nor any source names the longest answer."""
 _DRAWING_TEXT_TOKENS = 8_192
 """Text and thoughts around a picture, where the request sets no limit."""
 
@@ -169,9 +171,8 @@ def _input_unit(call: Call, facts: ModelFacts, price: Price) -> Unit:
 
 def output_ceiling(call: Call, facts: ModelFacts, prompt: int) -> int:
     """Tokens of one answer at most: the request's limit, the model's, and what the window leaves."""
-    ceiling = facts.output_tokens_max
-    if call.output_tokens_max is not None:
-        ceiling = min(ceiling, call.output_tokens_max)
+    limits = [limit for limit in (call.output_tokens_max, facts.output_tokens_max) if limit is not None]
+    ceiling = min(limits, default=UNKNOWN_OUTPUT_TOKENS)
     if facts.context_tokens_max is not None:
         ceiling = min(ceiling, max(1, facts.context_tokens_max - prompt))
     return ceiling

@@ -63,6 +63,10 @@ class Price(Struct, frozen=True, omit_defaults=True, kw_only=True):
     markup: str = "0"
     """Added to published prices, already in the rates: 0.2 is 20 %."""
 
+    def to_json(self) -> bytes:
+        """What the ledger keeps of a version, for ever."""
+        return _ENCODER.encode(self)
+
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _DECODER = msgspec.json.Decoder(Price)
@@ -98,11 +102,6 @@ def content_id(price: Price) -> int:
     """The id that belongs to the content: 63 bits, because both stores keep signed 64-bit integers."""
     body = _ENCODER.encode(msgspec.structs.replace(price, id=0))
     return int.from_bytes(blake2b(body, digest_size=8).digest(), "big") >> 1
-
-
-def to_json(price: Price) -> bytes:
-    """What the ledger keeps of a version, for ever."""
-    return _ENCODER.encode(price)
 
 
 def from_json(body: bytes | str) -> Price:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import calendar
 from collections.abc import Iterator
 from decimal import ROUND_CEILING, Decimal
-from importlib.metadata import version
 from typing import Any
 
 from proxyapi.pricing.snapshot import Line, NanoRates, Row, Window
@@ -50,10 +49,6 @@ _CONTEXTS = ("service_tier", "speed")
 
 class Incompatible(Exception):
     """The installed genai-prices says something that this module does not understand."""
-
-
-def installed_version() -> str:
-    return version("genai-prices")
 
 
 def read() -> dict[str, list[Row]]:

@@ -7,9 +7,15 @@ Three sources are merged by name only; their order of precedence is applied when
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
+
+SNAPSHOT = Path(__file__).parent / "data" / "snapshot.json"
+PACKAGE = "genai-prices"
 
 NanoRates = dict[str, int]
 """Nano-dollars per 1,000,000 units, by unit name."""
@@ -99,3 +105,13 @@ class Snapshot(Struct, frozen=True):
     corrections: list[Correction]
     windows: dict[str, dict[str, Facts]]
     rules: dict[str, list[dict[str, Any]]]
+
+
+def load_snapshot() -> Snapshot:
+    """The shipped snapshot; if another genai-prices is installed, a fresh one: that takes half a second."""
+    snapshot = msgspec.json.decode(SNAPSHOT.read_bytes(), type=Snapshot)
+    if version(PACKAGE) == snapshot.genai_prices:
+        return snapshot
+    from proxyapi.pricing.compile import compile_snapshot
+
+    return compile_snapshot()

@@ -13,7 +13,7 @@ PCM_BYTES_PER_SECOND = 48_000
 CHARACTERS_PER_SECOND = 8
 """Slow speech; normal is 11 to 13."""
 KEPT_BYTES_MAX = 32 * 2**20
-"""Sound that is kept to be measured: 4,096 characters, the provider's limit, make 25 MB as WAV. More is extrapolated."""
+"""Sound that is kept to be measured: 4,096 characters, OpenAI's limit, make 25 MB as WAV. More is extrapolated."""
 
 
 def speech_tokens(call: Call, facts: ModelFacts, tokenizer: Tokenizer) -> dict[Unit, int]:

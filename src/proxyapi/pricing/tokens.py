@@ -24,7 +24,7 @@ RANKS_SHA256 = "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d
 """Of the unpacked file: the digest that tiktoken itself expects."""
 
 PIECE_CHARACTERS = 65_536
-"""Longer texts are counted in pieces: adds at most 0.01 %, and spares the regex engine from texts that make it panic."""
+"""Longer texts are counted in pieces: adds at most 0.01 %, and spares the regex engine texts that make it panic."""
 TOKENIZED_CHARACTERS_MAX = 4 * 2**20
 """Beyond this nothing is tokenized: no text has more tokens than UTF-8 bytes."""
 KEPT_CHARACTERS = 4 * 2**20

@@ -1,0 +1,5 @@
+"""Who answers: providers are data (`data/*.toml`), not code.
+
+* `provider`   a provider as it is reached: address, credential, paths by dialect, policies
+* `catalog`    names of models -> targets: provider, native name, price and facts
+"""

@@ -86,7 +86,7 @@ def acknowledged(log: Path) -> tuple[dict[bytes, int], dict[bytes, int]]:
     """Amounts of holds and charges of settles, by id."""
     holds: dict[bytes, int] = {}
     settles: dict[bytes, int] = {}
-    for line in log.read_text().splitlines() if log.exists() else []:
+    for line in log.read_text().splitlines() if log.exists() else ():
         kind, id, amount = line.split()
         (holds if kind == "H" else settles)[bytes.fromhex(id)] = int(amount)
     return holds, settles
@@ -99,7 +99,9 @@ def test_kill_9_loses_nothing_that_was_acknowledged(database: Database, tmp_path
     logs = [tmp_path / f"log{number}" for number in range(2)]
     processes = [start("load", database, log) for log in logs]
     assert [line_of(process) for process in processes] == ["ready\n"] * 2
-    time.sleep(0.05 + random.random() * 0.3)
+    enough = random.randrange(100, 3000)
+    while sum(len(log.read_bytes().splitlines()) for log in logs if log.exists()) < enough:
+        time.sleep(0.01)
     for process in processes:
         process.kill()
         process.wait()
@@ -109,7 +111,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(database: Database, tmp_path
         of_holds, of_settles = acknowledged(log)
         holds |= of_holds
         settles |= of_settles
-    assert len(holds) > 20
+    assert len(holds) > 40
     check_acknowledged(database, holds, settles)
     assert audit(database) == []
     asyncio.run(recover(database))

@@ -134,7 +134,8 @@ def test_the_providers_error_is_understood_in_every_shape(body, kind, message):
 @pytest.mark.parametrize("name", sorted(DIALECTS))
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\xff\xfe", b"data: \xff\n\n", b"data: {\n\n", b"data: []\n\ndata: 7\n\ndata: null\n\n", b"[", b"[1,2]", b"{}",
+    [b"", b"\xff\xfe", b"data: \xff\n\n", b"data: {\n\n", b"data: []\n\ndata: 7\n\ndata: null\n\n", b"[", b"[1,2]",
+     b"{}",
      b'data: {"choices":[null,7],"usage":[],"type":[],"candidates":{},"response":4,"delta":[]}\n\n',
      b'{"usage":{"input_tokens":{}},"choices":[{"message":{"content":{}}}]}', b"\r\n\r\n\r\n", b"event: x\n\n"],
 )

@@ -6,7 +6,7 @@ from proxyapi.dialects.call import ImageInput
 from proxyapi.dialects.multipart import FIELD_BYTES_MAX, PARTS_MAX, FormScanner, boundary, read_form
 from proxyapi.errors import InvalidRequest
 
-FILE = b"RIFF\r\n--not the boundary\r\n\r\n--bound\x00"
+FILE = b"RIFF\r\n--not the boundary\r\n\r\n--boun\x00\r\n--"
 
 
 def part(name, value, extra=""):
@@ -79,8 +79,8 @@ def test_a_content_type_without_boundary_is_refused(text):
         part("model", "a"), b"", form(*[part(f"x{i}", "") for i in range(PARTS_MAX + 1)]),
         form(part("prompt", "x" * (FIELD_BYTES_MAX + 1))),
     ],
-    ids=["model twice", "stream twice", "model as a file", "two names", "another name", "encoded", "no name", "not utf-8",
-         "cut", "empty", "too many parts", "field too long"],
+    ids=["model twice", "stream twice", "model as a file", "two names", "another name", "encoded", "no name",
+         "not utf-8", "cut", "empty", "too many parts", "field too long"],
 )
 def test_a_form_that_could_be_read_in_two_ways_is_refused(data):
     with pytest.raises(InvalidRequest):
@@ -95,7 +95,9 @@ def test_a_files_bytes_are_not_kept():
         assert len(scanner._buffer) < 1_000
 
 
-@pytest.mark.parametrize(("value", "stream"), [("true", True), ("True", True), ("1", True), ("false", False), ("", False)])
+@pytest.mark.parametrize(
+    ("value", "stream"), [("true", True), ("True", True), ("1", True), ("false", False), ("", False)]
+)
 def test_a_transcription_is_read(value, stream):
     call = read_form(scan(form(part("model", "m"), part("stream", value), file(),
                                part("response_format", "srt"))), "transcription")

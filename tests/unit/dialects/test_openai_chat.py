@@ -241,7 +241,8 @@ def test_tool_calls_are_text_to_be_counted(metered, events):
             "cache_write_tokens": 5, "cache_write_tokens_details": {"ttl_12h_tokens": 2, "ttl_30m_tokens": 3}}},
          {Unit.INPUT: 4, Unit.CACHE_WRITE_12H: 2, Unit.CACHE_WRITE_30M: 3, Unit.OUTPUT: 1}),
     ],
-    ids=["zeros", "deepseek", "reasoning outside", "audio outside", "cached outside", "parts too large", "odd", "write"],
+    ids=["zeros", "deepseek", "reasoning outside", "audio outside", "cached outside", "parts too large", "odd",
+         "writes"],
 )
 def test_usage_becomes_disjoint_units(metered, usage, units):
     assert metered("openai_chat", answer(usage), body=True).usage == units

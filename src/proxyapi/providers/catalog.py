@@ -1,0 +1,434 @@
+"""Names of models -> targets: who answers, under which name, at which price.
+
+A native route fixes the provider, and names are the provider's own. On the unified API `vendor/name` decides; without
+a vendor it is the endpoint's default, and nothing is ever guessed. A provider without a key is stood for by the
+sandbox, at the price of the model.
+
+Announced last days don't take a model off sale: if the provider refuses it, nothing is charged. It only leaves the
+list of models.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from proxyapi.errors import UnknownModel
+from proxyapi.pricing.book import Entry, Offer, PriceBook, sandbox_price
+from proxyapi.pricing.facts import (
+    DrawingRule,
+    Family,
+    MediaRule,
+    Mode,
+    ModelFacts,
+    PictureRule,
+    Rules,
+    SearchRule,
+    SpeechRule,
+)
+from proxyapi.pricing.price import Price
+from proxyapi.providers.provider import Provider
+from proxyapi.usage import Unit
+
+__all__ = ["Catalog", "Listing", "ModelFacts", "Target"]
+
+RESOLVED_MAX = 4_096
+"""Remembered names; then all are forgotten. There are 1,200 models, each asked for in a few ways."""
+NAME_CHARACTERS_MAX = 200
+"""Longer names are nobody's."""
+
+_ALIAS_STEPS_MAX = 4
+_VENDOR_ALIASES = {"gemini": "google"}
+_AGGREGATOR = "openrouter"
+"""Serves the models of vendors that aren't connected themselves."""
+_SANDBOX = "sandbox"
+_MAGIC = re.compile(r"echo|tool|nousage|fail-\d{3}|(?:slow|cut|error)-\d{1,6}")
+"""Models of the sandbox that test a client."""
+_MAGIC_OUTPUT_MAX = 16_384
+
+_DEFAULT_VENDORS = (("anthropic", "anthropic"), ("gemini", "google"), ("openai", "openai"))
+"""By the beginning of the dialect."""
+
+_CONVERSATIONS = frozenset({"chat", "responses", "messages", "generate", "completions", "count_tokens"})
+_TALKING: frozenset[str] = frozenset({"chat", "request"})
+_MODES: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("chat", "responses", "messages", "completions"), _TALKING),
+    "count_tokens": _TALKING | {"embedding"},
+    # Gemini speaks, draws and transcribes by generateContent.
+    "generate": _TALKING | {"audio_speech", "image_generation", "audio_transcription"},
+    "embeddings": frozenset({"embedding"}),
+    "moderations": frozenset({"moderation"}),
+    "speech": frozenset({"audio_speech"}),
+    "transcription": frozenset({"audio_transcription"}),
+    "translation": frozenset({"audio_transcription"}),
+    "image_generation": frozenset({"image_generation"}),
+    "image_edit": frozenset({"image_generation"}),
+    "image_variation": frozenset({"image_generation"}),
+}
+"""What a model has to be for an operation."""
+
+_MODALITIES: dict[str, tuple[str, ...]] = {
+    "google": ("text", "image", "pdf", "audio", "video"),
+    "anthropic": ("text", "image", "pdf"),
+}
+"""Of a vendor's conversations, where `models.toml` is silent."""
+_OUTPUTS = {"audio_speech": ("audio",), "image_generation": ("image",), "embedding": ("vector",)}
+_INPUTS = {"audio_transcription": ("audio", "text")}
+_DATE = re.compile(r"-(20\d\d)-?(\d\d)-?(\d\d)(?:$|[-:])")
+
+
+class Target(Struct, frozen=True):
+    provider: Provider
+    model: str
+    """As the provider names it."""
+    name: str
+    """Unified: `vendor/name`."""
+    dialect: str
+    """What to speak to the provider: the client's own dialect wherever it serves that."""
+    price: Price
+    facts: ModelFacts
+
+
+class Listing(NamedTuple):
+    """A model as it is shown to customers."""
+
+    name: str
+    native_name: str
+    vendor: str
+    mode: str
+    created: int
+    context_tokens_max: int | None
+    output_tokens_max: int | None
+    modalities_in: tuple[str, ...]
+    modalities_out: tuple[str, ...]
+    pricing: dict[str, int]
+    """Nanos per 1,000,000 units, by unit; only what the model can use."""
+    free: bool
+
+
+class _Known(NamedTuple):
+    facts: ModelFacts
+    offer: Offer
+
+
+class Catalog:
+    """Made once; `set_overrides` when the operator's prices change. Not shared between threads."""
+
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        book: PriceBook,
+        *,
+        clock: Callable[[], float],
+        aliases: Mapping[str, str] | None = None,
+        hold_factors: Mapping[str, Decimal] | None = None,
+    ) -> None:
+        """`providers`: of `load_providers`. `clock`: Unix seconds. `aliases`: the operator's names of models.
+
+        `hold_factors`: by tokenizer family, what counted prompts are multiplied with in holds.
+        """
+        self._providers = dict(providers)
+        self._sandbox = self._providers.get(_SANDBOX)
+        self._book = book
+        self._clock = clock
+        self._aliases = dict(aliases or {})
+        self._factors = {name: int((factor * 100).to_integral_value()) for name, factor in (hold_factors or {}).items()}
+        self._rules = Rules(book.snapshot.rules)
+        self._overrides: dict[str, dict[Unit, int]] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._resolved: dict[tuple[str, str, str, str | None], Target] = {}
+        self._known: dict[tuple[str, str], _Known] = {}
+        self._listings: dict[str | None, list[Listing]] = {}
+        self._expires = float("inf")
+
+    def set_overrides(self, overrides: Mapping[str, Mapping[Unit, int]]) -> None:
+        """The operator's own prices, by unified name: nanos of the currency per 1,000,000 units."""
+        self._overrides = {name.lower(): dict(prices) for name, prices in overrides.items()}
+        self._forget()
+
+    def provider(self, name: str) -> Provider:
+        """A provider by its name in the journal. KeyError."""
+        return self._providers[name]
+
+    # --- one name ----------------------------------------------------------------------------------------------------
+
+    def resolve(self, operation: str, dialect: str, model: str, provider: str | None) -> Target:
+        """Who answers. `provider` is fixed by a native route; None: the unified API. UnknownModel."""
+        if self._clock() >= self._expires:
+            self._forget()
+        key = (operation, dialect, model, provider)
+        target = self._resolved.get(key)
+        if target is None:
+            target = self._resolve(operation, dialect, model, provider)
+            if len(self._resolved) >= RESOLVED_MAX:
+                self._resolved.clear()
+            self._resolved[key] = target
+        return target
+
+    def _resolve(self, operation: str, dialect: str, model: str, provider: str | None) -> Target:
+        if len(model) > NAME_CHARACTERS_MAX:
+            raise UnknownModel(model[:NAME_CHARACTERS_MAX] + "…")
+        name, native = self._names(dialect, model, provider)
+        if name == _SANDBOX or (provider is not None and _MAGIC.fullmatch(native)):
+            return self._magic(dialect, native, provider)
+        owner = self._providers.get(name)
+        known = self._find(owner, native) if owner is not None and owner.enabled else None
+        if owner is None or known is None:
+            raise UnknownModel(model, self._hint(name, native))
+        facts = known.facts
+        if facts.mode not in _MODES[operation]:
+            raise UnknownModel(model, f"it does not serve {operation.replace('_', ' ')}")
+        upstream = self._upstream(owner, dialect, operation)
+        speaks = dialect
+        if not upstream.serves(dialect, operation):
+            if operation not in _CONVERSATIONS or operation == "count_tokens":
+                raise UnknownModel(model, f"{owner.title} has no {operation.replace('_', ' ')} in this dialect")
+            speaks = upstream.chat_dialect
+        return Target(upstream, facts.model, facts.name, speaks, known.offer.price, facts)
+
+    def _names(self, dialect: str, model: str, provider: str | None) -> tuple[str, str]:
+        """Provider and native name that a client's name stands for."""
+        for _ in range(_ALIAS_STEPS_MAX):
+            if model not in self._aliases:
+                break
+            model = self._aliases[model]
+            provider = None
+        if dialect.startswith("gemini"):
+            model = model.removeprefix("models/")
+        if provider is not None:
+            return provider, model
+        vendor, slash, name = model.partition("/")
+        if not slash:
+            return _default_vendor(dialect), model
+        vendor = _VENDOR_ALIASES.get(vendor, vendor)
+        if vendor in self._providers or vendor == _SANDBOX:
+            return vendor, name
+        return _AGGREGATOR, model
+
+    def _upstream(self, owner: Provider, dialect: str, operation: str) -> Provider:
+        """The provider itself, or the sandbox in its place if the operator has not connected it."""
+        if owner.connected:
+            return owner
+        if self._sandbox is None:
+            raise UnknownModel(owner.name, f"the operator has not connected {owner.title}")
+        stands_for = owner.name if owner.serves(dialect, operation) else _default_vendor(dialect)
+        return msgspec.structs.replace(self._sandbox, stands_for=stands_for)
+
+    def _magic(self, dialect: str, native: str, provider: str | None) -> Target:
+        if self._sandbox is None or not _MAGIC.fullmatch(native):
+            raise UnknownModel(f"{_SANDBOX}/{native}", "" if self._sandbox else "the sandbox is switched off")
+        stands_for = provider if provider is not None and provider != _SANDBOX else _default_vendor(dialect)
+        upstream = msgspec.structs.replace(self._sandbox, stands_for=stands_for)
+        facts = ModelFacts(
+            name=f"{_SANDBOX}/{native}",
+            provider=_SANDBOX,
+            model=native,
+            vendor=_SANDBOX,
+            output_tokens_max=_MAGIC_OUTPUT_MAX,
+            billed_by_seconds=True,
+            picture=self._rules.find(PictureRule, f"{_SANDBOX}/{native}"),
+            speech=SpeechRule(characters=True),
+        )
+        return Target(upstream, native, facts.name, dialect, sandbox_price(native), facts)
+
+    def _hint(self, provider: str, native: str) -> str:
+        aggregator = self._providers.get(_AGGREGATOR)
+        if aggregator is not None and aggregator.enabled and provider != _AGGREGATOR:
+            name = f"{provider}/{native}"
+            if "/" not in native and self._find(aggregator, name) is not None:
+                return f"{_AGGREGATOR}/{name} is"
+        return ""
+
+    # --- facts and price of a model ----------------------------------------------------------------------------------
+
+    def _find(self, owner: Provider, native: str) -> _Known | None:
+        """Facts and price; None: not on sale."""
+        model = native.lower() if owner.name in self._book.providers else native
+        known = self._known.get((owner.name, model))
+        if known is not None:
+            return known
+        entry = self._book.entry(owner.name, model)
+        name = self._unified(owner.name, model)
+        override = self._overrides.get(name.lower())
+        if entry is None:
+            if override is None:
+                return None
+            entry = self._book.unpublished(owner.name, model)
+        offer = self._book.offer(entry, self._clock(), override, cost_reported=owner.reports_cost)
+        if offer is None:
+            return None
+        known = _Known(self._facts(entry, name, owner, offer.price), offer)
+        if len(self._known) >= RESOLVED_MAX:
+            self._known.clear()
+        self._known[owner.name, model] = known
+        self._expires = min(self._expires, offer.expires)
+        return known
+
+    def _unified(self, provider: str, model: str) -> str:
+        if provider != _AGGREGATOR:
+            return f"{provider}/{model}"
+        return f"{_AGGREGATOR}/{model}" if model.partition("/")[0] in self._providers else model
+
+    def _facts(self, entry: Entry, name: str, owner: Provider, price: Price) -> ModelFacts:
+        window = entry.window
+        vendor = entry.model.partition("/")[0] if owner.name == _AGGREGATOR else owner.name
+        names = (f"{entry.provider}/{entry.model}", *((entry.model,) if owner.name == _AGGREGATOR else ()))
+        context = (window.context if window else 0) or (entry.row.context if entry.row else 0) or None
+        mode = msgspec.convert(entry.mode, Mode)
+        usual_inputs = _INPUTS.get(mode) or (_MODALITIES.get(vendor, ("text",)) if mode == "chat" else ("text",))
+        inputs = tuple(window.inputs) if window else usual_inputs
+        outputs = tuple(window.outputs) if window else _OUTPUTS.get(mode, ("text",))
+        find = self._rules.find
+        return ModelFacts(
+            name=name,
+            provider=owner.name,
+            model=entry.model,
+            vendor=vendor,
+            mode=mode,
+            context_tokens_max=context,
+            input_tokens_max=(window.max_input if window else 0) or context,
+            output_tokens_max=(window.max_output if window else 0) or None,
+            modalities_in=inputs,
+            modalities_out=outputs,
+            reasoning=window.reasoning if window else False,
+            created=_created(entry.model),
+            ends=window.ends if window else "",
+            listed=not any(c.unlisted for c in entry.corrections),
+            cost_reported=owner.reports_cost,
+            billed_by_seconds=price.rates[Unit.AUDIO_SECONDS] > 0,
+            billed_by_pieces=price.rates[Unit.IMAGES] > 0,
+            cache_writes_automatic=owner.cache_writes_automatic,
+            family=self._family(find(Family, *names)),
+            picture=find(PictureRule, *names),
+            media=find(MediaRule, *names),
+            search=find(SearchRule, *names),
+            speech=find(SpeechRule, *names),
+            drawing=find(DrawingRule, *names),
+        )
+
+    def _family(self, family: Family) -> Family:
+        percent = self._factors.get(family.name)
+        return family if percent is None else Family(family.name, percent, min(percent, family.ascii or percent))
+
+    # --- lists -------------------------------------------------------------------------------------------------------
+
+    def models(self, provider: str | None = None) -> Sequence[Listing]:
+        """What is on sale, by name; of one provider under its own names, or all of them."""
+        if self._clock() >= self._expires:
+            self._forget()
+        listings = self._listings.get(provider)
+        if listings is None:
+            owners = self._providers.values() if provider is None else [self._providers[provider]]
+            found = (listing for owner in owners if self._offers(owner) for listing in self._list(owner))
+            listings = self._listings[provider] = sorted(found, key=lambda listing: listing.name)
+        return listings
+
+    def find(self, name: str, provider: str | None = None) -> Listing | None:
+        """One model, also one that the list doesn't show; None: not on sale."""
+        owner_name, native = self._names(provider or "openai", name, provider)
+        owner = self._providers.get(owner_name)
+        if owner is None or not self._offers(owner):
+            return None
+        known = self._find(owner, native.removeprefix("models/"))
+        return None if known is None else _listing(known)
+
+    def _offers(self, owner: Provider) -> bool:
+        return owner.enabled and owner.name != _SANDBOX and (owner.connected or self._sandbox is not None)
+
+    def _list(self, owner: Provider) -> Iterator[Listing]:
+        names = dict.fromkeys(self._book.names(owner.name))
+        for name in self._overrides:
+            vendor, native = self._names("openai", name, None)
+            if vendor == owner.name:
+                names[native] = None
+        today = self._clock()
+        for name in names:
+            known = self._find(owner, name)
+            if known is not None and known.facts.listed and not _ended(known.facts.ends, today):
+                yield _listing(known)
+
+
+def _default_vendor(dialect: str) -> str:
+    return next((vendor for start, vendor in _DEFAULT_VENDORS if dialect.startswith(start)), "openai")
+
+
+def _listing(known: _Known) -> Listing:
+    facts, rates = known.facts, known.offer.price.rates
+    return Listing(
+        name=facts.name,
+        native_name=facts.model,
+        vendor=facts.vendor,
+        mode=facts.mode,
+        created=facts.created,
+        context_tokens_max=facts.context_tokens_max,
+        output_tokens_max=facts.output_tokens_max,
+        modalities_in=facts.modalities_in,
+        modalities_out=facts.modalities_out,
+        pricing={unit.value: rates[unit] for unit in _shown(facts, known.offer.price)},
+        free=not any(rate for unit, rate in rates.items() if unit is not Unit.REPORTED_COST),
+    )
+
+
+def _shown(facts: ModelFacts, price: Price) -> Iterator[Unit]:
+    """The units that a customer can meet, in the order of `Unit`."""
+    rates = price.rates
+    needed = _SHOWN.get(facts.mode, _SHOWN["chat"])
+    for unit in Unit:
+        if unit is Unit.REPORTED_COST:
+            continue
+        if unit in needed:
+            if rates[unit] or unit in (Unit.INPUT, Unit.OUTPUT):
+                yield unit
+        elif unit in _FOLLOWERS:
+            if rates[unit] != rates[_FOLLOWERS[unit]] and rates[unit] and needed is _SHOWN["chat"]:
+                yield unit
+        elif rates[unit] and facts.mode == "chat" and unit in _FEES:
+            yield unit
+
+
+_SHOWN: dict[str, frozenset[Unit]] = {
+    "chat": frozenset({Unit.INPUT, Unit.CACHE_READ, Unit.OUTPUT, Unit.REASONING}),
+    "embedding": frozenset({Unit.INPUT}),
+    "moderation": frozenset({Unit.INPUT}),
+    "audio_speech": frozenset({Unit.CHARACTERS, Unit.INPUT, Unit.OUTPUT_AUDIO}),
+    "audio_transcription": frozenset({Unit.AUDIO_SECONDS, Unit.INPUT, Unit.INPUT_AUDIO, Unit.OUTPUT}),
+    "image_generation": frozenset({Unit.IMAGES, Unit.INPUT, Unit.INPUT_IMAGE, Unit.OUTPUT_IMAGE}),
+    "request": frozenset({Unit.REQUESTS}),
+}
+"""Always shown for a mode, where they cost anything."""
+_FOLLOWERS = {
+    Unit.INPUT_AUDIO: Unit.INPUT,
+    Unit.INPUT_IMAGE: Unit.INPUT,
+    Unit.CACHE_READ_AUDIO: Unit.CACHE_READ,
+    Unit.CACHE_WRITE_5M: Unit.INPUT,
+    Unit.CACHE_WRITE_30M: Unit.CACHE_WRITE_5M,
+    Unit.CACHE_WRITE_1H: Unit.CACHE_WRITE_5M,
+    Unit.CACHE_WRITE_12H: Unit.CACHE_WRITE_1H,
+    Unit.OUTPUT_AUDIO: Unit.OUTPUT,
+}
+"""Shown where they cost something else than the unit that they follow."""
+_FEES = frozenset({Unit.WEB_SEARCH, Unit.FILE_SEARCH, Unit.CODE_SESSION})
+
+
+def _created(model: str) -> int:
+    """Unix seconds of the date in a name."""
+    match = _DATE.search(model)
+    if match is None:
+        return 0
+    try:
+        return calendar.timegm(date(*map(int, match.groups())).timetuple())
+    except ValueError:
+        return 0
+
+
+def _ended(ends: str, now: float) -> bool:
+    return bool(ends) and calendar.timegm(date.fromisoformat(ends).timetuple()) <= now

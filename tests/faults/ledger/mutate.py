@@ -1,0 +1,128 @@
+"""Do the tests notice bugs? Seeds one at a time into a copy of the package and runs the ledger's model test on it.
+
+python tests/faults/ledger/mutate.py [NAME ...]        exit code 1 if a bug survives; takes a minute or two
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[3]
+TESTS = ("tests/laws/test_ledger_model.py",)
+EXAMPLES = "400"
+
+
+class Bug(NamedTuple):
+    name: str
+    file: str
+    right: str
+    wrong: str
+
+
+PLAN, COMMIT, STORE = "ledger/plan.py", "ledger/commit.py", "store/sqlite.py"
+SQL = "ledger/ledger.sql"
+
+BUGS = (
+    Bug("the budget is not held", PLAN, "            budget.held += amount\n", ""),
+    Bug("the budget is not asked", PLAN, "            if free < amount:\n                return Refused(\"key\"",
+        "            if False:\n                return Refused(\"key\""),
+    Bug("a lowered limit is ignored", PLAN, "min(budget.funded, op.budget.limit)", "budget.funded"),
+    Bug("one nano too many is admitted", PLAN, "        if free < amount:\n            return Refused(\"account\"",
+        "        if free < amount - 1:\n            return Refused(\"account\""),
+    Bug("the last nano is refused", PLAN, "        if free < amount:\n            return Refused(\"account\"",
+        "        if free <= amount and amount:\n            return Refused(\"account\""),
+    Bug("credit is forgotten", PLAN, "free = wallet.funded + wallet.credit - wallet.spent - wallet.held\n        if",
+        "free = wallet.funded - wallet.spent - wallet.held\n        if"),
+    Bug("a blocked account may hold", PLAN, "wallet is None or wallet.blocked", "wallet is None"),
+    Bug("holds of one batch don't see each other", PLAN, "        wallet.held += amount\n        row", "        row"),
+    Bug("an overrun is not capped", PLAN, "charged = min(actual, max(row.amount, free))", "charged = actual"),
+    Bug("an overrun is capped by the wallet only", PLAN,
+        "free = wallet.free() if budget is None else min(wallet.free(), budget.free())\n                charged",
+        "free = wallet.free()\n                charged"),
+    Bug("an overrun is not collected", PLAN, "charged = min(actual, max(row.amount, free))", "charged = row.amount"),
+    Bug("a release charges", PLAN, "        if not op.released:\n            charged",
+        "        if True:\n            charged"),
+    Bug("the budget is not charged", PLAN,
+        "            wallet.spent += charged\n            if budget is not None:\n"
+        "                budget.spent += charged",
+        "            wallet.spent += charged"),
+    Bug("an ended hold stays", PLAN, "            self.plan.ended.append(id)\n", "            pass\n"),
+    Bug("a second settle charges again", PLAN, "if kind != \"expire\":", "if kind == \"release\":"),
+    Bug("a hold can be corrected twice", PLAN, "if corrected is not None:", "if False:"),
+    Bug("a correction overdraws", PLAN, "charged = min(actual, max(0, free))", "charged = actual"),
+    Bug("a correction keeps the loss", PLAN, "loss = actual - charged - expired", "loss = actual - charged"),
+    Bug("holds of the living expire", PLAN, "if op.id in self.facts.lost else None", "if True else None"),
+    Bug("an expiry leaves the budget held", PLAN,
+        "            self.pots[row.budget_id].held -= row.amount\n        self",
+        "            pass\n        self"),
+    Bug("a repeated deposit is booked again", PLAN, "if known is not None:", "if False:"),
+    Bug("a replayed adjustment is booked again", PLAN,
+        "if op.id in self.done:\n            return Funded(False, op.amount)",
+        "if False:\n            return Funded(False, op.amount)"),
+    Bug("an adjustment overdraws", PLAN, "if pot.free() + op.amount < 0:", "if False:"),
+    Bug("a limit falls below what is held", PLAN, "max(op.budget.limit, pot.spent + pot.held)", "op.budget.limit"),
+    Bug("a finished hold is held again", PLAN,
+        "        if id in self.done:\n            return DUPLICATE\n        wallet",
+        "        wallet"),
+    Bug("a replayed hold is refused", PLAN, "return ACCEPTED if self.facts.replay else DUPLICATE", "return DUPLICATE"),
+    Bug("a double hold is accepted", PLAN, "return ACCEPTED if self.facts.replay else DUPLICATE", "return ACCEPTED"),
+    Bug("the holds of the dead are not looked for", SQL, "worker_id NOT IN", "worker_id IN"),
+    Bug("a replay does not look for its holds", COMMIT, "unknown = [*ending_ids, *hold_ids]", "unknown = ending_ids"),
+    Bug("holds that are gone are believed in", COMMIT, "if deleted != len(ended):", "if False:"),
+    Bug("corrections are not looked up", COMMIT, "if entry[0] == \"expire\"]", "if entry[0] == \"expired\"]"),
+    Bug("a budget that was rolled back is remembered", COMMIT,
+        "self.new_budgets[budget.key_id, budget.period, start] = opened",
+        "self.budgets[budget.key_id, budget.period, start] = opened"),
+    Bug("a price that was rolled back is remembered", COMMIT, "self.new_prices[price.id] = price",
+        "self.new_prices[price.id] = price\n            self.prices.add(price.id)"),
+    Bug("a budget does not end with its day", COMMIT, "return now_ms - now_ms % DAY_MS", "return 0"),
+    Bug("a budget is funded with a stale limit", COMMIT, "rows[0][0] if rows else budget.limit", "budget.limit"),
+    Bug("a failure is committed", STORE, "connection.execute(\"ROLLBACK\")", "connection.execute(\"COMMIT\")"),
+    Bug("a failing write leaves its rows", STORE, "self.execute(\"ROLLBACK TO part\")", "pass"),
+    Bug("a rollup forgets tokens", SQL, "output = output + excluded.output", "output = excluded.output"),
+    Bug("a price row is not kept", COMMIT, "many(SQL[\"insert_price\"], rows)", "pass"),
+)  # fmt: skip
+
+
+def survives(bug: Bug, folder: Path) -> bool:
+    package = folder / "proxyapi"
+    shutil.copytree(ROOT / "src" / "proxyapi", package, ignore=shutil.ignore_patterns("__pycache__"))
+    file = package / bug.file
+    text = file.read_text("utf-8")
+    if bug.right not in text:
+        raise SystemExit(f"{bug.name}: {bug.file} does not contain {bug.right!r}")
+    file.write_text(text.replace(bug.right, bug.wrong), "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "LEDGER_LAW_QUICK": "1", "LEDGER_LAW_EXAMPLES": EXAMPLES}
+    tests = [str(ROOT / test) for test in TESTS]
+    answer = subprocess.run(
+        [*command, "--rootdir", str(folder), "-c", os.devnull, *tests],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    if answer.returncode not in (0, 1):
+        raise SystemExit(answer.stdout + answer.stderr)
+    return answer.returncode == 0
+
+
+def main() -> None:
+    survivors = []
+    bugs = [bug for bug in BUGS if not sys.argv[1:] or bug.name in sys.argv[1:]]
+    for bug in bugs:
+        with tempfile.TemporaryDirectory() as folder:
+            survived = survives(bug, Path(folder))
+        sys.stdout.write(f"{'SURVIVED' if survived else 'killed  '} {bug.name}\n")
+        sys.stdout.flush()
+        if survived:
+            survivors.append(bug.name)
+    sys.stdout.write(f"{len(bugs) - len(survivors)} of {len(bugs)} killed\n")
+    sys.exit(bool(survivors))
+
+
+if __name__ == "__main__":
+    main()
