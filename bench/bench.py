@@ -217,7 +217,7 @@ def prepare_gateway(upstream_port: int) -> tuple[str, ...]:
     (WORK / "proxyapi.toml").write_text(config)
     (WORK / "data").mkdir()
     proxyapi("account", "create", "bench")
-    proxyapi("deposit", "bench", "1000000000")
+    proxyapi("deposit", "bench", "1000000")
     return (f"Authorization: Bearer {proxyapi('key', 'create', 'bench')['key']}",)
 
 

@@ -289,7 +289,8 @@ def test_row_15_the_model_list_and_one_model_with_a_slash(sandboxed: Any, rich_k
     status, answer = curl(f"{sandboxed.url}/v1/models", rich_key)
     assert status == 200
     names = {model["id"] for model in json.loads(answer)["data"]}
-    assert {"openai/gpt-4o", "anthropic/claude-sonnet-4-20250514"} <= names
+    assert "openai/gpt-4o" in names
+    assert any(name.startswith("anthropic/claude") for name in names)
     for path in ("/v1/models/openai/gpt-4o", "/v1/models/openai%2Fgpt-4o"):
         model = json.loads(curl(sandboxed.url + path, rich_key)[1])
         assert model["id"] == "openai/gpt-4o"

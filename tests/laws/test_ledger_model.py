@@ -329,6 +329,23 @@ class LedgerMachine(RuleBasedStateMachine):
     def expire(self, hold: Hold) -> None:
         self.batch.append(Expire(hold.id, GRACE_MS))
 
+    @rule(hold=requests, tokens=st.sampled_from([0, 50, 1500]))
+    def lose_the_worker_and_settle_late(self, hold: Hold, tokens: int) -> None:
+        """Another process expires the hold, behind the back of the one that made it."""
+        self.commit(None, False)
+        mine = self.committer
+        self.committer = Committer(self.database.writer(), lambda: self.now_ms)
+        self.expire(hold)
+        self.commit(None, False)
+        self.committer.close()
+        self.committer = mine
+        self.end(hold, {Unit.OUTPUT: tokens}, False)
+
+    @rule(hold=requests, limit=st.sampled_from([0, 60]))
+    def lower_the_limit_of(self, hold: Hold, limit: int) -> None:
+        if hold.budget is not None:
+            self.edit_limit(hold.budget._replace(limit=limit))
+
     @rule(
         target=fundings,
         wallet=st.sampled_from([1, 2, 3, NOBODY]),

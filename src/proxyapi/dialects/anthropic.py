@@ -52,6 +52,10 @@ class _Metadata(Struct):
     user_id: str | None = None
 
 
+class _Fallback(Struct):
+    model: str = ""
+
+
 class _OutputConfig(Struct):
     format: Raw = ABSENT
 
@@ -71,6 +75,7 @@ class _Request(Struct):
     speed: str | None = None
     container: str | dict[str, Any] | None = None
     metadata: _Metadata | None = None
+    fallbacks: list[str | _Fallback] | None = None
 
 
 _REQUEST = msgspec.json.Decoder(_Request)
@@ -112,6 +117,7 @@ class Anthropic:
             operation=self.operation,
             dialect=self.name,
             model=named(model or wire.model),
+            fallback_models=tuple(f if isinstance(f, str) else f.model for f in wire.fallbacks or ()),
             stream=bool(wire.stream) or stream,
             prompt=Prompt(
                 messages=len(wire.messages) + (wire.system is not None),

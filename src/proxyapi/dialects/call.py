@@ -98,6 +98,8 @@ class Call(Struct, frozen=True, kw_only=True):
     dialect: WireName
     model: str
     """As the client named it."""
+    fallback_models: tuple[str, ...] = ()
+    """Other models that the provider may answer with instead (OpenRouter `models`, Anthropic `fallbacks`)."""
     stream: bool = False
     usage_asked: bool = False
     """Chat: the client itself set `stream_options.include_usage`."""

@@ -13,6 +13,7 @@ from typing import Any
 from proxyapi.dialects import faults
 from proxyapi.dialects.call import Call
 from proxyapi.dialects.dialect import Decoder, Dialect
+from proxyapi.dialects.fields import CHOICES_MAX
 from proxyapi.dialects.model import (
     Event,
     Failed,
@@ -99,7 +100,7 @@ class Meter:
         self.tier = event.tier or self.tier
 
     def _finish(self, event: Finish) -> None:
-        self.choices = max(self.choices, event.choice + 1)
+        self.choices = max(self.choices, min(event.choice + 1, CHOICES_MAX))
         self.reason = event.native or event.reason
 
     def _data(self, event: PartData) -> None:
@@ -109,7 +110,7 @@ class Meter:
         self.failed = event
 
     def _open(self, event: PartStart) -> None:
-        self.choices = max(self.choices, event.choice + 1)
+        self.choices = max(self.choices, min(event.choice + 1, CHOICES_MAX))
         match event.part:
             case ToolUse() as part:
                 self._keep(part.name)

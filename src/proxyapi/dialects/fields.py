@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import msgspec
@@ -98,11 +99,21 @@ class Member(NamedTuple):
     """One past the value."""
 
 
-def once(body: bytes | Raw, watched: Iterable[str], *, within: str = "") -> dict[str, Raw]:
+@lru_cache(maxsize=64)
+def _lowered(watched: frozenset[str]) -> frozenset[str]:
+    return frozenset(name.lower() for name in watched)
+
+
+def once(body: bytes | Raw, watched: frozenset[str], *, within: str = "") -> dict[str, Raw]:
     """The members of a JSON object, none of `watched` given twice, however its name is spelled (`"\\u006dodel"`)."""
     top = decode(_MEMBERS, bytes(body))
+    if not watched.issuperset(top):
+        for name in top:
+            if name not in watched and name.lower() in _lowered(watched):
+                # Some decoders (Go's) match names in any case: the provider would take it for the field.
+                raise InvalidRequest(f"Unknown field: {name}; names are spelled as documented", param=name)
     if not _layout(body, top):
-        watched, seen = frozenset(watched), set[str]()
+        seen = set[str]()
         for member in members(bytes(body)):
             if member.name in seen and member.name in watched:
                 name = f"{within}.{member.name}" if within else member.name
@@ -205,12 +216,12 @@ def _skip(text: str, at: int, mark: str) -> int:
 def compact(raw: Raw | bytes) -> str:
     """JSON as providers tokenise it: no blanks, no escapes that are not needed."""
     data = bytes(raw)
-    if b"\\" in data and b"\\u" in data:
-        try:
+    try:
+        if b"\\" in data and b"\\u" in data:
             return _ENCODER.encode(msgspec.json.decode(data)).decode("utf-8", "replace")
-        except (msgspec.DecodeError, RecursionError):
-            pass
-    return msgspec.json.format(data, indent=-1).decode("utf-8", "replace")
+        return msgspec.json.format(data, indent=-1).decode("utf-8", "replace")
+    except (msgspec.DecodeError, RecursionError):
+        return data.decode("utf-8", "replace")
 
 
 def enum_items(text: str) -> int:
@@ -259,7 +270,7 @@ class ToolHead(msgspec.Struct):
     model: str | None = None
     partial_images: int | float | None = None
     container: str | dict[str, Any] | None = None
-    environment: dict[str, Any] | None = None
+    environment: str | dict[str, Any] | None = None
     vector_store_ids: list[str] | None = None
     input_fidelity: str | None = None
     max_num_results: int | float | None = None
@@ -277,6 +288,8 @@ def tool_heads(tools: Raw, path: str = "tools") -> list[ToolHead]:
     except msgspec.ValidationError as error:
         text = str(error)
         _mistyped(text.replace("`$", f"`$.{path}", 1) if " - at `$" in text else f"{text} - at `$.{path}`")
+    except (msgspec.DecodeError, RecursionError):
+        raise InvalidRequest(f"Invalid value for {path}", param=path) from None
 
 
 def either(one: int | None, other: int | None) -> int | None:

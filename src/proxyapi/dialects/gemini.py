@@ -228,7 +228,7 @@ class GeminiEmbed(Gemini):
 
     def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
         wire = decode(_EMBED, body)
-        once(body, ("content", "requests"))
+        once(body, frozenset({"content", "requests"}))
         prompt = _PromptReader()
         for request in (wire, *(wire.requests or ())):
             prompt.contents(request.content)

@@ -110,6 +110,7 @@ class _WebSearchOptions(Struct):
 class _Request(Struct):
     messages: list[_Message]
     model: str | None = None
+    models: list[str] | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     max_completion_tokens: int | float | None = None
@@ -150,7 +151,7 @@ class OpenAIChat:
         wire = decode(_REQUEST, body)
         top = once(body, _WATCHED)
         if wire.stream_options is not None:
-            once(top["stream_options"], ("include_usage",), within="stream_options")
+            once(top["stream_options"], frozenset({"include_usage"}), within="stream_options")
         name = named(model or wire.model)
         prompt = _PromptReader()
         for message in wire.messages:
@@ -162,6 +163,7 @@ class OpenAIChat:
             operation="chat",
             dialect="openai_chat",
             model=name,
+            fallback_models=tuple(wire.models) if wire.models else (),
             stream=bool(wire.stream) or stream,
             usage_asked=wire.stream_options is not None and wire.stream_options.include_usage is True,
             prompt=Prompt(

@@ -42,7 +42,7 @@ from proxyapi.dialects.model import (
     given,
 )
 from proxyapi.dialects.openai_usage import token_usage
-from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient
+from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient, moment
 from proxyapi.dialects.units import inner, wire_object
 
 _STOP: dict[str, StopReason] = {
@@ -160,7 +160,7 @@ class ChatReader:
             chunk = _Chunk(usage=rescue.usage, error=rescue.error)
         if not self._started and (chunk.id or chunk.choices):
             self._started = True
-            created = int(chunk.created) if chunk.created else None
+            created = moment(chunk.created)
             tier = chunk.service_tier or ""
             events.append(Start(id=chunk.id or "", model=chunk.model or "", created_at=created, tier=tier))
         if chunk.choices:

@@ -138,7 +138,7 @@ class OpenAIEmbeddings(_Renamed):
 
     def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
         wire = decode(_EMBEDDING, body)
-        once(body, _Embedding.__struct_fields__)
+        once(body, frozenset(_Embedding.__struct_fields__))
         texts, tokens = _tokenised(wire.input)
         return Call(
             operation="embeddings", dialect=self.name, model=named(model or wire.model),
@@ -154,7 +154,7 @@ class OpenAIModerations(_Renamed):
 
     def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
         wire = decode(_MODERATION, body)
-        once(body, _Moderation.__struct_fields__)
+        once(body, frozenset(_Moderation.__struct_fields__))
         texts: list[str] = []
         media: list[MediaInput] = []
         for part in [wire.input] if isinstance(wire.input, str) else wire.input:
@@ -179,7 +179,7 @@ class OpenAISpeech(_Renamed):
 
     def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
         wire = decode(_SPEECH, body)
-        once(body, _Speech.__struct_fields__)
+        once(body, frozenset(_Speech.__struct_fields__))
         if wire.stream_format not in (None, "audio", "sse"):
             raise InvalidRequest(
                 "Invalid value for stream_format: expected `audio` or `sse`", param="stream_format"
@@ -203,7 +203,7 @@ class OpenAIImages(_Renamed):
 
     def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
         wire = decode(_IMAGES, body)
-        once(body, _Images.__struct_fields__)
+        once(body, frozenset(_Images.__struct_fields__))
         pictures = [*(wire.images or ()), *([wire.mask] if wire.mask else ())]
         return Call(
             operation="image_edit" if wire.images is not None else "image_generation",
@@ -252,9 +252,9 @@ class OpenAICompletions:
 
     def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
         wire = decode(_COMPLETION, body)
-        top = once(body, _Completion.__struct_fields__)
+        top = once(body, frozenset(_Completion.__struct_fields__))
         if wire.stream_options is not None:
-            once(top["stream_options"], ("include_usage",), within="stream_options")
+            once(top["stream_options"], frozenset({"include_usage"}), within="stream_options")
         texts, tokens = _tokenised(wire.prompt)
         prompts = len(wire.prompt) if isinstance(wire.prompt, list) and not _is_one(wire.prompt) else 1
         best = whole("best_of", wire.best_of, least=1, most=CHOICES_MAX) or 1

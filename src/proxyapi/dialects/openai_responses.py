@@ -269,12 +269,14 @@ def _server_tools(heads: list[ToolHead], references: list[str]) -> tuple[ServerT
     found: list[ServerTool] = []
     for head in heads:
         wire_type = head.type or ""
+        # Of a computer it is a word, such as `browser`; of a shell an object that may name a container.
+        environment = head.environment if isinstance(head.environment, dict) else {}
         kind: ToolKind | None = _SERVER_TOOLS.get(wire_type)
         if kind is None and wire_type.startswith("web_search_"):
             kind = "web_search"
         elif wire_type.startswith("computer_use"):
             kind = "computer"
-        elif wire_type == "shell" and str((head.environment or {}).get("type") or "").startswith("container"):
+        elif wire_type == "shell" and str(environment.get("type") or "").startswith("container"):
             kind = "code_execution"
         if kind is None:
             continue
@@ -286,7 +288,7 @@ def _server_tools(heads: list[ToolHead], references: list[str]) -> tuple[ServerT
         if head.partial_images:
             options.append(("partial_images", str(whole("tools[].partial_images", head.partial_images, most=100))))
         references += head.vector_store_ids or ()
-        box = head.container or head.environment
+        box = head.container or environment
         if isinstance(box, str):
             references.append(box)
         elif box:

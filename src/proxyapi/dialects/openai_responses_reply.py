@@ -43,7 +43,7 @@ from proxyapi.dialects.model import (
     given,
 )
 from proxyapi.dialects.openai_usage import image_usage, token_usage
-from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient
+from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient, moment
 from proxyapi.dialects.units import add, count, inner, wire_object
 from proxyapi.usage import Unit, Usage
 
@@ -142,7 +142,7 @@ class ResponseReader:
     def start(self, response: _Response, events: list[Event]) -> None:
         if not self._started:
             self._started = True
-            created = int(response.created_at) if response.created_at else None
+            created = moment(response.created_at)
             tier = response.service_tier or ""
             events.append(Start(id=response.id or "", model=response.model or "", created_at=created, tier=tier))
 

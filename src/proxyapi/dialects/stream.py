@@ -121,6 +121,11 @@ def lenient(decoder: msgspec.json.Decoder[T], data: bytes | Raw) -> T | None:
         return None
 
 
+def moment(value: float | None) -> int | None:
+    """Unix seconds, or None where there are none (JSON can write infinity: 1e999)."""
+    return int(value) if value and abs(value) < 2**53 else None
+
+
 _ANY = msgspec.json.Decoder()
 
 

@@ -103,6 +103,8 @@ class Replies:
         """
         body = await self._read(bill, response, self._reply_bytes_max)
         meter = meter_body(DIALECTS[bill.call.dialect], body, response.status, bill.call)
+        # The framing says that this is all of it, whatever word the provider has for its end.
+        meter.finished = meter.failed is None
         used = await self._bills.usage_of(bill, meter)
         if used is None:
             bill.release("error_body")

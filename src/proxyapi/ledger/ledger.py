@@ -105,6 +105,16 @@ class Ledger:
         return self._opened[0].queued
 
     @property
+    def batches(self) -> int:
+        """Transactions so far."""
+        return self._opened[0].batches
+
+    @property
+    def operations(self) -> int:
+        """Ops committed so far."""
+        return self._opened[0].committed
+
+    @property
     def well(self) -> bool:
         """New requests can be admitted, as far as is known."""
         batcher, _ = self._opened

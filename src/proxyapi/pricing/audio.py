@@ -121,7 +121,7 @@ def _tagged(data: bytes, suffix: str) -> float | None:
 
 
 def wav_seconds(data: bytes) -> float | None:
-    """Clamped to the bytes that are there: a recorder that pipes writes 0xFFFFFFFF for their number."""
+    """By the bytes that are there: recorders that pipe write 0xFFFFFFFF for their number, and a liar a small one."""
     order: Literal["big", "little"] = "big" if data[:4] == b"RIFX" else "little"
     at, rate = 12, 0
     for _ in range(_BOXES_MAX):
@@ -129,18 +129,20 @@ def wav_seconds(data: bytes) -> float | None:
             return None
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], order)
         if name == b"fmt ":
-            rate = int.from_bytes(data[at + 16 : at + 20], order)
+            samples, bytes_per_second = (int.from_bytes(data[p : p + 4], order) for p in (at + 12, at + 16))
+            rate = min(bytes_per_second, samples * int.from_bytes(data[at + 20 : at + 22], order))
         if name == b"data":
-            return min(size, len(data) - at - 8) / rate if rate else None
+            return (len(data) - at - 8) / rate if rate else None
         at += 8 + size + (size & 1)
     return None
 
 
 def flac_seconds(data: bytes) -> float | None:
-    """STREAMINFO is the first block: rate, and number of samples."""
+    """STREAMINFO is the first block: rate, channels, bits, samples. Never shorter than if it weren't packed."""
     bits = int.from_bytes(data[18:26], "big")
     rate, samples = bits >> 44, bits & 0xFFFFFFFFF
-    return samples / rate if rate else None
+    raw = rate * ((bits >> 41 & 7) + 1) * ((bits >> 36 & 31) + 1)
+    return max(samples / rate, len(data) * 8 / raw) if rate and samples else None
 
 
 def adts_seconds(data: bytes) -> float | None:

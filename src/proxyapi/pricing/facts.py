@@ -133,7 +133,8 @@ class Rules:
         self._tables: dict[type[Struct], list[tuple[Names, bool, Struct]]] = {}
         for table, kind in _KINDS.items():
             self._tables[kind] = [
-                (Names(entry["match"]), entry["match"] == ["*"], msgspec.convert(entry, kind)) for entry in tables[table]
+                (Names(entry["match"]), entry["match"] == ["*"], msgspec.convert(entry, kind))
+                for entry in tables[table]
             ]
 
     def find(self, kind: type[R], *names: str) -> R:

@@ -142,6 +142,7 @@ class Catalog:
         self._factors = {name: int((factor * 100).to_integral_value()) for name, factor in (hold_factors or {}).items()}
         self._rules = Rules(book.snapshot.rules)
         self._overrides: dict[str, dict[Unit, int]] = {}
+        self._override_names: list[str] = []
         self._forget()
 
     def _forget(self) -> None:
@@ -153,6 +154,7 @@ class Catalog:
     def set_overrides(self, overrides: Mapping[str, Mapping[Unit, int]]) -> None:
         """The operator's own prices, by unified name: nanos of the currency per 1,000,000 units."""
         self._overrides = {name.lower(): dict(prices) for name, prices in overrides.items()}
+        self._override_names = list(overrides)
         self._forget()
 
     def provider(self, name: str) -> Provider:
@@ -346,7 +348,7 @@ class Catalog:
 
     def _list(self, owner: Provider) -> Iterator[Listing]:
         names = dict.fromkeys(self._book.names(owner.name))
-        for name in self._overrides:
+        for name in self._override_names:
             vendor, native = self._names("openai", name, None)
             if vendor == owner.name:
                 names[native] = None
@@ -383,18 +385,19 @@ def _shown(facts: ModelFacts, price: Price) -> Iterator[Unit]:
     rates = price.rates
     needed = _SHOWN.get(facts.mode, _SHOWN["chat"])
     for unit in Unit:
-        if unit is Unit.REPORTED_COST:
-            continue
         if unit in needed:
-            if rates[unit] or unit in (Unit.INPUT, Unit.OUTPUT):
-                yield unit
+            shown = rates[unit] > 0 or (unit in (Unit.INPUT, Unit.OUTPUT) and facts.mode in _TEXT_MODES)
+        elif facts.mode != "chat" or unit is Unit.REPORTED_COST:
+            shown = False
         elif unit in _FOLLOWERS:
-            if rates[unit] != rates[_FOLLOWERS[unit]] and rates[unit] and needed is _SHOWN["chat"]:
-                yield unit
-        elif rates[unit] and facts.mode == "chat" and unit in _FEES:
+            shown = rates[unit] not in (0, rates[_FOLLOWERS[unit]])
+        else:
+            shown = rates[unit] > 0 and unit in _FEES
+        if shown:
             yield unit
 
 
+_TEXT_MODES = frozenset({"chat", "embedding", "moderation"})
 _SHOWN: dict[str, frozenset[Unit]] = {
     "chat": frozenset({Unit.INPUT, Unit.CACHE_READ, Unit.OUTPUT, Unit.REASONING}),
     "embedding": frozenset({Unit.INPUT}),

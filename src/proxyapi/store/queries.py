@@ -14,7 +14,7 @@ from itertools import chain
 
 _TITLE = re.compile(r"^-- ([a-z_]+) --$", re.MULTILINE)
 _LIST = "@ids"
-_LIST_SIZES = (1, 4, 16, 64, 512)
+_LIST_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 _ROWS_SIZES = (32, 8, 2, 1)
 
 

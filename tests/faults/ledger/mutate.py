@@ -74,7 +74,8 @@ BUGS = (
     Bug("a double hold is accepted", PLAN, "return ACCEPTED if self.facts.replay else DUPLICATE", "return ACCEPTED"),
     Bug("the holds of the dead are not looked for", SQL, "worker_id NOT IN", "worker_id IN"),
     Bug("a replay does not look for its holds", COMMIT, "unknown = [*ending_ids, *hold_ids]", "unknown = ending_ids"),
-    Bug("holds that are gone are believed in", COMMIT, "if deleted != len(ended):", "if False:"),
+    Bug("what was believed is not read when it is wrong", COMMIT, "except (ConstraintViolated, _HoldGone):",
+        "except ZeroDivisionError:"),
     Bug("corrections are not looked up", COMMIT, "if entry[0] == \"expire\"]", "if entry[0] == \"expired\"]"),
     Bug("a budget that was rolled back is remembered", COMMIT,
         "self.new_budgets[budget.key_id, budget.period, start] = opened",
@@ -84,7 +85,7 @@ BUGS = (
     Bug("a budget does not end with its day", COMMIT, "return now_ms - now_ms % DAY_MS", "return 0"),
     Bug("a budget is funded with a stale limit", COMMIT, "rows[0][0] if rows else budget.limit", "budget.limit"),
     Bug("a failure is committed", STORE, "connection.execute(\"ROLLBACK\")", "connection.execute(\"COMMIT\")"),
-    Bug("a failing write leaves its rows", STORE, "self.execute(\"ROLLBACK TO part\")", "pass"),
+    Bug("a failing write fails its batch", COMMIT, "            return Failed(error)", "            raise error"),
     Bug("a rollup forgets tokens", SQL, "output = output + excluded.output", "output = excluded.output"),
     Bug("a price row is not kept", COMMIT, "many(SQL[\"insert_price\"], rows)", "pass"),
 )  # fmt: skip

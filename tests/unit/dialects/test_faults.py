@@ -17,7 +17,7 @@ from proxyapi.errors import (
     UpstreamBroken,
 )
 
-FUNDS = InsufficientFunds(source="key", required=11_812_320_000, available=145_000_000, held=0)
+FUNDS = InsufficientFunds(source="key", required=11_812_320_000, available=145_000_000, held=250_000_000)
 
 
 def test_openai_clients_find_detail_and_error_object():
@@ -45,7 +45,7 @@ def test_google_clients_find_code_message_and_status():
 @pytest.mark.parametrize("shape", ["openai", "anthropic", "google"])
 def test_a_402_says_in_decimals_what_is_missing(shape):
     text = faults.error(shape, FUNDS)
-    assert b'"required":11.81232,"available":0.145,"held":0,"limit_source":"key"' in text
+    assert b'"required":11.81232,"available":0.145,"held":0.25,"limit_source":"key"' in text
     assert json.loads(text)["detail"] == "API Key budget exceeded."
 
 

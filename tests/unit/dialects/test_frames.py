@@ -30,6 +30,12 @@ def test_the_places_of_frames_are_exact(end, size):
         assert block.strip().startswith((b"data", b"event", b":"))
 
 
+def test_a_line_end_that_is_cut_in_two_belongs_to_the_frame_before():
+    text = b"data: a\r\r\ndata: b\r\r\n"
+    first, second = pieces(text, 9)
+    assert (first.data, second.data, second.start) == (b"a", b"b", text.index(b"data: b"))
+
+
 def test_a_last_frame_without_its_blank_line_counts():
     assert [frame.data for frame in pieces(b"data: a\n\ndata: b", 3)] == [b"a", b"b"]
 

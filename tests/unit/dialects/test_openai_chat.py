@@ -117,6 +117,15 @@ def test_a_field_that_is_given_twice_is_refused(read, text):
         read("openai_chat", text)
 
 
+def test_a_name_in_other_letters_is_refused_because_some_decoders_would_take_it(read):
+    with pytest.raises(InvalidRequest, match="Unknown field: Model"):
+        read("openai_chat", body(Model="expensive"))
+
+
+def test_models_that_the_provider_may_fall_back_to_are_named(read):
+    assert read("openai_chat", body(models=["a/b", "c/d"])).fallback_models == ("a/b", "c/d")
+
+
 def test_a_field_name_inside_a_tool_or_a_text_is_not_a_duplicate(read):
     schema = {"properties": {"model": {"type": "string"}, "n": {}, "stream": {}}, "required": ["model", "n", "stream"]}
     wire = body(tools=[{"type": "function", "function": {"name": "f", "parameters": schema}}])
@@ -283,6 +292,13 @@ def test_searches_that_openrouter_lists_are_counted(metered):
 def test_usage_is_found_where_groq_puts_it(metered, events):
     stream = events(chunk({"content": "a"}), chunk({}, "stop", x_groq={"id": "r", "usage": USAGE}), done=True)
     assert metered("openai_chat", stream).usage == UNITS
+
+
+def test_absurd_numbers_of_a_provider_do_no_harm(metered):
+    text = b'{"id":"c","created":1e300,"choices":[{"index":1000000000,"message":{"content":"a"}}],"usage":{' \
+           b'"prompt_tokens":1e999,"completion_tokens":1e30,"cost":1e-999999999}}'
+    meter = metered("openai_chat", text, body=True)
+    assert (meter.usage, meter.choices) == ({Unit.INPUT: 0, Unit.OUTPUT: 0, Unit.REPORTED_COST: 0}, 128)
 
 
 def test_an_odd_chunk_still_gives_its_usage(metered, events):
