@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
     from proxyapi.settings import Settings
 
+GARBAGE_THRESHOLDS = (10_000, 20, 50)
 HEARTBEAT_SECONDS = 2.0
 """How often a worker shows that it lives and publishes its metrics; after 60 s without it is taken for dead."""
 REAP_SECONDS = 15.0
@@ -97,7 +99,11 @@ class Worker:
         self.ledger = Ledger(
             self.database, worker=name, ids=self.ids, on_problem=lambda text: self.log.event("ledger", text=text)
         )
-        self.pool = Pool(loop=self._loop, timeouts=_timeouts(settings))
+        self.pool = Pool(
+            loop=self._loop,
+            timeouts=_timeouts(settings),
+            connections_per_origin_max=settings.limits.upstream_connections_max,
+        )
         self._pauses: Pauses | None = None
         self._stored: Stored | None = None
         self._reloading: set[asyncio.Task[None]] = set()
@@ -116,6 +122,10 @@ class Worker:
         self._every(HEARTBEAT_SECONDS, self._heartbeat)
         self._every(REAP_SECONDS, self._reap)
         self._loop.run_in_executor(None, self.tokenizer.load)
+        # What was made until now stays: the collector need not look at it again, and young garbage is mostly
+        # freed by counting references.
+        gc.freeze()
+        gc.set_threshold(*GARBAGE_THRESHOLDS)
         return bound
 
     async def run(self) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ACCOUNT_NAME = "first"
 KEY_NAME = "first key"
+DIRECTORY_MODE = 0o700
+"""The database knows who spends what: only its owner may read it."""
 TEST_MONEY = 1_000 * NANOS_PER_UNIT
 """Enough for some hundred requests to the dearest model of the sandbox."""
 
@@ -28,7 +30,7 @@ def prepare(settings: Settings) -> str | None:
 
     SettingsError if the currency does not fit the money that is there; StoreError if the store can't be written.
     """
-    settings.database.parent.mkdir(parents=True, exist_ok=True)
+    settings.database.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     database = Database(settings.database)
     try:
         migrate(database)

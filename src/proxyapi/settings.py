@@ -83,10 +83,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     write_buffer_bytes: Annotated[
         _Count, Meta(description="Bytes kept for a slow reader before its source is paused.")
     ] = 262_144
-    connections_max: Annotated[_Count, Meta(description="Client connections per worker.")] = 20_000
     connections_per_address_max: Annotated[_Count, Meta(description="Client connections per address and worker.")] = (
         4_096
     )
+    upstream_connections_max: Annotated[_Count, Meta(description="Connections to one provider per worker.")] = 10_000
     concurrent_requests_max: Annotated[
         _Count, Meta(description="Requests being answered per worker; above: 503 with Retry-After.")
     ] = 10_000
@@ -135,7 +135,6 @@ class ProviderSettings(Struct, frozen=True, kw_only=True):
         Literal["cancel", "drain"] | None,
         Meta(description="Client left: `cancel` the reply, or `drain` it for exact usage. Not set: by provider."),
     ] = None
-    connections_max: Annotated[_Count, Meta(description="Connections to the provider per worker.")] = 1_000
     forward_headers: Annotated[
         tuple[str, ...], Meta(description="More request headers that may pass to the provider, besides the usual ones.")
     ] = ()

@@ -10,7 +10,7 @@ from msgspec import Raw, Struct
 from proxyapi.dialects import patching
 from proxyapi.dialects.anthropic_reply import CountBody, MessageBody, MessageStream
 from proxyapi.dialects.call import Call, DocumentInput, ImageInput, MediaInput, Operation, Prompt, ServerTool, WireName
-from proxyapi.dialects.dialect import Decoder
+from proxyapi.dialects.dialect import Decoder, Unreported
 from proxyapi.dialects.fields import ToolHead, compact, decode, enum_items, named, once, tool_heads, whole
 from proxyapi.dialects.model import ABSENT, given
 from proxyapi.errors import InvalidRequest
@@ -90,7 +90,7 @@ _SERVER_TOOLS: tuple[
 )
 
 
-class Anthropic:
+class Anthropic(Unreported):
     name: ClassVar[WireName] = "anthropic"
     operation: ClassVar[Operation] = "messages"
 

@@ -214,6 +214,11 @@ def meter_body(dialect: Dialect, body: bytes, status: int, call: Call) -> Meter:
     if status >= 400:
         meter.failed = faults.read_error(body, status)
         return meter
+    if (report := dialect.report(body)) is not None:
+        # The provider counted: nothing else of the body has to be read.
+        meter.usage, meter.reply_id, meter.model, meter.tier = report
+        meter.body_bytes, meter.finished = len(body), True
+        return meter
     decoder = dialect.decoder(stream=False, call=call)
     decoder.feed(body)
     meter.absorb(decoder.close())

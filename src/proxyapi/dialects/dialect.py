@@ -7,10 +7,11 @@ clock or a database: bytes and values come in, bytes and values go out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from proxyapi.dialects.call import Call, WireName
 from proxyapi.dialects.model import Event
+from proxyapi.usage import Usage
 
 
 class Decoder(Protocol):
@@ -50,6 +51,22 @@ class Decoder(Protocol):
     def close(self) -> Sequence[Event]: ...
 
 
+class Report(NamedTuple):
+    """What a provider says of its own reply."""
+
+    usage: Usage
+    reply_id: str
+    model: str
+    tier: str
+
+
+class Unreported:
+    """For dialects whose usage can only be known by decoding the whole reply."""
+
+    def report(self, body: bytes) -> Report | None:
+        return None
+
+
 class Dialect(Protocol):
     name: ClassVar[WireName]
 
@@ -65,3 +82,7 @@ class Dialect(Protocol):
         ...
 
     def decoder(self, *, stream: bool, call: Call) -> Decoder: ...
+
+    def report(self, body: bytes) -> Report | None:
+        """Usage and names of a whole reply, where they are all that metering needs. None: decode it."""
+        ...

@@ -22,7 +22,7 @@ from proxyapi.dialects.call import (
     VideoInput,
     WireName,
 )
-from proxyapi.dialects.dialect import Decoder
+from proxyapi.dialects.dialect import Decoder, Unreported
 from proxyapi.dialects.fields import (
     CHOICES_MAX,
     compact,
@@ -192,7 +192,7 @@ _CONFIG_WATCHED = frozenset(_Config.__struct_fields__)
 _CONFIG_TWICE = _spellings(_Config)
 
 
-class Gemini:
+class Gemini(Unreported):
     name: ClassVar[WireName] = "gemini"
 
     def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:

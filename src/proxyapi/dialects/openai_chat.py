@@ -22,7 +22,7 @@ from proxyapi.dialects.call import (
     VideoInput,
     WireName,
 )
-from proxyapi.dialects.dialect import Decoder
+from proxyapi.dialects.dialect import Decoder, Report
 from proxyapi.dialects.fields import (
     CHOICES_MAX,
     as_text,
@@ -37,7 +37,7 @@ from proxyapi.dialects.fields import (
     whole,
 )
 from proxyapi.dialects.model import ABSENT, given
-from proxyapi.dialects.openai_chat_reply import ChatBody, ChatStream
+from proxyapi.dialects.openai_chat_reply import ChatBody, ChatStream, report
 
 __all__ = ["OpenAIChat"]
 
@@ -202,6 +202,9 @@ class OpenAIChat:
 
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
         return ChatStream() if stream else ChatBody()
+
+    def report(self, body: bytes) -> Report | None:
+        return report(body)
 
 
 def _declared(wire: _Request) -> str:

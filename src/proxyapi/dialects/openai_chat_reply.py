@@ -8,12 +8,14 @@ too: their choices have `text`.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
 from proxyapi.dialects import faults
+from proxyapi.dialects.dialect import Report
 from proxyapi.dialects.frames import Frame
 from proxyapi.dialects.model import (
     ABSENT,
@@ -119,8 +121,27 @@ class _Rescue(Struct):
     error: Raw = ABSENT
 
 
+class _Report(Struct):
+    """All that metering needs of a whole reply whose provider counted."""
+
+    id: str = ""
+    model: str = ""
+    service_tier: str | None = None
+    usage: dict[str, Any] | None = None
+    error: Raw = ABSENT
+
+
+_REPORT = msgspec.json.Decoder(_Report, float_hook=Decimal)
 _CHUNK = msgspec.json.Decoder(_Chunk)
 _RESCUE = msgspec.json.Decoder(_Rescue)
+
+
+def report(body: bytes) -> Report | None:
+    """The usage of a chat or a legacy completion. None: there is none, or an error."""
+    wire = lenient(_REPORT, body)
+    if wire is None or not wire.usage or wire.error is not ABSENT:
+        return None
+    return Report(token_usage(wire.usage), wire.id, wire.model, wire.service_tier or "")
 
 
 class _State:

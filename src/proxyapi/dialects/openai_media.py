@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from proxyapi.dialects import patching
 from proxyapi.dialects.call import Call, ImageInput, MediaInput, Prompt, WireName
-from proxyapi.dialects.dialect import Decoder
+from proxyapi.dialects.dialect import Decoder, Unreported
 from proxyapi.dialects.fields import CHOICES_MAX, TOKENS_MAX, data_url, decode, named, once, whole
 from proxyapi.dialects.openai_chat_reply import ChatBody, ChatStream
 from proxyapi.dialects.openai_media_reply import (
@@ -124,7 +124,7 @@ def _tokenised(value: Tokens) -> tuple[tuple[str, ...], int]:
     return tuple(texts), tokens
 
 
-class _Renamed:
+class _Renamed(Unreported):
     """Dialects whose bodies change in nothing but the model's name."""
 
     def patch(self, body: bytes, call: Call, *, model: str) -> bytes:
@@ -229,7 +229,7 @@ class OpenAIImages(_Renamed):
         return ImageStream() if stream else ImagesBody()
 
 
-class OpenAITranscription:
+class OpenAITranscription(Unreported):
     """Transcriptions and translations: forms, read by `multipart.read_form`."""
 
     name: ClassVar[WireName] = "openai_transcription"
@@ -245,7 +245,7 @@ class OpenAITranscription:
         return TranscriptionStream() if stream else TranscriptionBody()
 
 
-class OpenAICompletions:
+class OpenAICompletions(Unreported):
     """Legacy completions. https://platform.openai.com/docs/api-reference/completions"""
 
     name: ClassVar[WireName] = "openai_completions"

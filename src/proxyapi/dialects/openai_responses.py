@@ -19,7 +19,7 @@ from proxyapi.dialects.call import (
     ServerTool,
     WireName,
 )
-from proxyapi.dialects.dialect import Decoder
+from proxyapi.dialects.dialect import Decoder, Unreported
 from proxyapi.dialects.fields import (
     ToolHead,
     as_text,
@@ -121,7 +121,7 @@ _SERVER_TOOLS: dict[str, ToolKind] = {
 }
 
 
-class OpenAIResponses:
+class OpenAIResponses(Unreported):
     name: ClassVar[WireName] = "openai_responses"
     operation: ClassVar[Operation] = "responses"
 

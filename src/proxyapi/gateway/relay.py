@@ -130,9 +130,15 @@ class Relay:
         return target
 
     async def _hold(self, visit: Visit, call: Call, target: Target) -> Bill:
+        assert visit.caller is not None, "the entrance found it"
         predicted = await self.forecast(call, target)
         amount = charge(predicted.usage, target.price, variant=predicted.variant)
-        assert visit.caller is not None, "the entrance found it"
+        for name in call.fallback_models:
+            # The provider itself may go over to these: the hold covers the dearest, the key must allow each.
+            other = self._catalog.resolve(call.operation, call.dialect, name, target.provider.name)
+            check_model(visit.caller, other.name, other.model)
+            worst = await self.forecast(call, other)
+            amount = max(amount, charge(worst.usage, other.price, variant=worst.variant))
         self._admission.admit_tokens(visit.caller, prompt_tokens(predicted.usage))
         visit.estimate = amount
         return await self._bills.open(visit, call, target, amount, predicted.variant)

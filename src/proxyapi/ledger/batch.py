@@ -2,8 +2,7 @@
 
 All state lives on the event loop's thread; the writer thread gets a batch from a queue and posts the answers back in
 one call. What the store cannot do now splits in two: endings stay queued and are tried again until they are done,
-everything else fails closed with `StoreUnavailable`, at once while the store is known to be sick, else within two
-seconds.
+everything else fails closed with `StoreUnavailable` within two seconds, at once where the store does not answer at all.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ WATCH_SECONDS: Final = 0.25
 """A hold is answered within the sum of both."""
 RETRY_SECONDS_MIN: Final = 0.05
 RETRY_SECONDS_MAX: Final = 1.0
+"""Between attempts at a sick store. What comes meanwhile rides on the next one."""
 
 Outcome = Result | Exception
 
@@ -65,7 +65,6 @@ class Batcher:
         self._flying: _Batch | None = None
         self._scheduled = False
         self._watching = False
-        self._sick_until = 0.0
         self._retry_seconds = 0.0
         """0: the store is well."""
         self._stuck = False
@@ -92,7 +91,7 @@ class Batcher:
     def submit(self, op: Op) -> asyncio.Future[Any]:
         """Queued before this returns. The future fails with a `GatewayError`; an ending's only at a bug."""
         future: asyncio.Future[Any] = self._loop.create_future()
-        if (self._stuck or self._retry_seconds or self._closed or len(self._ops) >= QUEUE_MAX) and self._refuse(op):
+        if (self._stuck or self._closed or len(self._ops) >= QUEUE_MAX) and (self._closed or type(op) is not Ending):
             future.set_exception(StoreUnavailable())
             return future
         if not self._ops:
@@ -106,13 +105,6 @@ class Batcher:
             self._scheduled = True
             self._loop.call_soon(self._send)
         return future
-
-    def _refuse(self, op: Op) -> bool:
-        if self._closed:
-            return True
-        if type(op) is Ending:
-            return False
-        return self._stuck or len(self._ops) >= QUEUE_MAX or self._loop.time() < self._sick_until
 
     def _send(self) -> None:
         self._scheduled = False
@@ -183,7 +175,6 @@ class Batcher:
             if not self._retry_seconds:
                 self._on_problem(f"the store is sick: {failure}")
             self._retry_seconds = min(RETRY_SECONDS_MAX, max(RETRY_SECONDS_MIN, self._retry_seconds * 2))
-            self._sick_until = self._loop.time() + self._retry_seconds
             self._scheduled = True
             self._loop.call_later(self._retry_seconds, self._send)
         if self._idle is not None and not self._ops and self._flying is None and not self._idle.done():

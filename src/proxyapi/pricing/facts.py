@@ -8,9 +8,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
-Mode = Literal[
-    "chat", "embedding", "moderation", "audio_speech", "audio_transcription", "image_generation", "request"
-]
+Mode = Literal["chat", "embedding", "moderation", "audio_speech", "audio_transcription", "image_generation", "request"]
 
 
 class Family(Struct, frozen=True):
@@ -21,6 +19,16 @@ class Family(Struct, frozen=True):
     """Factor of a hold."""
     ascii: int | None = None
     """The same for prompts without any letter beyond ASCII; None: no difference."""
+
+
+class Overhead(Struct, frozen=True):
+    """What a provider adds to a prompt; in holds only."""
+
+    request: int = 0
+    tools: int = 0
+    """Where there are any tools."""
+    kinds: dict[str, int] = {}
+    """More by the beginning of a tool's type."""
 
 
 class PictureRule(Struct, frozen=True):
@@ -116,6 +124,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     cache_writes_automatic: bool = False
     """Prompts are written to a cache unasked, at a price of their own."""
     family: Family = Family()
+    overhead: Overhead = Overhead()
     picture: PictureRule = PictureRule()
     media: MediaRule = MediaRule()
     search: SearchRule = SearchRule()
@@ -123,7 +132,7 @@ class ModelFacts(Struct, frozen=True, kw_only=True):
     drawing: DrawingRule = DrawingRule()
 
 
-R = TypeVar("R", Family, PictureRule, MediaRule, SearchRule, SpeechRule, DrawingRule)
+R = TypeVar("R", Family, Overhead, PictureRule, MediaRule, SearchRule, SpeechRule, DrawingRule)
 
 
 class Rules:
@@ -149,6 +158,7 @@ class Rules:
 
 _KINDS: dict[str, type[Struct]] = {
     "family": Family,
+    "overhead": Overhead,
     "picture": PictureRule,
     "media": MediaRule,
     "search": SearchRule,

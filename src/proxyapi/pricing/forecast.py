@@ -19,7 +19,7 @@ from proxyapi.pricing.media import media_tokens
 from proxyapi.pricing.price import Price, join_words
 from proxyapi.pricing.sound import SoundMeter, speech_tokens
 from proxyapi.pricing.tokens import Tokenizer
-from proxyapi.pricing.tools import claude_tool_tokens, tool_drawing_tokens, tool_units, tool_words
+from proxyapi.pricing.tools import overhead_tokens, tool_drawing_tokens, tool_units, tool_words
 from proxyapi.usage import Unit, Usage
 
 __all__ = ["Forecast", "SoundMeter", "counted", "forecast", "prompt_tokens", "settled", "variant_of"]
@@ -34,6 +34,10 @@ _TRANSCRIPT_TOKENS_PER_SECOND = 5
 """Fast speech has 3 words a second; the published estimate of 0.006 USD a minute assumes 4.2 tokens."""
 UNKNOWN_OUTPUT_TOKENS = 32_768
 """Held where neither the request nor any source names the longest answer."""
+UNKNOWN_HISTORY_TOKENS = 131_072
+"""Held for a conversation that the provider keeps: its length is only known there. (Our assumption.)"""
+_AGGREGATOR_OUTPUT_MIN = 16
+"""OpenRouter raises smaller limits to what the model's own provider takes."""
 _DRAWING_TEXT_TOKENS = 8_192
 """Text and thoughts around a picture, where the request sets no limit."""
 
@@ -78,6 +82,9 @@ def variant_of(call: Call, target: Priced, served: str | None = None) -> str:
     To be used for the hold with the tier that is asked for, and for the settlement with the one that served.
     """
     price, facts = target.price, target.facts
+    usual = served in _USUAL_TIERS or served is None
+    if usual and not call.service_tier and not call.speed and not call.server_tools and facts.mode == "chat":
+        return ""
     asked = call.service_tier.lower().removeprefix("service_tier_")
     tier = (served or asked).lower().removeprefix("service_tier_")
     for word, name in ((asked, "service_tier"), (call.speed.lower(), "speed")):
@@ -129,7 +136,10 @@ def _held(tokens: int, prompt: Prompt, facts: ModelFacts) -> int:
 
 def _conversation(call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) -> dict[Unit, int]:
     text = prompt_tokens(call.prompt, tokenizer)
-    usage = _input(_held(text, call.prompt, facts), call, facts, price, tokenizer)
+    held = _held(text, call.prompt, facts) + overhead_tokens(call, facts)
+    if call.previous_response_id or call.conversation:
+        held += UNKNOWN_HISTORY_TOKENS
+    usage = _input(held, facts.input_tokens_max, call, facts, price, tokenizer)
     tools = tool_units(call, facts, price)
     for unit, quantity in tools.units.items():
         usage[unit] = usage.get(unit, 0) + quantity
@@ -141,19 +151,18 @@ def _conversation(call: Call, facts: ModelFacts, price: Price, tokenizer: Tokeni
     return usage
 
 
-def _input(text: int, call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) -> dict[Unit, int]:
-    """The prompt, by the units that it can be billed under. What doesn't fit into the window is refused upstream."""
-    if facts.family.name.startswith("claude"):
-        text += claude_tool_tokens(call)
-    limit = facts.input_tokens_max
-    if not call.prompt.media:
-        return {_input_unit(call, facts, price): text if limit is None else min(text, limit)}
-    media = media_tokens(call, facts, tokenizer)
+def _input(
+    text: int, limit: int | None, call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer
+) -> dict[Unit, int]:
+    """The prompt, by the units that it can be billed under. What is beyond the limit is refused upstream."""
     unit = _input_unit(call, facts, price)
-    usage = {unit: text + media.general}
-    for kind, tokens in ((Unit.INPUT_IMAGE, media.pictures), (Unit.INPUT_AUDIO, media.sound)):
-        unit_of = kind if price.rates[kind] > price.rates[unit] else unit
-        usage[unit_of] = usage.get(unit_of, 0) + tokens
+    usage = {unit: text}
+    if call.prompt.media:
+        media = media_tokens(call, facts, tokenizer)
+        usage[unit] += media.general
+        for kind, tokens in ((Unit.INPUT_IMAGE, media.pictures), (Unit.INPUT_AUDIO, media.sound)):
+            dearest = kind if price.rates[kind] > price.rates[unit] else unit
+            usage[dearest] = usage.get(dearest, 0) + tokens
     if limit is not None:
         usage = {kind: min(tokens, limit) for kind, tokens in usage.items()}
     return usage
@@ -171,7 +180,10 @@ def _input_unit(call: Call, facts: ModelFacts, price: Price) -> Unit:
 
 def output_ceiling(call: Call, facts: ModelFacts, prompt: int) -> int:
     """Tokens of one answer at most: the request's limit, the model's, and what the window leaves."""
-    limits = [limit for limit in (call.output_tokens_max, facts.output_tokens_max) if limit is not None]
+    asked = call.output_tokens_max
+    if asked is not None and facts.cost_reported:
+        asked = max(asked, _AGGREGATOR_OUTPUT_MIN)
+    limits = [limit for limit in (asked, facts.output_tokens_max) if limit is not None]
     ceiling = min(limits, default=UNKNOWN_OUTPUT_TOKENS)
     if facts.context_tokens_max is not None:
         ceiling = min(ceiling, max(1, facts.context_tokens_max - prompt))
@@ -197,9 +209,12 @@ def _output(call: Call, facts: ModelFacts, price: Price, prompt: int) -> dict[Un
 
 
 def _plain_text(call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) -> dict[Unit, int]:
-    """Embeddings and moderation: texts without frames, no output."""
-    text = tokenizer.count_all(call.prompt.texts)
-    return _input(_held(text, call.prompt, facts) + call.prompt.tokens, call, facts, price, tokenizer)
+    """Embeddings and moderation: texts without frames, no output. Windows are for each text, and each has a token."""
+    texts = call.prompt.texts
+    text = tokenizer.count_all(texts) + len(texts)
+    # One request may also bring token ids of any number of texts.
+    limit = None if facts.input_tokens_max is None or call.prompt.tokens else facts.input_tokens_max * len(texts)
+    return _input(_held(text, call.prompt, facts) + call.prompt.tokens, limit, call, facts, price, tokenizer)
 
 
 def _completion(call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) -> dict[Unit, int]:

@@ -111,6 +111,9 @@ def picture_tokens(size: Size | None, detail: str, rule: PictureRule) -> int:
             return rule.most
         case "tiles" if detail == "low":
             return rule.base
+        case "patches" if size is None:
+            budget, edge = rule.details.get(detail, rule.details["auto"])
+            return percent_of(min(budget, ceil(edge / _PATCH) ** 2) if edge else budget, rule.percent)
     if size is None:
         return rule.most
     width, height = size

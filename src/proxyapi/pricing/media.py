@@ -59,5 +59,5 @@ def _document_tokens(item: DocumentInput, facts: ModelFacts, tokenizer: Tokenize
     pages_max = rule.pages[1 if (facts.context_tokens_max or 0) > _LARGE_WINDOW else 0]
     data = decoded(item.data) if item.data else None
     pages = pages_of(data, pages_max) if data else pages_max
-    page = rule.page_text + (facts.picture.most if rule.page_picture else 0)
+    page = rule.page_text + (picture_tokens(None, "high", facts.picture) if rule.page_picture else 0)
     return pages * page

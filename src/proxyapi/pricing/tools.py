@@ -20,10 +20,6 @@ _PLUGIN_RESULTS_MIN = 9
 _LARGE_DRAWING_TOKENS = 13_342
 """gpt-image-2 and later at 3840x2160 in the best quality."""
 
-_CLAUDE_TOOL_TOKENS = (("bash_", 245), ("text_editor_", 700), ("computer_", 735 + 499))
-"""By type of tool. https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview"""
-_CLAUDE_TOOLS_TOKENS = 346
-"""The system prompt that any tool brings along."""
 _WEB_TOOLS_WITH_CODE = 20_260_209
 """From this version on Anthropic's web tools make code execution free of charge."""
 
@@ -105,12 +101,13 @@ def tool_words(call: Call, price: Price) -> str:
     return variant_words(price, *dict.fromkeys(words))
 
 
-def claude_tool_tokens(call: Call) -> int:
-    """What Anthropic adds to a prompt for its tools."""
+def overhead_tokens(call: Call, facts: ModelFacts) -> int:
+    """What the provider adds to a prompt, most of it for its tools."""
+    overhead = facts.overhead
     if not call.prompt.tools and not call.server_tools:
-        return 0
-    total = _CLAUDE_TOOLS_TOKENS
-    for kind, tokens in _CLAUDE_TOOL_TOKENS:
+        return overhead.request
+    total = max(overhead.tools, overhead.request)
+    for kind, tokens in overhead.kinds.items():
         if f'"type":"{kind}' in call.prompt.tools or any(_type(tool).startswith(kind) for tool in call.server_tools):
             total += tokens
     return total

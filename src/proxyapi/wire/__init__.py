@@ -5,7 +5,6 @@
     exchange.py    one request and its answer, as the handler sees them
     client.py      `Pool` of upstream connections, `Response`
     upstream.py    one upstream connection
-    sse.py         server-sent events to frames and back
     http1.py       heads and chunked framing, without I/O (heads are split by llhttp)
     errors.py      what can go wrong on either side
 

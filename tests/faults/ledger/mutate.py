@@ -1,4 +1,4 @@
-"""Do the tests notice bugs? Seeds one at a time into a copy of the package and runs the ledger's model test on it.
+"""Do the tests notice bugs? Seeds one at a time into a copy of the package and runs the tests of its decisions on it.
 
 python tests/faults/ledger/mutate.py [NAME ...]        exit code 1 if a bug survives; takes a minute or two
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[3]
-TESTS = ("tests/laws/test_ledger_model.py",)
+TESTS = ("tests/laws/test_ledger_model.py", "tests/unit/ledger/test_plan.py", "tests/unit/ledger/test_commit.py")
 EXAMPLES = "400"
 
 

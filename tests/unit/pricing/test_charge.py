@@ -55,9 +55,7 @@ def test_a_longer_prompt_pays_the_dearer_tier_for_everything() -> None:
 
 
 def test_what_comes_from_a_cache_counts_towards_the_cliff() -> None:
-    rates = make_price(
-        provider="p", model="m", rates=dict.fromkeys(Unit, 1), tiers=(Tier(200, {Unit.OUTPUT: 5}),)
-    )
+    rates = make_price(provider="p", model="m", rates=dict.fromkeys(Unit, 1), tiers=(Tier(200, {Unit.OUTPUT: 5}),))
     assert lines({Unit.CACHE_READ: 150, Unit.CACHE_WRITE_1H: 51, Unit.OUTPUT: 1}, rates)[-1].rate == 5
 
 

@@ -87,10 +87,10 @@ def test_other_tokenizers_are_held_with_their_factor(shelf: Any, tokenizer: Toke
     assert held("anthropic/claude-sonnet-4-5") == 33
     assert held("anthropic/claude-opus-4-7") == 36
     assert held("google/gemini-2.5-flash") == 31
-    assert held("deepseek/deepseek-v4-flash") == 27
+    assert held("deepseek/deepseek-v4-flash") == 27 + 130
     assert held("openai/gpt-4") == 33
-    assert held("openai/gpt-4", "only ascii") == 9
-    assert held("mistralai/mistral-medium-3.1") == 33
+    assert held("openai/gpt-4", "only ascii") == 10
+    assert held("mistralai/mistral-medium-3.1") == 33 + 140
 
 
 def test_the_ceiling_is_the_least_of_request_model_and_window(shelf: Any, tokenizer: Tokenizer) -> None:
@@ -194,7 +194,7 @@ def test_searches_are_held_by_their_largest_number_and_what_they_bring(shelf: An
 
     searches, prompt = held("anthropic/claude-sonnet-4-5", ServerTool("web_search", 3))
     assert searches == 3
-    assert prompt == 33 + 346 + 3 * 25_000
+    assert prompt == 33 + 570 + 3 * 25_000
     assert held("anthropic/claude-sonnet-4-5", ServerTool("web_search"))[0] == 10
     assert held("google/gemini-2.5-flash", ServerTool("web_search"))[0] == 1
     assert held("google/gemini-3-flash-preview", ServerTool("web_search"))[0] == 20
@@ -280,7 +280,38 @@ def test_a_dear_tier_without_a_price_is_refused(shelf: Any, tokenizer: Tokenizer
 def test_embeddings_have_no_frames_and_no_output(shelf: Any, tokenizer: Tokenizer) -> None:
     target = shelf("text-embedding-3-small", "embeddings", "openai_embeddings")
     asked = call("embeddings", prompt=Prompt(texts=("hello world",), tokens=7))
-    assert forecast(asked, target, tokenizer).usage == {Unit.INPUT: 9}
+    assert forecast(asked, target, tokenizer).usage == {Unit.INPUT: 4 + 7}
+    empty = call("embeddings", prompt=Prompt(texts=("",)))
+    assert forecast(empty, target, tokenizer).usage == {Unit.INPUT: 2}, "an empty text is billed as a token"
+    many = call("embeddings", prompt=Prompt(texts=("word " * 9_000, "word " * 9_000)))
+    assert forecast(many, target, tokenizer).usage == {Unit.INPUT: 2 * 8_191}, "the window is for each text"
+
+
+def test_a_history_that_the_provider_keeps_is_held_unseen(shelf: Any, tokenizer: Tokenizer) -> None:
+    target = shelf("gpt-5", "responses", "openai_responses")
+    known = forecast(call("responses"), target, tokenizer).usage[Unit.INPUT]
+    unseen = forecast(call("responses", previous_response_id="resp_1"), target, tokenizer).usage[Unit.INPUT]
+    assert unseen == known + 131_072
+    small = shelf("computer-use-preview", "responses", "openai_responses")
+    assert forecast(call("responses", conversation="conv_1"), small, tokenizer).usage[Unit.INPUT] == 8_192
+
+
+def test_providers_add_tokens_for_tools(shelf: Any, tokenizer: Tokenizer) -> None:
+    def added(model: str, tools: str = '[{"name":"f"}]') -> int:
+        target = shelf(model)
+        text = prompt_tokens(Prompt(messages=1, tools=tools), tokenizer)
+        usage = forecast(call(prompt=Prompt(messages=1, tools=tools)), target, tokenizer).usage
+        return usage[Unit.INPUT] - -(-text * target.facts.family.percent // 100)
+
+    assert added("openai/gpt-4o") == 0
+    assert added("openai/gpt-5.2") == 120
+    assert added("anthropic/claude-sonnet-4-5") == 570
+    assert added("anthropic/claude-sonnet-4-5", '[{"type":"bash_20250124"}]') == 570 + 245
+
+
+def test_an_aggregator_may_raise_a_tiny_limit(shelf: Any, tokenizer: Tokenizer) -> None:
+    assert forecast(call(output_tokens_max=1), shelf("openai/gpt-4o"), tokenizer).usage[Unit.OUTPUT] == 1
+    assert forecast(call(output_tokens_max=1), shelf("openrouter/openai/gpt-4o"), tokenizer).usage[Unit.OUTPUT] == 16
 
 
 def test_moderation_is_free_by_name(shelf: Any, tokenizer: Tokenizer) -> None:

@@ -85,6 +85,15 @@ def test_openai_patches() -> None:
     assert percent_of(patches(1280, 720, 2500, 2048), 120) == 1104
 
 
+def test_a_picture_of_unknown_size_takes_the_whole_budget_of_its_detail() -> None:
+    rule = PictureRule(
+        rule="patches", percent=120, details={"auto": (30_000, 0), "low": (6144, 512), "high": (2500, 0)}
+    )
+    assert picture_tokens(None, "auto", rule) == 36_000
+    assert picture_tokens(None, "high", rule) == 3_000
+    assert picture_tokens(None, "low", rule) == 308
+
+
 def test_a_hair_of_a_picture_stays_within_the_budget() -> None:
     assert patches(65_535, 1, 1536, 0) <= 1536
 

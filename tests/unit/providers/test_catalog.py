@@ -53,9 +53,7 @@ def keyless(book: PriceBook) -> Catalog:
         ("embeddings", "openai_embeddings", "text-embedding-3-small", "openai", "text-embedding-3-small"),
     ],
 )
-def test_unified_names(
-    catalog: Catalog, operation: str, dialect: str, name: str, provider: str, native: str
-) -> None:
+def test_unified_names(catalog: Catalog, operation: str, dialect: str, name: str, provider: str, native: str) -> None:
     target = catalog.resolve(operation, dialect, name, None)
     assert (target.provider.name, target.model) == (provider, native)
 

@@ -66,7 +66,9 @@ def test_a_switched_off_sandbox_is_not_there() -> None:
     assert "sandbox" not in load_providers({"sandbox": config})
 
 
-@pytest.mark.parametrize("url", ["api.example.com", "ftp://example.com", "http://", "http://x:y", "http://a@b", "http://a?b"])
+@pytest.mark.parametrize(
+    "url", ["api.example.com", "ftp://example.com", "http://", "http://x:y", "http://a@b", "http://a?b"]
+)
 def test_a_wrong_address_names_the_setting(url: str) -> None:
     with pytest.raises(SettingsError, match=r"providers\.openai"):
         load_providers({"openai": ProviderConfig(base_url=url)})
