@@ -25,6 +25,7 @@ from proxyapi.errors import (
 )
 from proxyapi.gateway import routes
 from proxyapi.gateway.admission import Admission
+from proxyapi.gateway.background import Background
 from proxyapi.gateway.bill import Bills
 from proxyapi.gateway.entrance import JSON_HEADERS, Entrance, Handler
 from proxyapi.gateway.own import Own
@@ -106,6 +107,7 @@ class Worker:
         )
         self._pauses: Pauses | None = None
         self._stored: Stored | None = None
+        self._background: Background | None = None
         self._reloading: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str, port: int, *, shared: bool = False, tls: SSLContext | None = None) -> int:
@@ -156,6 +158,8 @@ class Worker:
             await self._pauses.close()
         if self._stored is not None:
             await self._stored.close()
+        if self._background is not None:
+            await self._background.close()
         left = await self.ledger.close()
         await self.pool.close()
         self.database.close()
@@ -185,9 +189,13 @@ class Worker:
             clock_ms=_now_ms,
             reply_bytes_max=limits.reply_bytes_max,
         )
+        self._background = background = Background(
+            bills, upstream, sleep=asyncio.sleep, clock=clock, reply_bytes_max=limits.reply_bytes_max
+        )
         replies = Replies(
             bills=bills,
             stored=stored,
+            background=background,
             admission=admission,
             metrics=self.metrics,
             currency=settings.currency,
@@ -201,6 +209,7 @@ class Worker:
             upstream=upstream,
             replies=replies,
             stored=stored,
+            background=background,
             admission=admission,
             tokenizer=self.tokenizer,
             clock=clock,

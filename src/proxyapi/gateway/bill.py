@@ -28,7 +28,7 @@ COUNT_INLINE_BYTES_MAX = 100_000
 class Bill:
     """Made by `Bills.open`, when the hold is durable. `settle` or `release` ends it; the first one counts."""
 
-    __slots__ = ("_bills", "_settled", "amount", "attempts", "call", "closed", "status", "target", "upstream_id", "variant", "visit")
+    __slots__ = ("_bills", "_settled", "amount", "attempts", "call", "closed", "followed", "predicted", "status", "target", "upstream_id", "variant", "visit")
 
     def __init__(self, bills: Bills, visit: Visit, call: Call, target: Target, amount: int, variant: str) -> None:
         self._bills = bills
@@ -39,7 +39,11 @@ class Bill:
         """Nanos held."""
         self.variant = variant
         self._settled: Awaitable[Settled] | None = None
+        self.predicted: Usage = {}
+        """The largest usage, which was held."""
         self.closed = False
+        self.followed = False
+        """Somebody else closes it: the work goes on at the provider."""
         self.status = 0
         self.upstream_id = ""
         self.attempts = 1

@@ -13,6 +13,7 @@ from proxyapi.dialects.multipart import FormScan, FormScanner, boundary, read_fo
 from proxyapi.errors import GatewayError, Unavailable
 from proxyapi.gateway import bodies
 from proxyapi.gateway.admission import Admission
+from proxyapi.gateway.background import Background
 from proxyapi.gateway.bill import Bill, Bills
 from proxyapi.gateway.headers import upstream_id
 from proxyapi.gateway.replies import Replies
@@ -44,6 +45,7 @@ class Relay:
         upstream: Upstream,
         replies: Replies,
         stored: Stored,
+        background: Background,
         admission: Admission,
         tokenizer: Tokenizer,
         clock: Callable[[], float],
@@ -55,6 +57,7 @@ class Relay:
         self._upstream = upstream
         self._replies = replies
         self._stored = stored
+        self._background = background
         self._admission = admission
         self._tokenizer = tokenizer
         self._clock = clock
@@ -141,7 +144,11 @@ class Relay:
             amount = max(amount, charge(worst.usage, other.price, variant=worst.variant))
         self._admission.admit_tokens(visit.caller, prompt_tokens(predicted.usage))
         visit.estimate = amount
-        return await self._bills.open(visit, call, target, amount, predicted.variant)
+        if call.background and self._background.full:
+            raise Unavailable("Too many background responses are running; try again later.", retry_after_seconds=60)
+        bill = await self._bills.open(visit, call, target, amount, predicted.variant)
+        bill.predicted = predicted.usage
+        return bill
 
     async def forecast(self, call: Call, target: Target) -> forecast.Forecast:
         """The largest usage of a call; off the event loop when it is much to count."""
@@ -166,7 +173,8 @@ class Relay:
         finally:
             # A cancelled or crashed request generated nothing that reached the client.
             self._requests -= 1
-            bill.release("interrupted")
+            if not bill.followed:
+                bill.release("interrupted")
             if response is not None:
                 response.close()
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.channel import Meter, Passthrough, meter_body
 from proxyapi.errors import UpstreamBroken
+from proxyapi.gateway.background import is_running
 from proxyapi.gateway.headers import to_client
 from proxyapi.gateway.upstream import failure, refused_credential
 from proxyapi.money import format_amount
@@ -21,6 +22,7 @@ from proxyapi.wire.errors import WireError
 
 if TYPE_CHECKING:
     from proxyapi.gateway.admission import Admission
+    from proxyapi.gateway.background import Background
     from proxyapi.gateway.bill import Bill, Bills
     from proxyapi.gateway.stored import Stored
     from proxyapi.gateway.visit import Visit
@@ -44,6 +46,7 @@ class Replies:
         *,
         bills: Bills,
         stored: Stored,
+        background: Background,
         admission: Admission,
         metrics: Metrics,
         currency: str,
@@ -53,6 +56,7 @@ class Replies:
     ) -> None:
         self._bills = bills
         self._stored = stored
+        self._background = background
         self._admission = admission
         self._metrics = metrics
         self._currency = currency.encode()
@@ -105,6 +109,12 @@ class Replies:
         meter = meter_body(DIALECTS[bill.call.dialect], body, response.status, bill.call)
         # The framing says that this is all of it, whatever word the provider has for its end.
         meter.finished = meter.failed is None
+        if bill.call.background and meter.reply_id and is_running(body):
+            await self._stored.remember(visit, bill, meter.reply_id)
+            self._background.follow(visit, bill, meter.reply_id)
+            headers = to_client(response.headers) + ESTIMATE_HEADER % amount_text(bill.amount)
+            visit.ending = "background"
+            return visit.respond(response.status, headers, body)
         used = await self._bills.usage_of(bill, meter)
         if used is None:
             bill.release("error_body")
@@ -193,13 +203,14 @@ class Replies:
 
     async def _settle(self, visit: Visit, bill: Bill, meter: Meter, ending: str) -> None:
         """The ending of an answer that was delivered piece by piece."""
+        if bill.call.background and meter.reply_id and not (meter.finished or meter.failed):
+            return self._background.follow(visit, bill, meter.reply_id)
         used = await self._bills.usage_of(bill, meter)
         if used is None:
-            bill.release("error_event" if meter.failed else ending)
-            return
+            return bill.release("error_event" if meter.failed else ending)
         usage, source = used
         self._count_tokens(visit, usage)
-        bill.settle(usage, source, "error_event" if meter.failed else ending)
+        return bill.settle(usage, source, "error_event" if meter.failed else ending)
 
     # --- sound ---------------------------------------------------------------------------------------------------
 
