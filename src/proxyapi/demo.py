@@ -67,7 +67,7 @@ def _gateway(folder: Path) -> Iterator[tuple[str, str]]:
     config.write_text("access_log = false\n")
     command = [sys.executable, "-m", "proxyapi", "serve", "--listen", "127.0.0.1:0"]
     command += ["--data", str(folder / "data"), "--config", str(config)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environ)
     assert process.stdout is not None
     base = key = ""
     try:
@@ -102,7 +102,7 @@ def _balance(base: str, key: str) -> str:
 def _minus(before: str, after: str) -> str:
     from decimal import Decimal
 
-    return f"{Decimal(before) - Decimal(after):f}"
+    return f"{(Decimal(before) - Decimal(after)).normalize() + 0:f}"
 
 
 def _audit(folder: Path) -> str:
