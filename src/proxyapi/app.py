@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from proxyapi.settings import Settings
 
 GARBAGE_THRESHOLDS = (10_000, 20, 50)
+LIST_SECONDS = 1.0
+"""After the start, so that the first requests don't wait for it."""
 HEARTBEAT_SECONDS = 2.0
 """How often a worker shows that it lives and publishes its metrics; after 60 s without it is taken for dead."""
 REAP_SECONDS = 15.0
@@ -124,6 +126,8 @@ class Worker:
         self._every(HEARTBEAT_SECONDS, self._heartbeat)
         self._every(REAP_SECONDS, self._reap)
         self._loop.run_in_executor(None, self.tokenizer.load)
+        # The list of models is made of 1,300 prices: now, rather than while requests run.
+        self._loop.call_later(LIST_SECONDS, catalog.models)
         # What was made until now stays: the collector need not look at it again, and young garbage is mostly
         # freed by counting references.
         gc.freeze()
