@@ -98,11 +98,12 @@ def prepare(recorded: Path, settings: Path, data: Path) -> int:
             continue
         references = [call.previous_response_id, call.conversation, *call.item_references]
         owned |= {(row["provider"], reference) for reference in references if reference}
-        try:
-            catalog.resolve(call.operation, route.dialect, call.model, route.provider)
-        except GatewayError:
-            name = call.model.removeprefix("models/")
-            unknown.add(name if row["provider"] == "openrouter" else f"{row['provider']}/{name}")
+        for model in (call.model, *call.fallback_models):
+            try:
+                catalog.resolve(call.operation, route.dialect, model, route.provider)
+            except GatewayError:
+                name = model.removeprefix("models/")
+                unknown.add(name if row["provider"] == "openrouter" else f"{row['provider']}/{name}")
     with database.transaction() as transaction:
         for provider, name in sorted(owned):
             transaction.execute(

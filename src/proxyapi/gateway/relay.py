@@ -10,7 +10,7 @@ import msgspec
 
 from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.multipart import FormScan, FormScanner, boundary, read_form
-from proxyapi.errors import GatewayError, Unavailable
+from proxyapi.errors import GatewayError, Unavailable, UnknownModel
 from proxyapi.gateway import bodies
 from proxyapi.gateway.admission import Admission
 from proxyapi.gateway.background import Background
@@ -34,6 +34,15 @@ if TYPE_CHECKING:
 
 FORECAST_INLINE_BYTES_MAX = 100_000
 """Larger prompts are counted in a thread: counting would stall the streams of this process."""
+
+
+_SPOKEN = {
+    "openai_chat": "use /v1/chat/completions",
+    "openai_responses": "use /v1/responses",
+    "anthropic": "use /v1/messages",
+    "gemini": "use /v1beta/models/…:generateContent",
+}
+"""Where a model can be reached whose provider does not speak the client's dialect."""
 
 
 class Relay:
@@ -129,6 +138,8 @@ class Relay:
         assert route is not None and caller is not None, "the entrance found them"
         target = self._catalog.resolve(call.operation, route.dialect, call.model, route.provider)
         visit.provider, visit.model = target.provider.name, target.name
+        if target.dialect != route.dialect:
+            raise UnknownModel(call.model, f"{target.provider.title} is not reached in this dialect; {_SPOKEN[target.dialect]}")
         check_model(caller, target.name, target.model)
         return target
 
