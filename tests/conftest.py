@@ -27,12 +27,25 @@ def _load(name: str) -> Any:
 
 fake_gateway = _load("gateway")
 fake_upstream = _load("upstream")
+fake_replies = _load("replies")
 
 
 @pytest.fixture(scope="session")
 def upstreams() -> Any:
     """The module with `FakeUpstream`, `Reply` and `Asked`."""
     return fake_upstream
+
+
+@pytest.fixture(scope="session")
+def replies() -> Any:
+    """The module with what providers answer in each dialect."""
+    return fake_replies
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Any:
+    """`eventually(check)`: the first true answer of `check`, polled until a deadline."""
+    return fake_gateway.eventually
 
 
 @pytest.fixture(scope="session")

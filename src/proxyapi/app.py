@@ -183,7 +183,7 @@ class Worker:
         self._spawn(revisions.run(asyncio.sleep))
         admission = Admission(clock, workers=self._workers)
         self._pauses = pauses = Pauses(self.ledger, _pause_policy(settings), _now_ms, self.log)
-        bills = Bills(self.ledger, self.tokenizer, self.metrics, clock)
+        bills = Bills(self.ledger, catalog, self.tokenizer, self.metrics, clock)
         upstream = Upstream(self.pool, self.metrics)
         self._stored = stored = Stored(
             objects=Objects(fetch),

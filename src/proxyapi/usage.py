@@ -47,6 +47,8 @@ class Unit(StrEnum):
     """Answers of a model that is priced per request."""
     REPORTED_COST = "reported_cost_nanousd"
     """The provider's own bill in 10^-9 US dollars. Where present it alone is charged; the other units inform."""
+    OTHER_MODELS = "other_models_nanos"
+    """What other models spent inside the same reply (an advisor), each at its own price: nanos of the currency."""
 
 
 Usage = Mapping[Unit, int]

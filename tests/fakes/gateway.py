@@ -6,22 +6,63 @@ import json
 import os
 import re
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
+import uuid
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
-START_SECONDS = 20
+from click.testing import CliRunner
+
+from proxyapi.cli.root import proxyapi
+
+Value = TypeVar("Value")
+
+EVENTUALLY_SECONDS = 10.0
+STOP_SECONDS = 45.0
+"""More than the gateway's own bound."""
+
+
+def eventually(check: Callable[[], Value], *, seconds: float = EVENTUALLY_SECONDS) -> Value:
+    """The first true answer of `check`, asked again and again until the deadline."""
+    deadline = time.monotonic() + seconds
+    while not (value := check()):
+        assert time.monotonic() < deadline, f"not within {seconds} s; the last answer was {value!r}"
+        time.sleep(0.01)
+    return value
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class Gateway:
     """`with Gateway(folder, config) as gateway:`; `gateway.url` is its address."""
 
-    def __init__(self, folder: Path, config: str = "", *, workers: int = 1, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: str = "",
+        *,
+        workers: int = 1,
+        environ: dict[str, str] | None = None,
+        prices: dict[str, tuple[str, str]] | None = None,
+    ) -> None:
+        """`prices`: of input and output per million units, set before the start."""
         self.folder = folder
+        self._prices = prices or {}
         self.config = folder / "proxyapi.toml"
         self.config.write_text(config)
         self.data = folder / "data"
@@ -32,8 +73,14 @@ class Gateway:
         self.url = ""
         self.greeting = ""
         self._process: subprocess.Popen[str] | None = None
+        self._runner = CliRunner(env=dict.fromkeys(keys) | (environ or {}))
+        self._numbers = count(1)
 
     def __enter__(self) -> Gateway:
+        if self._prices:
+            self.cli("account", "create", "operator")
+        for model, (input_price, output_price) in self._prices.items():
+            self.cli("price", "set", model, "--input", input_price, "--output", output_price)
         self.start()
         return self
 
@@ -62,7 +109,11 @@ class Gateway:
         if self._process is None:
             return 0
         self._process.send_signal(signal.SIGTERM)
-        code = self._process.wait(timeout=60)
+        try:
+            code = self._process.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise
         if self._process.stdout:
             self._process.stdout.close()
         self._process = None
@@ -77,10 +128,10 @@ class Gateway:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def cli(self, *arguments: str, code: int = 0) -> Any:
-        """A command with `--json`; its object."""
-        command = [sys.executable, "-m", "proxyapi", *arguments, "--data", str(self.data), "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environ, cwd=self.folder, check=False)
-        assert done.returncode == code, f"{arguments}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        """A command with `--json`; its object. Runs in this process: starting Python takes longer than the command."""
+        place = ["--data", str(self.data), "--config", str(self.config), "--json"]
+        done = self._runner.invoke(proxyapi, [*arguments, *place], prog_name="proxyapi")
+        assert done.exit_code == code, f"{arguments}: exit {done.exit_code}\n{done.output}\n{done.exception!r}"
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def account(self, name: str, amount: str) -> str:
@@ -93,6 +144,67 @@ class Gateway:
 
     def balance(self, account: str) -> str:
         return str(self.cli("account", "show", account)["balance"])
+
+    def customer(self, amount: str = "1000", *options: str) -> tuple[str, str]:
+        """A fresh account with money, and a key of it."""
+        name = self.account(f"customer-{next(self._numbers)}", amount)
+        return name, self.key(name, *options)
+
+    # --- the store, read as an auditor would ---------------------------------------------------------------------
+
+    def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
+        database = self.data / "proxyapi.db"
+        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
+        connection.row_factory = sqlite3.Row
+        try:
+            return [dict(row) for row in connection.execute(sql, parameters)]
+        finally:
+            connection.close()
+
+    def entry(self, request_id: str) -> dict[str, Any]:
+        """The journal entry of a request, as soon as it is there."""
+        id = uuid.UUID(request_id).bytes
+        return eventually(lambda: self.rows("SELECT * FROM entry WHERE id = ?", id))[0]
+
+    def entries(self, account: str) -> list[dict[str, Any]]:
+        """The account's requests in the journal, oldest first."""
+        return self.rows(
+            "SELECT entry.* FROM entry JOIN account ON account.id = entry.account_id WHERE account.name = ? "
+            "AND entry.kind IN ('settle', 'release', 'expire', 'correction') ORDER BY entry.id",
+            account,
+        )
+
+    def last_entry(self, account: str, number: int = 1) -> dict[str, Any]:
+        """The journal entry of the account's request with this number, as soon as it is there."""
+        return eventually(lambda: self.entries(account)[number - 1 : number])[0]
+
+    def holds(self) -> list[dict[str, Any]]:
+        return self.rows("SELECT * FROM hold")
+
+    def assert_clean(self) -> None:
+        """No hold is left, and the audit proves every invariant."""
+        eventually(lambda: not self.holds())
+        report = self.cli("audit")
+        assert report["ok"] is True, report
+
+    # --- requests ------------------------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parts = urlsplit(self.url)
+        return str(parts.hostname), int(parts.port or 0)
+
+    def connect(self) -> socket.socket:
+        """A bare connection, for what no client library does."""
+        return socket.create_connection(self.address, timeout=10)
+
+    def send(self, method: str, path: str, *, key: str = "", body: bytes = b"", headers: str = "") -> socket.socket:
+        """A connection on which a request has been sent; the answer is the caller's to read, or not."""
+        head = f"{method} {path} HTTP/1.1\r\nhost: gateway\r\n" + (f"authorization: Bearer {key}\r\n" if key else "")
+        head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n{headers}\r\n"
+        connection = self.connect()
+        connection.sendall(head.encode("latin-1") + body)
+        return connection
 
     def request(
         self, method: str, path: str, *, key: str = "", body: Any = None, headers: dict[str, str] | None = None

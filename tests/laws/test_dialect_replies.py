@@ -8,12 +8,14 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.call import Call, WireName
 from proxyapi.dialects.channel import Meter, Passthrough, meter_body
 from proxyapi.dialects.frames import FrameDecoder
-from proxyapi.dialects.openai_usage import token_usage
+from proxyapi.dialects.openai_usage import chat_usage, response_usage, token_usage
+from proxyapi.dialects.units import wire_object
 from proxyapi.usage import INPUT_TOKENS, OUTPUT_TOKENS, Unit
 
 texts = st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=5)
@@ -37,11 +39,13 @@ def through(data: st.DataObject, name: WireName, stream: bytes, **options: bool)
     return out + passthrough.close(), passthrough.meter
 
 
+def billed(meter: Meter) -> tuple[Any, ...]:
+    """What a bill needs of a reply that reported its usage."""
+    return (meter.usage, meter.others, meter.reply_id, meter.model, meter.tier, meter.finished, meter.failed)
+
+
 def summary(meter: Meter) -> tuple[Any, ...]:
-    return (
-        meter.usage, meter.others, "".join(meter.texts), meter.reply_id, meter.model, meter.finished, meter.choices,
-        meter.failed,
-    )
+    return (*billed(meter), "".join(meter.texts), meter.choices)
 
 
 def frames(events: list[dict[str, Any]], *, names: bool) -> bytes:
@@ -55,7 +59,11 @@ def check(data: st.DataObject, name: WireName, stream: bytes, body: dict[str, An
     stream = stream.replace(b"\n", data.draw(ends))
     out, meter = through(data, name, stream)
     assert out == stream
-    assert summary(meter) == summary(meter_body(DIALECTS[name], json.dumps(body).encode(), 200, call_of(name)))
+    dialect, whole = DIALECTS[name], json.dumps(body).encode()
+    assert billed(meter) == billed(meter_body(dialect, whole, 200, call_of(name)))
+    read_in_full = Passthrough(dialect.decoder(stream=False, call=call_of(name)), call_of(name))
+    assert read_in_full.feed(whole) + read_in_full.close() == whole
+    assert summary(meter) == summary(read_in_full.meter)
 
 
 @given(texts, texts, counts, counts, st.booleans(), st.data())
@@ -213,3 +221,76 @@ def test_units_are_never_negative_and_add_up_to_the_totals(
     assert sum(units.get(unit, 0) for unit in OUTPUT_TOKENS) == output
     total = sum(units.get(unit, 0) for unit in INPUT_TOKENS)
     assert total == prompt or units[Unit.CACHE_READ] == total - prompt
+
+
+usual = st.integers(0, 1000)
+unusual = usual | numbers | st.booleans()
+
+
+def details(names: list[str]) -> st.SearchStrategy[Any]:
+    return st.none() | st.dictionaries(st.sampled_from(names), usual) | st.dictionaries(st.sampled_from(names), unusual)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"prompt_tokens": usual, "completion_tokens": usual},
+        optional={
+            "total_tokens": usual | st.just(2000), "cost": numbers, "prompt_cache_hit_tokens": usual,
+            "prompt_tokens_details": details(["cached_tokens", "audio_tokens", "image_tokens", "cache_write_tokens"]),
+            "completion_tokens_details": details(["reasoning_tokens", "audio_tokens", "image_tokens", "other"]),
+        },
+    ),
+    st.booleans(),
+)
+def test_the_short_way_to_a_usage_finds_what_the_long_one_finds(usage: dict[str, Any], response: bool) -> None:
+    if response:
+        names = {"prompt": "input", "completion": "output"}
+        usage = {re.sub("^(prompt|completion)(?=_tok)", lambda m: names[m[0]], name): n for name, n in usage.items()}
+    raw = Raw(json.dumps(usage).encode())
+    wire = wire_object(raw)
+    assert wire is not None
+    assert (response_usage if response else chat_usage)(raw) == token_usage(wire)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"input_tokens": usual, "output_tokens": usual},
+        optional={
+            "cache_creation_input_tokens": usual | numbers, "cache_read_input_tokens": usual | numbers,
+            "cache_creation": details(["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"]),
+            "service_tier": st.sampled_from(["standard", "priority", None]), "server_tool_use": st.none(),
+            "output_tokens_details": details(["thinking_tokens"]),
+        },
+    ),
+)
+def test_a_reported_message_is_metered_like_one_that_is_read_in_full(usage: dict[str, Any]) -> None:
+    body = {"id": "m", "type": "message", "model": "c", "content": [], "stop_reason": "end_turn", "usage": usage}
+    check_report("anthropic", body)
+
+
+@given(
+    st.fixed_dictionaries(
+        {"promptTokenCount": usual, "totalTokenCount": usual},
+        optional={
+            "candidatesTokenCount": usual | numbers, "thoughtsTokenCount": usual, "cachedContentTokenCount": usual,
+            "serviceTier": st.just("standard"), "toolUsePromptTokenCount": usual,
+            "promptTokensDetails": st.lists(
+                st.builds(lambda kind, n: {"modality": kind, "tokenCount": n},
+                          st.sampled_from(["TEXT", "AUDIO", "IMAGE", "DOCUMENT"]), usual), max_size=2),
+        },
+    ),
+    st.booleans(),
+)
+def test_a_reported_generation_is_metered_like_one_that_is_read_in_full(usage: dict[str, Any], searched: bool) -> None:
+    candidate: dict[str, Any] = {"content": {"parts": [{"text": "a"}]}, "finishReason": "STOP", "index": 0}
+    if searched:
+        candidate["groundingMetadata"] = {"webSearchQueries": ["a", "b"]}
+    check_report("gemini", {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "g", "responseId": "r"})
+
+
+def check_report(name: WireName, body: dict[str, Any]) -> None:
+    text = json.dumps(body).encode()
+    call = call_of(name)
+    in_full = Passthrough(DIALECTS[name].decoder(stream=False, call=call), call)
+    assert in_full.feed(text) + in_full.close() == text
+    assert billed(meter_body(DIALECTS[name], text, 200, call)) == billed(in_full.meter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -12,12 +13,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from proxyapi.dialects import DIALECTS
+from proxyapi.dialects.anthropic import Anthropic
+from proxyapi.dialects.call import Call
 from proxyapi.dialects.fields import elements, members, place
 from proxyapi.dialects.multipart import FormScanner
+from proxyapi.dialects.openai_chat import OpenAIChat
 from proxyapi.errors import GatewayError, InvalidRequest
 
 CHAT = DIALECTS["openai_chat"]
 WATCHED = ("model", "messages", "n", "stream", "max_tokens", "tools", "stream_options")
+
+ALL_WATCHED = {*WATCHED, "models", "user", "tools", "plugins"}
+"""Those that a name of a few letters can hit, in any case."""
 
 scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8)
 values = st.recursive(
@@ -25,7 +32,7 @@ values = st.recursive(
     max_leaves=8,
 )
 names = st.text(max_size=8) | st.sampled_from(["metadata", "temperature", "модель", 'q"', "a\\b"])
-extras = st.dictionaries(names.filter(lambda name: name not in WATCHED), values, max_size=4)
+extras = st.dictionaries(names.filter(lambda name: name.lower() not in ALL_WATCHED), values, max_size=4)
 forms = st.sampled_from([
     {"separators": (",", ":")}, {}, {"indent": 1}, {"ensure_ascii": False}, {"separators": (" , ", " :\n")},
 ])
@@ -167,3 +174,19 @@ def test_a_form_is_read_alike_however_it_is_cut(
 
 def scanner_fed(scanner: FormScanner) -> int:
     return scanner._base + len(scanner._buffer)
+
+
+@given(bodies())
+def test_the_short_way_of_reading_finds_what_the_long_one_finds(body: tuple[dict[str, Any], bytes]) -> None:
+    wire, text = body
+    assert outcome(lambda: CHAT.read(text)) == outcome(lambda: OpenAIChat()._read(text, None, False))
+    message = json.dumps({**wire, "max_tokens": 7}, separators=(",", ":")).encode()
+    short, long = DIALECTS["anthropic"], Anthropic()
+    assert outcome(lambda: short.read(message)) == outcome(lambda: long._read(message, None, False))
+
+
+def outcome(read: Callable[[], Call]) -> Call | str:
+    try:
+        return read()
+    except InvalidRequest as refused:
+        return str(refused)

@@ -6,12 +6,13 @@ import base64
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from proxyapi.dialects.call import AudioInput, Call, DocumentInput, ImageInput, Prompt, ServerTool, VideoInput
 from proxyapi.pricing.audio import SECONDS_MAX, duration_seconds
 from proxyapi.pricing.book import PriceBook
 from proxyapi.pricing.charge import charge, lines
-from proxyapi.pricing.forecast import counted, forecast, settled
+from proxyapi.pricing.forecast import _conversation, _plain_conversation, counted, forecast, settled
 from proxyapi.pricing.images import SIDE_MAX, claude_tokens, patches, size_of, tile_tokens
 from proxyapi.pricing.price import RATE_UNITS, Price, Table, Tier, from_json, make_price
 from proxyapi.pricing.snapshot import load_snapshot
@@ -73,7 +74,9 @@ media = st.lists(
 tools = st.lists(
     st.builds(
         ServerTool,
-        st.sampled_from(["web_search", "web_fetch", "file_search", "code_execution", "image_generation", "other"]),
+        st.sampled_from(
+            ["web_search", "web_fetch", "file_search", "code_execution", "image_generation", "advisor", "other"]
+        ),
         st.none() | st.integers(0, 20),
     ),
     max_size=2,
@@ -185,3 +188,14 @@ def test_no_boxes_break_the_reader_of_films(data: bytes) -> None:
 def test_every_model_on_sale_has_a_rate_for_every_unit() -> None:
     for name in CONVERSATIONS:
         assert set(_target(name).price.rates) == set(Unit), name
+
+
+@settings(max_examples=300, deadline=None)
+@given(calls, st.sampled_from(CONVERSATIONS))
+def test_the_short_way_to_a_forecast_finds_what_the_long_one_finds(call: Call, name: str) -> None:
+    target = _target(name)
+    call = structs.replace(call, server_tools=(), prompt=structs.replace(call.prompt, media=(), tools=""))
+    long = _conversation(call, target.facts, target.price, TOKENIZER)
+    short = _plain_conversation(call, target.facts, target.price, TOKENIZER)
+    assert (short is None) == bool(call.cache_writes)
+    assert short is None or short == {unit: quantity for unit, quantity in long.items() if quantity}

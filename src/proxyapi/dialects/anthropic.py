@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from proxyapi.dialects import patching
-from proxyapi.dialects.anthropic_reply import CountBody, MessageBody, MessageStream
+from proxyapi.dialects.anthropic_reply import CountBody, MessageBody, MessageStream, report
 from proxyapi.dialects.call import Call, DocumentInput, ImageInput, MediaInput, Operation, Prompt, ServerTool, WireName
-from proxyapi.dialects.dialect import Decoder, Unreported
-from proxyapi.dialects.fields import ToolHead, compact, decode, enum_items, named, once, tool_heads, whole
+from proxyapi.dialects.dialect import Decoder, Report
+from proxyapi.dialects.fields import (
+    TOKENS_MAX,
+    ToolHead,
+    advisor_model,
+    cache_writes,
+    compact,
+    decode,
+    enum_items,
+    named,
+    once,
+    plain,
+    tool_heads,
+    whole,
+)
 from proxyapi.dialects.model import ABSENT, given
 from proxyapi.errors import InvalidRequest
 
@@ -78,23 +91,65 @@ class _Request(Struct):
     fallbacks: list[str | _Fallback] | None = None
 
 
+class _PlainMessage(Struct, forbid_unknown_fields=True, gc=False):
+    role: str
+    content: str
+
+
+class _Plain(Struct, forbid_unknown_fields=True):
+    """The usual request: texts, and settings that change nothing here but those that are read below."""
+
+    model: Annotated[str, Meta(min_length=1)]
+    max_tokens: Annotated[int, Meta(ge=0, le=TOKENS_MAX)]
+    messages: list[_PlainMessage]
+    system: str | None = None
+    stream: bool | None = None
+    metadata: _Metadata | None = None
+    temperature: Raw = ABSENT
+    top_p: Raw = ABSENT
+    top_k: Raw = ABSENT
+    stop_sequences: Raw = ABSENT
+    thinking: Raw = ABSENT
+
+
+_PLAIN = msgspec.json.Decoder(_Plain)
 _REQUEST = msgspec.json.Decoder(_Request)
 _WATCHED = frozenset(_Request.__struct_fields__)
 _CLIENT_TOOLS = ("bash_", "text_editor_", "memory_", "custom")
 _SERVER_TOOLS: tuple[
-    tuple[str, Literal["web_search", "web_fetch", "code_execution", "computer", "other"]], ...
+    tuple[str, Literal["web_search", "web_fetch", "code_execution", "computer", "advisor"]], ...
 ] = (
     # Types carry a date: web_search_20250305. Client tools that the vendor only defines are not billed by the call.
     ("web_search_", "web_search"), ("web_fetch_", "web_fetch"), ("code_execution_", "code_execution"),
-    ("computer_", "computer"), ("advisor_", "other"),
+    ("computer_", "computer"), ("advisor_", "advisor"), ("openrouter:advisor", "advisor"),
 )
 
 
-class Anthropic(Unreported):
+class Anthropic:
     name: ClassVar[WireName] = "anthropic"
     operation: ClassVar[Operation] = "messages"
 
     def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
+        wire = plain(_PLAIN, body) if model is None else None
+        return self._read(body, model, stream) if wire is None else self._plain(wire, body, stream)
+
+    def _plain(self, wire: _Plain, body: bytes, stream: bool) -> Call:
+        texts = [message.content for message in wire.messages]
+        if wire.system is not None:
+            texts.insert(0, wire.system)
+        metadata = wire.metadata
+        return Call(
+            operation=self.operation,
+            dialect=self.name,
+            model=wire.model,
+            stream=stream or wire.stream is True,
+            prompt=Prompt(len(texts), tuple(texts)),
+            prompt_bytes=len(body),
+            output_tokens_max=wire.max_tokens,
+            end_user="" if metadata is None else metadata.user_id or "",
+        )
+
+    def _read(self, body: bytes, model: str | None, stream: bool) -> Call:
         wire = decode(_REQUEST, body)
         once(body, _WATCHED)
         ceiling = whole("max_tokens", wire.max_tokens)
@@ -132,6 +187,7 @@ class Anthropic(Unreported):
             output_tokens_max=ceiling,
             service_tier=wire.service_tier or "",
             speed=wire.speed or "",
+            cache_writes=cache_writes(body),
             server_tools=tuple(tool for head in heads if (tool := _server_tool(head))),
             end_user=(wire.metadata.user_id or "") if wire.metadata else "",
             item_references=tuple(prompt.references),
@@ -145,6 +201,9 @@ class Anthropic(Unreported):
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
         return MessageStream() if stream else MessageBody()
 
+    def report(self, body: bytes) -> Report | None:
+        return report(body)
+
 
 class AnthropicCount(Anthropic):
     """`/messages/count_tokens`: the same request without a ceiling, answered with a number."""
@@ -154,6 +213,9 @@ class AnthropicCount(Anthropic):
 
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
         return CountBody()
+
+    def report(self, body: bytes) -> Report | None:
+        return None
 
 
 class _PromptReader:
@@ -222,5 +284,6 @@ def _server_tool(head: ToolHead) -> ServerTool | None:
     uses = whole("tools[].max_uses", head.max_uses, most=1_000_000)
     for prefix, name in _SERVER_TOOLS:
         if kind.startswith(prefix):
-            return ServerTool(name, uses, (("type", kind),))
+            more = (("model", advisor_model(head)),) if name == "advisor" else ()
+            return ServerTool(name, uses, (("type", kind), *more))
     return None

@@ -5,12 +5,13 @@ Usage comes in `message_start` and again, cumulative, in `message_delta`: the la
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from proxyapi.dialects import faults
+from proxyapi.dialects.dialect import Report
 from proxyapi.dialects.frames import Frame
 from proxyapi.dialects.model import (
     ABSENT,
@@ -41,7 +42,7 @@ from proxyapi.dialects.model import (
     given,
 )
 from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient
-from proxyapi.dialects.units import add, count, inner, reported_cost, split, wire_object
+from proxyapi.dialects.units import QUANTITY_MAX, add, count, inner, reported_cost, split, wire_object
 from proxyapi.usage import Unit, Usage
 
 _STOP: dict[str, StopReason] = {
@@ -107,6 +108,14 @@ class _Frame(Struct):
     error: Raw = ABSENT
 
 
+class _Growth(Struct, forbid_unknown_fields=True):
+    """The event that streams are made of."""
+
+    type: Literal["content_block_delta"]
+    index: int
+    delta: _Delta
+
+
 class _Rescue(Struct):
     """What money needs of an event whose other fields are odd."""
 
@@ -116,10 +125,71 @@ class _Rescue(Struct):
     error: Raw = ABSENT
 
 
+_INPUT, _OUTPUT, _CACHE_READ = Unit.INPUT, Unit.OUTPUT, Unit.CACHE_READ
 _FRAME = msgspec.json.Decoder(_Frame)
+_GROWTH = msgspec.json.Decoder(_Growth)
 _RESCUE = msgspec.json.Decoder(_Rescue)
 _MESSAGE = msgspec.json.Decoder(_Message)
 _BLOCK = msgspec.json.Decoder(_Block)
+
+
+_Count = Annotated[int, Meta(ge=0, le=QUANTITY_MAX)]
+
+
+class _Creation(Struct, forbid_unknown_fields=True, gc=False):
+    ephemeral_5m_input_tokens: _Count = 0
+    ephemeral_1h_input_tokens: _Count = 0
+
+
+class _PlainUsage(Struct, forbid_unknown_fields=True, gc=False):
+    """The usual `usage`: whole numbers, no hosted tools, no other models."""
+
+    input_tokens: _Count
+    output_tokens: _Count
+    cache_creation_input_tokens: _Count | None = None
+    cache_read_input_tokens: _Count | None = None
+    cache_creation: _Creation | None = None
+    service_tier: str | None = None
+    server_tool_use: None = None
+    inference_geo: str | None = None
+
+
+class _Report(Struct):
+    """All that metering needs of a whole reply whose provider counted."""
+
+    usage: Raw
+    stop_reason: str
+    type: Literal["message"]
+    id: str = ""
+    model: str = ""
+    error: Raw = ABSENT
+
+
+_USAGE = msgspec.json.Decoder(_PlainUsage)
+_REPORT = msgspec.json.Decoder(_Report)
+
+
+def report(body: bytes) -> Report | None:
+    """Usage of a whole message. None: it is not the usual one."""
+    try:
+        wire = _REPORT.decode(body)
+        spent = _USAGE.decode(wire.usage)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    if wire.error is not ABSENT or not wire.stop_reason:
+        return None
+    units = {_INPUT: spent.input_tokens}
+    if spent.cache_read_input_tokens:
+        units[_CACHE_READ] = spent.cache_read_input_tokens
+    written, hour = spent.cache_creation_input_tokens or 0, 0
+    if spent.cache_creation is not None:
+        hour = spent.cache_creation.ephemeral_1h_input_tokens
+        written = max(written, hour + spent.cache_creation.ephemeral_5m_input_tokens)
+    if written:
+        add(units, Unit.CACHE_WRITE_1H, hour)
+        add(units, Unit.CACHE_WRITE_5M, written - hour)
+    units[_OUTPUT] = spent.output_tokens
+    return Report(units, wire.id, wire.model, spent.service_tier or "")
 
 
 def usage(wire: dict[str, Any]) -> Usage:
@@ -146,7 +216,8 @@ def usage(wire: dict[str, Any]) -> Usage:
 def others(wire: dict[str, Any]) -> tuple[ModelUsage, ...]:
     """Iterations of other models, which the totals leave out."""
     found: list[ModelUsage] = []
-    for iteration in wire.get("iterations") or ():
+    iterations = wire.get("iterations")
+    for iteration in iterations if isinstance(iterations, list) else ():
         if isinstance(iteration, dict) and str(iteration.get("type") or "").startswith(_OTHER_MODEL):
             found.append(ModelUsage(str(iteration.get("model") or ""), usage(iteration)))
     return tuple(found)
@@ -239,6 +310,9 @@ class MessageReader:
 class MessageStream(EventStream):
     __slots__ = ("_reader",)
 
+    usual = b"event: content_block_delta\ndata: "
+    usual_lines = 3
+
     def __init__(self) -> None:
         super().__init__()
         self._reader = MessageReader()
@@ -255,6 +329,14 @@ class MessageStream(EventStream):
             self._error(wire, events)
         if wire.type == "message_stop" and self.ending is None:
             self.ending = frame.start
+
+    def _usual_frame(self, data: bytes, start: int, events: list[Event]) -> None:
+        try:
+            wire = _GROWTH.decode(data[len(self.usual) :])
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            self._frame(Frame("content_block_delta", data[len(self.usual) : -2], start, start + len(data)), events)
+        else:
+            self._reader.grow(wire.index, wire.delta, events)
 
     def _body(self, body: bytes, events: list[Event]) -> None:
         self.finished = _whole(self._reader, body, events)

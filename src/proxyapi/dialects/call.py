@@ -64,7 +64,8 @@ class ServerTool(Struct, frozen=True):
     """A tool that the provider runs and bills by the call."""
 
     kind: Literal[
-        "web_search", "web_fetch", "file_search", "code_execution", "image_generation", "computer", "maps", "other"
+        "web_search", "web_fetch", "file_search", "code_execution", "image_generation", "computer", "maps", "advisor",
+        "other",
     ]
     uses_max: int | None = None
     """The request's own limit (`max_uses`, `max_results`); None: not said."""

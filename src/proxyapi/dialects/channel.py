@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from msgspec import Struct
+
 from proxyapi.dialects import faults
 from proxyapi.dialects.call import Call
 from proxyapi.dialects.dialect import Decoder, Dialect
@@ -42,42 +44,39 @@ HEAD_BYTES = 65_536
 """How much of a sound is kept: enough for the header that tells its bit rate."""
 
 
-class Meter:
+class Meter(Struct, eq=False):
     """What is known of a reply so far."""
 
-    __slots__ = (
-        "body_bytes", "choices", "data_characters", "failed", "finished", "head", "model", "others", "reason",
-        "reply_id", "text_characters", "texts", "tier", "usage",
-    )
+    usage: Usage | None = None
+    """As the provider reported it, in disjoint units. None: not reported; empty or zeros: reported as nothing."""
+    others: tuple[ModelUsage, ...] = ()
+    """What other models spent in this reply, apart from `usage`."""
+    texts: list[str] = []
+    """Delivered text, thinking, refusals, tool names and arguments, in order of arrival.
 
-    def __init__(self) -> None:
-        self.usage: Usage | None = None
-        """As the provider reported it, in disjoint units. None: not reported; empty or zeros: reported as nothing."""
-        self.others: tuple[ModelUsage, ...] = ()
-        """What other models spent in this reply, apart from `usage`."""
-        self.texts: list[str] = []
-        """Delivered text, thinking, refusals, tool names and arguments, in order of arrival."""
-        self.text_characters = 0
-        """Length of all delivered text, also of what `texts` no longer keeps."""
-        self.data_characters = 0
-        """Base64 characters of delivered sound or pictures."""
-        self.body_bytes = 0
-        """Size of what the provider sent."""
-        self.head = b""
-        """First bytes of a sound, for its duration."""
-        self.choices = 0
-        """Alternatives seen."""
-        self.reply_id = ""
-        self.model = ""
-        """As the provider names it; empty: it did not say."""
-        self.tier = ""
-        """Service tier that served it."""
-        self.reason = ""
-        """Why it ended, in the provider's own word; of the last alternative."""
-        self.failed: Failed | None = None
-        """The provider reported an error in place of, or inside, an answer with status 200."""
-        self.finished = False
-        """A proper end was seen."""
+    Empty for a whole body whose provider counted: nothing else of it is read.
+    """
+    text_characters: int = 0
+    """Length of all delivered text, also of what `texts` no longer keeps."""
+    data_characters: int = 0
+    """Base64 characters of delivered sound or pictures."""
+    body_bytes: int = 0
+    """Size of what the provider sent."""
+    head: bytes = b""
+    """First bytes of a sound, for its duration."""
+    choices: int = 0
+    """Alternatives seen."""
+    reply_id: str = ""
+    model: str = ""
+    """As the provider names it; empty: it did not say."""
+    tier: str = ""
+    """Service tier that served it."""
+    reason: str = ""
+    """Why it ended, in the provider's own word; of the last alternative."""
+    failed: Failed | None = None
+    """The provider reported an error in place of, or inside, an answer with status 200."""
+    finished: bool = False
+    """A proper end was seen."""
 
     def sound(self, data: bytes) -> None:
         if len(self.head) < HEAD_BYTES:
@@ -85,11 +84,12 @@ class Meter:
 
     def absorb(self, events: Iterable[Event]) -> None:
         for event in events:
-            handle = _ABSORB.get(type(event))
-            if handle:
+            if isinstance(event, PartDelta):
+                self._keep(event.text)
+            elif handle := _ABSORB.get(type(event)):
                 handle(self, event)
 
-    def _more(self, event: PartDelta | PartSummary) -> None:
+    def _summary(self, event: PartSummary) -> None:
         self._keep(event.text)
 
     def _metered(self, event: Metered) -> None:
@@ -129,8 +129,7 @@ class Meter:
 
 
 _ABSORB: dict[type, Callable[[Meter, Any], None]] = {
-    PartDelta: Meter._more,
-    PartSummary: Meter._more,
+    PartSummary: Meter._summary,
     PartData: Meter._data,
     PartStart: Meter._open,
     Start: Meter._start,
@@ -161,12 +160,13 @@ class Passthrough:
 
     def feed(self, data: bytes) -> bytes:
         """What goes to the client now: `data` itself, if it ends with a whole frame and nothing is stripped."""
-        decoder = self._decoder
-        self.meter.absorb(decoder.feed(data))
-        self.meter.finished = decoder.finished
-        self.meter.body_bytes += len(data)
+        decoder, meter = self._decoder, self.meter
+        if events := decoder.feed(data):
+            meter.absorb(events)
+        meter.finished = decoder.finished
+        meter.body_bytes += len(data)
         if decoder.opaque:
-            self.meter.sound(data)
+            meter.sound(data)
         if not self._held and not decoder.pending and decoder.usage_frame is None and not self._comment:
             self._sent += len(data)
             return data
@@ -210,15 +210,15 @@ class Passthrough:
 
 def meter_body(dialect: Dialect, body: bytes, status: int, call: Call) -> Meter:
     """The meter of one whole body. An error, by status or inside a 200, is `failed` and never output."""
-    meter = Meter()
     if status >= 400:
-        meter.failed = faults.read_error(body, status)
-        return meter
+        return Meter(failed=faults.read_error(body, status))
     if (report := dialect.report(body)) is not None:
         # The provider counted: nothing else of the body has to be read.
-        meter.usage, meter.reply_id, meter.model, meter.tier = report
-        meter.body_bytes, meter.finished = len(body), True
-        return meter
+        return Meter(
+            usage=report.usage, reply_id=report.reply_id, model=report.model, tier=report.tier, body_bytes=len(body),
+            finished=True,
+        )
+    meter = Meter()
     decoder = dialect.decoder(stream=False, call=call)
     decoder.feed(body)
     meter.absorb(decoder.close())

@@ -7,7 +7,9 @@ clock or a database: bytes and values come in, bytes and values go out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, Protocol
+
+from msgspec import Struct
 
 from proxyapi.dialects.call import Call, WireName
 from proxyapi.dialects.model import Event
@@ -51,7 +53,7 @@ class Decoder(Protocol):
     def close(self) -> Sequence[Event]: ...
 
 
-class Report(NamedTuple):
+class Report(Struct, gc=False):
     """What a provider says of its own reply."""
 
     usage: Usage

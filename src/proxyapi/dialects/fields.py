@@ -2,7 +2,8 @@
 
 `read` methods decode a body twice: once into a typed Struct of the few fields they need, and once into its top-level
 members, to prove that no field that is read stands there twice. Both passes skip what they don't need at about
-2 GB/s.
+2 GB/s. The usual small request, a few texts and settings, has a Struct of its own (`plain`), which spares the search
+for everything else that a request may hold.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import msgspec
 from msgspec import Raw
 
-from proxyapi.dialects.model import given
+from proxyapi.dialects.model import ABSENT, given
 from proxyapi.errors import InvalidRequest
 
+PLAIN_BYTES_MAX = 32_768
+"""Larger bodies are read in full at once: there the saving is lost in the noise."""
 CHOICES_MAX = 128
 """OpenAI's own limit of `n`; nobody allows more."""
 TOKENS_MAX = 2**31 - 1
@@ -86,6 +89,23 @@ def named(model: str | None) -> str:
     return model
 
 
+def plain(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
+    """A request with nothing but the usual fields in their usual types, none twice. None: it is to be read in full.
+
+    The decoder forbids unknown names, so no odd spelling gets by; and the members have to fill the body to the byte.
+    """
+    if len(body) > PLAIN_BYTES_MAX or b'"tools"' in body:
+        return None
+    try:
+        wire = decoder.decode(body)
+        top = _MEMBERS.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    if len(body) == len("".join(top)) + len(b"".join(top.values())) + 4 * len(top) + 1:
+        return wire
+    return wire if _layout(body, top) else None
+
+
 # --- no field twice -----------------------------------------------------------------------------------------------
 
 
@@ -151,7 +171,7 @@ def _layout(body: bytes | Raw, top: Mapping[str, Raw]) -> int:
 
     0: it is written otherwise, and has to be looked through.
     """
-    if len(body) == sum(map(len, top)) + sum(map(len, top.values())) + 4 * len(top) + 1:
+    if len(body) == len("".join(top)) + len(b"".join(top.values())) + 4 * len(top) + 1:
         # The least that these members can take: not a byte is left for another one.
         return 1
     spaced = b", ".join([b'"%b": %b' % (name.encode(), value) for name, value in top.items()])
@@ -274,6 +294,8 @@ class ToolHead(msgspec.Struct):
     vector_store_ids: list[str] | None = None
     input_fidelity: str | None = None
     max_num_results: int | float | None = None
+    parameters: Raw = ABSENT
+    """Settings of OpenRouter's hosted tools; of a function its schema."""
 
 
 _HEADS = msgspec.json.Decoder(list[ToolHead])
@@ -290,6 +312,62 @@ def tool_heads(tools: Raw, path: str = "tools") -> list[ToolHead]:
         _mistyped(text.replace("`$", f"`$.{path}", 1) if " - at `$" in text else f"{text} - at `$.{path}`")
     except (msgspec.DecodeError, RecursionError):
         raise InvalidRequest(f"Invalid value for {path}", param=path) from None
+
+
+class _Settings(msgspec.Struct):
+    model: str | None = None
+
+
+_SETTINGS = msgspec.json.Decoder(_Settings)
+
+
+def advisor_model(head: ToolHead) -> str:
+    """Whom a hosted advisor tool asks; empty: not said."""
+    if not head.model and given(head.parameters):
+        try:
+            return _SETTINGS.decode(head.parameters).model or ""
+        except msgspec.MsgspecError:
+            return ""
+    return head.model or ""
+
+
+# --- caches -------------------------------------------------------------------------------------------------------
+
+
+_LETTER_ESCAPE = re.compile(rb"\\u00[4-7]", re.IGNORECASE)
+"""A letter that needs no escape: nobody writes it so but to hide a name."""
+_CONTROL = re.compile(rb'"cache_control"\s*:\s*\{([^{}]*)\}')
+_LIFETIME = re.compile(rb'"ttl"\s*:\s*"(\d{1,6})([smhd])"')
+_RETENTION = re.compile(rb'"prompt_cache_retention"\s*:\s*"(\d{1,6})([smhd])"')
+_OPTIONS = re.compile(rb'"prompt_cache_options"\s*:\s*\{([^{}]*)\}')
+_SECONDS = {b"s": 1, b"m": 60, b"h": 3_600, b"d": 86_400}
+_LIFETIMES = ((300, "5m"), (1_800, "30m"), (3_600, "1h"))
+
+
+def cache_writes(body: bytes) -> str:
+    """The longest cache lifetime that a body asks for anywhere, as `Call.cache_writes`; empty: none.
+
+    Looks at the bytes. Quotes inside a text are escaped, so no text is taken for a field; a tool's parameter of that
+    name is, which only makes the hold larger.
+    """
+    if b"\\u00" in body and _LETTER_ESCAPE.search(body):
+        body = _ENCODER.encode(msgspec.json.decode(body))
+    longest = 0
+    if b'"cache_control"' in body:
+        for options in _CONTROL.findall(body):
+            longest = max(longest, 300, *(_seconds(found) for found in _LIFETIME.findall(options)))
+    if b'"prompt_cache_' in body:
+        found = _RETENTION.findall(body)
+        for options in _OPTIONS.findall(body):
+            found += _LIFETIME.findall(options)
+        longest = max(longest, *map(_seconds, found), 0)
+    if not longest:
+        return ""
+    return next((name for most, name in _LIFETIMES if longest <= most), "12h")
+
+
+def _seconds(found: tuple[bytes, bytes]) -> int:
+    return int(found[0]) * _SECONDS[found[1]]
 
 
 def either(one: int | None, other: int | None) -> int | None:

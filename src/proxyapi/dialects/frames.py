@@ -34,15 +34,17 @@ class Frame(NamedTuple):
 class FrameDecoder:
     """Feed it bytes, take whole frames. Linear in time and bounded in memory, however small the pieces are."""
 
-    __slots__ = ("_after_return", "_base", "_pieces", "_size", "_skipping", "_tail")
+    __slots__ = ("_after_return", "_pieces", "_size", "_skipping", "_tail", "idle", "position")
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._size = 0
         self._tail = b""
         """The last bytes of `_pieces`: a blank line may begin in them."""
-        self._base = 0
-        """Position of the first byte of `_pieces` in the stream."""
+        self.position = 0
+        """Position of the first byte of `_pieces` in the stream: where the next frame begins."""
+        self.idle = True
+        """Every frame so far is whole, and nothing waits."""
         self._after_return = False
         self._skipping = False
 
@@ -57,7 +59,7 @@ class FrameDecoder:
             self._after_return = False
             if data.startswith(b"\n"):
                 data = data[1:]
-                self._base += 1
+                self.position += 1
         searched = 0
         if self._pieces:
             probe = self._tail + data
@@ -68,25 +70,26 @@ class FrameDecoder:
             data = b"".join([*self._pieces, data])
         frames: list[Frame] = []
         at = self._cut(data, searched, frames) if b"\r" in data else self._cut_plain(data, searched, frames)
-        self._base += at
+        self.position += at
         self._pieces, self._size, self._tail = [], 0, b""
+        self.idle = at == len(data) and not self._after_return
         if at < len(data):
             self._hold(data[at:])
         return frames
 
     def close(self) -> list[Frame]:
         """The last frame, if its blank line never came."""
-        block, start = b"".join(self._pieces), self._base
-        self._base += len(block)
+        block, start = b"".join(self._pieces), self.position
+        self.position += len(block)
         self._pieces, self._size, self._tail = [], 0, b""
-        return [] if self._skipping or not block.strip() else [parse(block.rstrip(b"\r\n"), start, self._base)]
+        return [] if self._skipping or not block.strip() else [parse(block.rstrip(b"\r\n"), start, self.position)]
 
     def _cut_plain(self, data: bytes, searched: int, frames: list[Frame]) -> int:
         """Lines end in \\n, as nearly everybody sends them."""
         last = data.rfind(b"\n\n", searched)
         if last < 0:
             return 0
-        start = self._base
+        start = self.position
         for block in data[:last].split(b"\n\n"):
             stop = start + len(block) + 2
             self._take(block, start, stop, frames)
@@ -96,7 +99,7 @@ class FrameDecoder:
     def _cut(self, data: bytes, searched: int, frames: list[Frame]) -> int:
         at = 0
         while match := _BLANK_LINE.search(data, max(at, searched)):
-            self._take(data[at : match.start()], self._base + at, self._base + match.end(), frames)
+            self._take(data[at : match.start()], self.position + at, self.position + match.end(), frames)
             at = match.end()
         self._after_return = 0 < at == len(data) and data.endswith(b"\r")
         return at
@@ -113,7 +116,7 @@ class FrameDecoder:
         self._tail = (self._tail + data[-3:])[-3:]
         if self._size > FRAME_BYTES_MAX or (self._skipping and self._size > 3):
             self._skipping = True
-            self._base += self._size - len(self._tail)
+            self.position += self._size - len(self._tail)
             self._pieces, self._size = [self._tail], len(self._tail)
 
 

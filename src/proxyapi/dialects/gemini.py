@@ -22,7 +22,7 @@ from proxyapi.dialects.call import (
     VideoInput,
     WireName,
 )
-from proxyapi.dialects.dialect import Decoder, Unreported
+from proxyapi.dialects.dialect import Decoder, Report
 from proxyapi.dialects.fields import (
     CHOICES_MAX,
     compact,
@@ -34,7 +34,7 @@ from proxyapi.dialects.fields import (
     single,
     whole,
 )
-from proxyapi.dialects.gemini_reply import CountBody, EmbeddingBody, GeminiBody, GeminiStream
+from proxyapi.dialects.gemini_reply import CountBody, EmbeddingBody, GeminiBody, GeminiStream, report
 from proxyapi.dialects.model import ABSENT, given
 
 Number = int | float | str | None
@@ -192,7 +192,7 @@ _CONFIG_WATCHED = frozenset(_Config.__struct_fields__)
 _CONFIG_TWICE = _spellings(_Config)
 
 
-class Gemini(Unreported):
+class Gemini:
     name: ClassVar[WireName] = "gemini"
 
     def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
@@ -207,6 +207,9 @@ class Gemini(Unreported):
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
         return GeminiStream(call.model) if stream else GeminiBody(call.model)
 
+    def report(self, body: bytes) -> Report | None:
+        return report(body)
+
 
 class GeminiCount(Gemini):
     name = "gemini_count"
@@ -219,6 +222,9 @@ class GeminiCount(Gemini):
 
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
         return CountBody()
+
+    def report(self, body: bytes) -> Report | None:
+        return None
 
 
 class GeminiEmbed(Gemini):
@@ -239,6 +245,9 @@ class GeminiEmbed(Gemini):
 
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
         return EmbeddingBody()
+
+    def report(self, body: bytes) -> Report | None:
+        return None
 
 
 def _unique(body: bytes) -> None:

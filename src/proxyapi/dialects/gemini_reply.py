@@ -7,12 +7,13 @@ Parts are fragments: neighbours of one kind join. Of usage the last value of eac
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from proxyapi.dialects import faults
+from proxyapi.dialects.dialect import Report
 from proxyapi.dialects.frames import FRAME_BYTES_MAX, FrameDecoder
 from proxyapi.dialects.model import (
     ABSENT,
@@ -39,7 +40,7 @@ from proxyapi.dialects.model import (
     ToolUse,
 )
 from proxyapi.dialects.stream import WholeBody, anything, lenient
-from proxyapi.dialects.units import add, count, split, wire_object
+from proxyapi.dialects.units import QUANTITY_MAX, add, count, split, wire_object
 from proxyapi.usage import Unit, Usage
 
 _STOP: dict[str, StopReason] = {
@@ -121,6 +122,13 @@ _OPEN = re.compile(rb'["{}\[\]]')
 _IN_STRING = re.compile(rb'["\\]')
 
 
+_Count = Annotated[int, Meta(ge=0, le=QUANTITY_MAX)]
+
+
+class _Texts(Struct, gc=False):
+    modality: Literal["TEXT", "DOCUMENT"]
+
+
 def usage(wire: dict[str, Any], searches: int = 0) -> Usage:
     """`usageMetadata`: the prompt holds what came from a cache; thoughts stand beside the candidates."""
     units: dict[Unit, int] = {}
@@ -149,6 +157,66 @@ def _of(wire: dict[str, Any], name: str, modality: str) -> int:
     if not isinstance(details, list):
         return 0
     return sum(count(d, "tokenCount") for d in details if isinstance(d, dict) and d.get("modality") == modality)
+
+
+class _Plain(Struct, forbid_unknown_fields=True, gc=False):
+    """The usual `usageMetadata`: whole numbers, and nothing but text."""
+
+    promptTokenCount: _Count
+    totalTokenCount: _Count
+    candidatesTokenCount: _Count = 0
+    thoughtsTokenCount: _Count = 0
+    cachedContentTokenCount: _Count = 0
+    promptTokensDetails: list[_Texts] | None = None
+    candidatesTokensDetails: list[_Texts] | None = None
+    cacheTokensDetails: list[_Texts] | None = None
+    serviceTier: str | None = None
+
+
+class _Ungrounded(Struct, forbid_unknown_fields=True, gc=False):
+    """A candidate that ended, and that no search is billed with."""
+
+    finishReason: Annotated[str, Meta(min_length=1)]
+    content: Raw = ABSENT
+    index: Raw = ABSENT
+    finishMessage: Raw = ABSENT
+    safetyRatings: Raw = ABSENT
+    avgLogprobs: Raw = ABSENT
+    logprobsResult: Raw = ABSENT
+    citationMetadata: Raw = ABSENT
+    tokenCount: Raw = ABSENT
+
+
+class _Report(Struct):
+    """All that metering needs of a whole reply whose provider counted."""
+
+    usageMetadata: Raw
+    candidates: Annotated[list[_Ungrounded], Meta(min_length=1)]
+    modelVersion: str = ""
+    responseId: str = ""
+    error: Raw = ABSENT
+
+
+_PLAIN = msgspec.json.Decoder(_Plain)
+_REPORT = msgspec.json.Decoder(_Report)
+
+
+def report(body: bytes) -> Report | None:
+    """Usage of a whole reply. None: it is not the usual one."""
+    try:
+        wire = _REPORT.decode(body)
+        spent = _PLAIN.decode(wire.usageMetadata)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    prompt, cached, thoughts = spent.promptTokenCount, spent.cachedContentTokenCount, spent.thoughtsTokenCount
+    output = max(spent.candidatesTokenCount, spent.totalTokenCount - prompt - thoughts)
+    if wire.error is not ABSENT or cached > prompt:
+        return None
+    units = {Unit.CACHE_READ: cached, Unit.INPUT: prompt - cached} if cached else {Unit.INPUT: prompt}
+    units[Unit.OUTPUT] = output
+    if thoughts:
+        units[Unit.REASONING] = thoughts
+    return Report(units, wire.responseId, wire.modelVersion, spent.serviceTier or "")
 
 
 class _State:
@@ -428,4 +496,4 @@ class EmbeddingBody(WholeBody):
             events.append(Metered({Unit.INPUT: count(metadata, "promptTokenCount", "totalTokenCount")}))
 
 
-__all__ = ["CountBody", "EmbeddingBody", "GeminiBody", "GeminiReader", "GeminiStream", "usage"]
+__all__ = ["CountBody", "EmbeddingBody", "GeminiBody", "GeminiReader", "GeminiStream", "report", "usage"]

@@ -5,10 +5,10 @@ Also spoken, with additions that are read here too, by OpenRouter, DeepSeek, Mis
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from proxyapi.dialects import patching
 from proxyapi.dialects.call import (
@@ -25,7 +25,10 @@ from proxyapi.dialects.call import (
 from proxyapi.dialects.dialect import Decoder, Report
 from proxyapi.dialects.fields import (
     CHOICES_MAX,
+    TOKENS_MAX,
+    advisor_model,
     as_text,
+    cache_writes,
     compact,
     data_url,
     decode,
@@ -33,6 +36,7 @@ from proxyapi.dialects.fields import (
     enum_items,
     named,
     once,
+    plain,
     tool_heads,
     whole,
 )
@@ -130,13 +134,56 @@ class _Request(Struct):
     safety_identifier: str | None = None
 
 
+class _PlainMessage(Struct, forbid_unknown_fields=True, gc=False):
+    role: str
+    content: str
+
+
+Count = Annotated[int, Meta(ge=0, le=TOKENS_MAX)]
+
+
+class _Plain(Struct, forbid_unknown_fields=True):
+    """The usual request: texts, and settings that change nothing here but those that are read below."""
+
+    model: Annotated[str, Meta(min_length=1)]
+    messages: list[_PlainMessage]
+    stream: bool | None = None
+    stream_options: Raw = ABSENT
+    max_completion_tokens: Count | None = None
+    max_tokens: Count | None = None
+    user: str | None = None
+    safety_identifier: str | None = None
+    temperature: Raw = ABSENT
+    top_p: Raw = ABSENT
+    n: Literal[1] | None = None
+    seed: Raw = ABSENT
+    stop: Raw = ABSENT
+    frequency_penalty: Raw = ABSENT
+    presence_penalty: Raw = ABSENT
+    reasoning_effort: Raw = ABSENT
+    verbosity: Raw = ABSENT
+    logit_bias: Raw = ABSENT
+    logprobs: Raw = ABSENT
+    top_logprobs: Raw = ABSENT
+    parallel_tool_calls: Raw = ABSENT
+    store: Raw = ABSENT
+    metadata: Raw = ABSENT
+    prompt_cache_key: Raw = ABSENT
+
+
+_PLAIN = msgspec.json.Decoder(_Plain)
+_USAGE_ASKED = {
+    b'{"include_usage":true}': True, b'{"include_usage": true}': True,
+    b'{"include_usage":false}': False, b'{"include_usage": false}': False, b"null": False, b"": False,
+}
+"""Spellings of `stream_options` that leave nothing to look for."""
 _REQUEST = msgspec.json.Decoder(_Request)
 _WATCHED = frozenset(_Request.__struct_fields__)
 _SERVER_TOOLS: dict[str, Any] = {
     # OpenRouter, Groq and others name hosted tools here; OpenAI's Chat has none.
     "openrouter:web_search": "web_search", "web_search": "web_search", "browser_search": "web_search",
     "openrouter:web_fetch": "web_fetch", "code_interpreter": "code_execution",
-    "openrouter:image_generation": "image_generation",
+    "openrouter:image_generation": "image_generation", "openrouter:advisor": "advisor",
 }
 _WEB_RESULTS = 5
 """What OpenRouter's web plugin fetches unless told: https://openrouter.ai/docs/features/web-search"""
@@ -148,6 +195,12 @@ class OpenAIChat:
     name: ClassVar[WireName] = "openai_chat"
 
     def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
+        wire = plain(_PLAIN, body) if model is None else None
+        if wire is not None and (call := _plain_call(wire, body, stream)):
+            return call
+        return self._read(body, model, stream)
+
+    def _read(self, body: bytes, model: str | None, stream: bool) -> Call:
         wire = decode(_REQUEST, body)
         top = once(body, _WATCHED)
         if wire.stream_options is not None:
@@ -183,6 +236,7 @@ class OpenAIChat:
             ),
             choices=whole("n", wire.n, least=1, most=CHOICES_MAX) or 1,
             service_tier=wire.service_tier or "",
+            cache_writes=cache_writes(body),
             server_tools=_server_tools(wire, name),
             output_modalities=tuple(m for m in wire.modalities if m != "text") if wire.modalities else (),
             end_user=wire.safety_identifier or wire.user or "",
@@ -205,6 +259,27 @@ class OpenAIChat:
 
     def report(self, body: bytes) -> Report | None:
         return report(body)
+
+
+def _plain_call(wire: _Plain, body: bytes, stream: bool) -> Call | None:
+    """None: there is more to it."""
+    model = wire.model
+    asked = False if wire.stream_options is ABSENT else _USAGE_ASKED.get(bytes(wire.stream_options))
+    if asked is None or model.endswith(":online"):
+        return None
+    messages = wire.messages
+    ceiling = wire.max_completion_tokens
+    return Call(
+        operation="chat",
+        dialect="openai_chat",
+        model=model,
+        stream=stream or wire.stream is True,
+        usage_asked=asked,
+        prompt=Prompt(len(messages), tuple([message.content for message in messages])),
+        prompt_bytes=len(body),
+        output_tokens_max=wire.max_tokens if ceiling is None else ceiling,
+        end_user=wire.safety_identifier or wire.user or "",
+    )
 
 
 def _declared(wire: _Request) -> str:
@@ -289,7 +364,10 @@ def _server_tools(wire: _Request, model: str) -> tuple[ServerTool, ...]:
     found: list[ServerTool] = []
     for head in tool_heads(wire.tools) if given(wire.tools) else ():
         if kind := _SERVER_TOOLS.get(head.type or ""):
-            found.append(ServerTool(kind, options=(("tool", head.type or ""),)))
+            options = [("tool", head.type or "")]
+            if kind == "advisor":
+                options.append(("model", advisor_model(head)))
+            found.append(ServerTool(kind, options=tuple(options)))
     if wire.web_search_options is not None:
         size = wire.web_search_options.search_context_size
         found.append(ServerTool("web_search", options=(("search_context_size", size),) if size else ()))

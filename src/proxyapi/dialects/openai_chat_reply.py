@@ -8,7 +8,6 @@ too: their choices have `text`.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -41,9 +40,8 @@ from proxyapi.dialects.model import (
     Thinking,
     ToolUse,
     UrlCitation,
-    given,
 )
-from proxyapi.dialects.openai_usage import token_usage
+from proxyapi.dialects.openai_usage import chat_usage, token_usage
 from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient, moment
 from proxyapi.dialects.units import inner, wire_object
 
@@ -127,21 +125,25 @@ class _Report(Struct):
     id: str = ""
     model: str = ""
     service_tier: str | None = None
-    usage: dict[str, Any] | None = None
+    usage: Raw = ABSENT
     error: Raw = ABSENT
 
 
-_REPORT = msgspec.json.Decoder(_Report, float_hook=Decimal)
+_NOTHING = b"null"
+"""No `usage` as short as this says anything: most chunks have it."""
+_REPORT = msgspec.json.Decoder(_Report)
 _CHUNK = msgspec.json.Decoder(_Chunk)
 _RESCUE = msgspec.json.Decoder(_Rescue)
 
 
 def report(body: bytes) -> Report | None:
     """The usage of a chat or a legacy completion. None: there is none, or an error."""
-    wire = lenient(_REPORT, body)
-    if wire is None or not wire.usage or wire.error is not ABSENT:
+    try:
+        wire = _REPORT.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return Report(token_usage(wire.usage), wire.id, wire.model, wire.service_tier or "")
+    usage = chat_usage(wire.usage) if wire.usage is not ABSENT and wire.error is ABSENT else None
+    return None if usage is None else Report(usage, wire.id, wire.model, wire.service_tier or "")
 
 
 class _State:
@@ -173,8 +175,9 @@ class ChatReader:
 
     def read(self, data: bytes, events: list[Event]) -> bool:
         """Appends the events of one chunk. True: it carries nothing but usage."""
-        chunk = lenient(_CHUNK, data)
-        if chunk is None:
+        try:
+            chunk = _CHUNK.decode(data)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             rescue = lenient(_RESCUE, data)
             if rescue is None:
                 return False
@@ -187,24 +190,25 @@ class ChatReader:
         if chunk.choices:
             for choice in chunk.choices:
                 delta = choice.delta or choice.message
-                state = self._states.get(choice.index or 0)
+                number = choice.index or 0
+                state = self._states.get(number)
                 if state is None:
-                    state = self._states[choice.index or 0] = _State()
+                    state = self._states[number] = _State()
                 if delta is not None:
-                    self._delta(choice.index or 0, state, delta, events)
+                    self._delta(number, state, delta, events)
                 elif choice.text:
-                    self._grow(choice.index or 0, state, "text", choice.text, events)
+                    self._grow(number, state, "text", choice.text, events)
                 if choice.finish_reason and not state.done:
-                    self._finish(choice.index or 0, state, choice.finish_reason, events)
+                    self._finish(number, state, choice.finish_reason, events)
                 if choice.error is not ABSENT:
                     self._error(choice.error, events)
         if chunk.error is not ABSENT:
             self._error(chunk.error, events)
+        if len(chunk.usage) <= len(_NOTHING) and chunk.x_groq is ABSENT:
+            return False
         return self._usage(chunk, events)
 
     def _usage(self, chunk: _Chunk, events: list[Event]) -> bool:
-        if chunk.x_groq is ABSENT and not given(chunk.usage):
-            return False
         wire = wire_object(chunk.usage) or {}
         if not wire and chunk.x_groq is not ABSENT:
             groq = wire_object(chunk.x_groq) or {}
@@ -234,12 +238,12 @@ class ChatReader:
             self._grow(choice, state, "thinking", thought, events)
         content = delta.content
         if content:
-            if isinstance(content, str):
+            if type(content) is str:
                 if state.open == "text":
                     events.append(PartDelta(state.part, content))
                 else:
                     self._grow(choice, state, "text", content, events)
-            else:
+            elif not isinstance(content, str):
                 self._pieces(choice, state, content, events)
         if delta.tool_calls:
             for position, call in enumerate(delta.tool_calls):
@@ -351,6 +355,8 @@ class ChatReader:
 class ChatStream(EventStream):
     __slots__ = ("_reader",)
 
+    usual = b"data: {"
+
     def __init__(self) -> None:
         super().__init__()
         self._reader = ChatReader()
@@ -361,6 +367,10 @@ class ChatStream(EventStream):
             self.ending = frame.start if self.ending is None else self.ending
         elif self._reader.read(frame.data, events):
             self.usage_frame = (frame.start, frame.end)
+
+    def _usual_frame(self, data: bytes, start: int, events: list[Event]) -> None:
+        if self._reader.read(data[6:], events):
+            self.usage_frame = (start, start + len(data))
 
     def _body(self, body: bytes, events: list[Event]) -> None:
         self._reader.read(body, events)

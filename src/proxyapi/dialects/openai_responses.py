@@ -19,10 +19,12 @@ from proxyapi.dialects.call import (
     ServerTool,
     WireName,
 )
-from proxyapi.dialects.dialect import Decoder, Unreported
+from proxyapi.dialects.dialect import Decoder, Report
 from proxyapi.dialects.fields import (
     ToolHead,
+    advisor_model,
     as_text,
+    cache_writes,
     compact,
     data_url,
     decode,
@@ -33,12 +35,12 @@ from proxyapi.dialects.fields import (
     whole,
 )
 from proxyapi.dialects.model import ABSENT, given
-from proxyapi.dialects.openai_responses_reply import CountBody, ResponseBody, ResponseStream
+from proxyapi.dialects.openai_responses_reply import CountBody, ResponseBody, ResponseStream, report
 
 OPAQUE_CHARACTERS_PER_TOKEN = 4
 """Encrypted reasoning in base64 holds three bytes in four characters; a token has at least three on average."""
 
-ToolKind = Literal["web_search", "file_search", "code_execution", "image_generation", "computer"]
+ToolKind = Literal["web_search", "file_search", "code_execution", "image_generation", "computer", "advisor"]
 
 
 class _Sound(Struct):
@@ -117,11 +119,11 @@ _SERVER_TOOLS: dict[str, ToolKind] = {
     # A type may carry a date behind an underscore: web_search_preview_2025_03_11.
     "web_search": "web_search", "x_search": "web_search", "file_search": "file_search",
     "code_interpreter": "code_execution", "image_generation": "image_generation", "computer": "computer",
-    "openrouter:web_search": "web_search",
+    "openrouter:web_search": "web_search", "openrouter:advisor": "advisor",
 }
 
 
-class OpenAIResponses(Unreported):
+class OpenAIResponses:
     name: ClassVar[WireName] = "openai_responses"
     operation: ClassVar[Operation] = "responses"
 
@@ -156,6 +158,7 @@ class OpenAIResponses(Unreported):
             prompt_bytes=len(body),
             output_tokens_max=whole("max_output_tokens", wire.max_output_tokens),
             service_tier=wire.service_tier or "",
+            cache_writes=cache_writes(body),
             server_tools=_server_tools(heads, prompt.references),
             server_tool_calls_max=whole("max_tool_calls", wire.max_tool_calls),
             store=wire.store is not False,
@@ -174,6 +177,9 @@ class OpenAIResponses(Unreported):
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
         return ResponseStream() if stream else ResponseBody()
 
+    def report(self, body: bytes) -> Report | None:
+        return report(body)
+
 
 class OpenAICount(OpenAIResponses):
     """`/responses/input_tokens`: the same request, answered with a number."""
@@ -183,6 +189,9 @@ class OpenAICount(OpenAIResponses):
 
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
         return CountBody()
+
+    def report(self, body: bytes) -> Report | None:
+        return None
 
 
 class _PromptReader:
@@ -285,6 +294,8 @@ def _server_tools(heads: list[ToolHead], references: list[str]) -> tuple[ServerT
             value = getattr(head, name)
             if value:
                 options.append((name, value))
+        if kind == "advisor" and not head.model:
+            options.append(("model", advisor_model(head)))
         if head.partial_images:
             options.append(("partial_images", str(whole("tools[].partial_images", head.partial_images, most=100))))
         references += head.vector_store_ids or ()

@@ -6,12 +6,13 @@ that are billed by the call are counted from `tool_usage`, else from the items.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw, Struct
 
 from proxyapi.dialects import faults
+from proxyapi.dialects.dialect import Report
 from proxyapi.dialects.frames import Frame
 from proxyapi.dialects.model import (
     ABSENT,
@@ -42,7 +43,7 @@ from proxyapi.dialects.model import (
     UrlCitation,
     given,
 )
-from proxyapi.dialects.openai_usage import image_usage, token_usage
+from proxyapi.dialects.openai_usage import image_usage, response_usage, token_usage
 from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient, moment
 from proxyapi.dialects.units import add, count, inner, wire_object
 from proxyapi.usage import Unit, Usage
@@ -114,17 +115,57 @@ class _Event(Struct):
     param: str | None = None
 
 
+class _Growth(Struct):
+    """The event that streams are made of. Its other fields say nothing here."""
+
+    type: Literal["response.output_text.delta"]
+    delta: str
+    output_index: int
+    content_index: int
+
+
 class _ImageTool(Struct):
     type: str | None = None
     model: str | None = None
 
 
 _EVENT = msgspec.json.Decoder(_Event)
+_GROWTH = msgspec.json.Decoder(_Growth)
 _RESPONSE = msgspec.json.Decoder(_Response)
 _ITEM = msgspec.json.Decoder(_Item)
 _CONTENT = msgspec.json.Decoder(_Content)
 _TOOLS = msgspec.json.Decoder(list[_ImageTool])
 _RESCUE = msgspec.json.Decoder(dict[str, Raw])
+
+
+class _Output(Struct):
+    type: Literal["message", "reasoning", "function_call", "custom_tool_call"]
+
+
+class _Report(Struct):
+    """All that metering needs of a whole reply whose provider counted, and in which no hosted tool ran."""
+
+    usage: Raw
+    status: Literal["completed", "incomplete"]
+    output: list[_Output]
+    id: str = ""
+    model: str = ""
+    service_tier: str | None = None
+    error: None = None
+    tool_usage: None = None
+
+
+_REPORT = msgspec.json.Decoder(_Report)
+
+
+def report(body: bytes) -> Report | None:
+    """Usage of a whole response. None: it is not the usual one."""
+    try:
+        wire = _REPORT.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    units = response_usage(wire.usage) if wire.id else None
+    return None if not units else Report(units, wire.id, wire.model, wire.service_tier or "")
 
 
 class ResponseReader:
@@ -228,6 +269,9 @@ class ResponseReader:
 class ResponseStream(EventStream):
     __slots__ = ("_reader",)
 
+    usual = b"event: response.output_text.delta\ndata: "
+    usual_lines = 3
+
     def __init__(self) -> None:
         super().__init__()
         self._reader = ResponseReader()
@@ -244,6 +288,16 @@ class ResponseStream(EventStream):
                 self._fail(event, events)
         if self._reader.finished and not self.finished:
             self.finished, self.ending = True, frame.start
+
+    def _usual_frame(self, data: bytes, start: int, events: list[Event]) -> None:
+        try:
+            wire = _GROWTH.decode(data[len(self.usual) :])
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            end = start + len(data)
+            self._frame(Frame("response.output_text.delta", data[len(self.usual) : -2], start, end), events)
+        else:
+            if wire.delta:
+                events.append(PartDelta(self._reader.part((wire.output_index, wire.content_index), events), wire.delta))
 
     def _body(self, body: bytes, events: list[Event]) -> None:
         self.finished = _whole(self._reader, body, events)

@@ -3,12 +3,105 @@
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, Decimal
-from typing import Any
+from typing import Annotated, Any
 
-from proxyapi.dialects.units import add, count, inner, reported_cost, split
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from proxyapi.dialects.units import QUANTITY_MAX, add, count, inner, reported_cost, split, wire_object
 from proxyapi.usage import Unit, Usage
 
 _HOSTED = frozenset({"server_tool_use_details", "server_side_tool_usage_details"})
+
+
+_INPUT, _OUTPUT, _REASONING, _CACHE_READ = Unit.INPUT, Unit.OUTPUT, Unit.REASONING, Unit.CACHE_READ
+_Count = Annotated[int, Meta(ge=0, le=QUANTITY_MAX)]
+
+
+class _Into(Struct, forbid_unknown_fields=True, gc=False):
+    cached_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
+    text_tokens: _Count | None = None
+
+
+class _Out(Struct, forbid_unknown_fields=True, gc=False):
+    reasoning_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
+    text_tokens: _Count | None = None
+    accepted_prediction_tokens: _Count | None = None
+    rejected_prediction_tokens: _Count | None = None
+
+
+class _Chat(Struct, forbid_unknown_fields=True, gc=False):
+    """The usual `usage`: whole numbers, and none that changes how others are read."""
+
+    prompt_tokens: _Count
+    completion_tokens: _Count
+    total_tokens: _Count = 0
+    prompt_tokens_details: _Into | None = None
+    completion_tokens_details: _Out | None = None
+
+
+class _Response(Struct, forbid_unknown_fields=True, gc=False):
+    input_tokens: _Count
+    output_tokens: _Count
+    total_tokens: _Count = 0
+    input_tokens_details: _Into | None = None
+    output_tokens_details: _Out | None = None
+
+
+_CHAT = msgspec.json.Decoder(_Chat)
+_RESPONSE = msgspec.json.Decoder(_Response)
+
+
+def chat_usage(raw: Raw) -> Usage | None:
+    """`token_usage` of JSON, by a short way where it is a usual one. None: it is no object, or an empty one."""
+    try:
+        wire = _CHAT.decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _unusual(raw)
+    units = _usual(
+        wire.prompt_tokens, wire.completion_tokens, wire.total_tokens, wire.prompt_tokens_details,
+        wire.completion_tokens_details,
+    )
+    return _unusual(raw) if units is None else units
+
+
+def response_usage(raw: Raw) -> Usage | None:
+    """The same for the names that Responses uses."""
+    try:
+        wire = _RESPONSE.decode(raw)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _unusual(raw)
+    units = _usual(
+        wire.input_tokens, wire.output_tokens, wire.total_tokens, wire.input_tokens_details, wire.output_tokens_details
+    )
+    return _unusual(raw) if units is None else units
+
+
+def _unusual(raw: Raw) -> Usage | None:
+    wire = wire_object(raw)
+    return token_usage(wire) if wire else None
+
+
+def _usual(prompt: int, output: int, total: int, into: _Into | None, out: _Out | None) -> dict[Unit, int] | None:
+    """Totals that hold their parts, and no sound. None: `token_usage` knows what to make of it."""
+    if total > prompt + output:
+        return None
+    cached = reasoning = 0
+    if into is not None:
+        cached = into.cached_tokens or 0
+        if into.audio_tokens or cached > prompt:
+            return None
+    if out is not None:
+        reasoning = out.reasoning_tokens or 0
+        if out.audio_tokens or reasoning > output:
+            return None
+    units = {_CACHE_READ: cached, _INPUT: prompt - cached} if cached else {_INPUT: prompt}
+    if reasoning:
+        units[_REASONING] = reasoning
+    units[_OUTPUT] = output - reasoning
+    return units
 
 
 def token_usage(wire: dict[str, Any]) -> Usage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 from msgspec import Raw
@@ -18,9 +18,17 @@ T = TypeVar("T")
 
 
 class EventStream:
-    """Decoder of server-sent events: `_frame` reads one, `_end` says what the end of the bytes means."""
+    """Decoder of server-sent events: `_frame` reads one, `_end` says what the end of the bytes means.
 
-    __slots__ = ("_frames", "ending", "finished", "usage_frame")
+    Nearly all pieces of a stream are one whole frame with a little text: `_usual_frame` takes the JSON of one that
+    begins with `usual`, which ends the line before.
+    """
+
+    __slots__ = ("_frames", "ending", "finished", "pending", "usage_frame")
+
+    usual: ClassVar[bytes] = b"\0"
+    usual_lines: ClassVar[int] = 2
+    """Line ends of such a frame, with the two that end it."""
 
     elements: int | None = None
     opaque: bool = False
@@ -30,19 +38,27 @@ class EventStream:
         self.finished = False
         self.ending: int | None = None
         self.usage_frame: tuple[int, int] | None = None
-
-    @property
-    def pending(self) -> int:
-        return self._frames.pending
+        self.pending = 0
 
     def feed(self, data: bytes) -> list[Event]:
         events: list[Event] = []
-        self._read(self._frames.feed(data), events)
+        frames = self._frames
+        if (
+            frames.idle and data.startswith(self.usual) and data.endswith(b"\n\n")
+            and data.count(b"\n") == self.usual_lines and b"\r" not in data
+        ):
+            start = frames.position
+            frames.position += len(data)
+            self._usual_frame(data, start, events)
+            return events
+        self._read(frames.feed(data), events)
+        self.pending = frames.pending
         return events
 
     def close(self) -> list[Event]:
         events: list[Event] = []
         self._read(self._frames.close(), events)
+        self.pending = 0
         self._end(events)
         return events
 
@@ -56,6 +72,10 @@ class EventStream:
 
     def _frame(self, frame: Frame, events: list[Event]) -> None:
         """One event."""
+        raise NotImplementedError
+
+    def _usual_frame(self, data: bytes, start: int, events: list[Event]) -> None:
+        """A whole frame, `data`, that begins with `usual`."""
         raise NotImplementedError
 
     def _body(self, body: bytes, events: list[Event]) -> None:

@@ -19,7 +19,7 @@ from proxyapi.usage import OUTPUT_TOKENS, Unit, Usage
 if TYPE_CHECKING:
     from proxyapi.dialects.call import Call
     from proxyapi.gateway.visit import Visit
-    from proxyapi.providers.catalog import Target
+    from proxyapi.providers.catalog import Catalog, Target
 
 COUNT_INLINE_BYTES_MAX = 100_000
 """Text beyond this is counted in a thread: 85 ms per megabyte would stall every stream."""
@@ -28,7 +28,10 @@ COUNT_INLINE_BYTES_MAX = 100_000
 class Bill:
     """Made by `Bills.open`, when the hold is durable. `settle` or `release` ends it; the first one counts."""
 
-    __slots__ = ("_bills", "_settled", "amount", "attempts", "call", "closed", "followed", "predicted", "status", "target", "upstream_id", "variant", "visit")
+    __slots__ = (
+        "_bills", "_settled", "amount", "attempts", "call", "closed", "followed", "header", "predicted", "status",
+        "target", "upstream_id", "variant", "visit",
+    )  # fmt: skip
 
     def __init__(self, bills: Bills, visit: Visit, call: Call, target: Target, amount: int, variant: str) -> None:
         self._bills = bills
@@ -45,6 +48,8 @@ class Bill:
         self.followed = False
         """Somebody else closes it: the work goes on at the provider."""
         self.status = 0
+        self.header = b""
+        """Lines of the provider's header that the client gets."""
         self.upstream_id = ""
         self.attempts = 1
 
@@ -76,9 +81,10 @@ class Bills:
     """Opens bills and writes their endings to the ledger."""
 
     def __init__(
-        self, ledger: Ledger, tokenizer: Tokenizer, metrics: Metrics, clock: Callable[[], float]
+        self, ledger: Ledger, catalog: Catalog, tokenizer: Tokenizer, metrics: Metrics, clock: Callable[[], float]
     ) -> None:
         self._ledger = ledger
+        self._catalog = catalog
         self._tokenizer = tokenizer
         self._metrics = metrics
         self._clock = clock
@@ -162,6 +168,10 @@ class Bills:
             usage = forecast.counted(bill.call, bill.target.facts, self._tokenizer, meter.texts)
         return self._settled(bill, meter, usage)
 
+    def reported(self, bill: Bill, meter: Meter) -> Usage | None:
+        """What the provider says that a whole reply used; None: it has to be found out by `usage_of`."""
+        return self._settled(bill, meter, meter.usage) if meter.usage is not None and meter.finished else None
+
     async def usage_of(self, bill: Bill, meter: Meter) -> tuple[Usage, Source] | None:
         """What a reply used, by the best knowledge: reported, else counted. None: nothing was generated."""
         reported = meter.usage
@@ -174,11 +184,17 @@ class Bills:
             return self._settled(bill, meter, counted), "counted"
         return self._settled(bill, meter, _larger_output(reported, counted)), "estimated"
 
-    @staticmethod
-    def _settled(bill: Bill, meter: Meter, usage: Usage) -> Usage:
+    def _settled(self, bill: Bill, meter: Meter, usage: Usage) -> Usage:
         """Completed by what no provider reports; priced by the service tier that the answer names."""
-        bill.variant = forecast.variant_of(bill.call, bill.target, meter.tier) if meter.tier else bill.variant
-        return forecast.settled(bill.call, bill.target.facts, usage, others=[other.usage for other in meter.others])
+        if meter.tier:
+            bill.variant = forecast.variant_of(bill.call, bill.target, meter.tier)
+        if not meter.others:
+            return forecast.settled(bill.call, bill.target.facts, usage)
+        # What other models spent inside the reply has prices of its own.
+        others = self._catalog.charge_others(bill.target, meter.others)
+        return forecast.settled(
+            bill.call, bill.target.facts, usage, others=others.rest, other_models=others.amount
+        )
 
     def sound_meter(self, bill: Bill) -> forecast.SoundMeter:
         """Measures speech on its way to the client."""

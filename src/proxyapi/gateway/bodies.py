@@ -46,7 +46,7 @@ def _encoding(exchange: Exchange) -> bytes:
 
 async def read(exchange: Exchange, bytes_max: int) -> bytes:
     """The whole body, unpacked if it came as gzip."""
-    encoding = _encoding(exchange)
+    encoding = _encoding(exchange) if exchange.header(b"content-encoding") is not None else b""
     try:
         body = await exchange.read(bytes_max)
     except WireError as error:

@@ -61,9 +61,13 @@ class Entrance:
         self._cors_origins = frozenset(origin.encode() for origin in cors_origins)
 
     async def __call__(self, exchange: Exchange) -> None:
-        visit = Visit(exchange, self._ids(), routes.shape_of(exchange.path), self._clock())
+        visit = Visit(exchange, self._ids(), self._clock())
         try:
-            await self._serve(visit)
+            route = self._route(visit)
+            if route is not None:
+                if route.needs_key:
+                    self._admit(visit, self._known(exchange) or await self._identify(exchange))
+                await self._handlers[route.kind](visit)
         except GatewayError as error:
             self._refuse(visit, error)
         except StoreError:
@@ -75,31 +79,45 @@ class Entrance:
         finally:
             self._close(visit)
 
-    async def _serve(self, visit: Visit) -> None:
+    def _route(self, visit: Visit) -> routes.Route | None:
+        """Where the request goes; None: it is answered."""
         exchange = visit.exchange
         if self._cors_origins:
             self._allow_origin(visit)
         if exchange.method == "OPTIONS":
-            return self._options(visit)
+            self._options(visit)
+            return None
         route = visit.route = routes.find(exchange.method, exchange.path)
         visit.shape = route.shape
         visit.peer = self._address.of(exchange.peer, exchange.headers)
         if route.needs_key:
             visit.operation = route.operation if route.kind in ("paid", "upload", "stored") else route.kind
-            caller = visit.caller = await self._identify(exchange)
+        return route
+
+    def _admit(self, visit: Visit, caller: Caller) -> None:
+        """May this key call now, from here, this endpoint? Forbidden, TooManyRequests."""
+        visit.caller = caller
+        if caller.paused_until:
             self._pauses.check(caller)
+        if caller.networks:
             check_address(caller, visit.peer)
+        if caller.endpoints:
             check_endpoint(caller, visit.operation)
+        if caller.requests_per_minute is not None:
             self._admission.admit_request(caller)
-        await self._handlers[route.kind](visit)
-        return None
+
+    def _known(self, exchange: Exchange) -> Caller | None:
+        """The caller, if it is in memory."""
+        key = credential(exchange.headers, exchange.query)
+        if key is None:
+            raise Unauthenticated
+        return self._keys.cached(digest_of(key))
 
     async def _identify(self, exchange: Exchange) -> Caller:
         key = credential(exchange.headers, exchange.query)
         if key is None:
             raise Unauthenticated
-        digest = digest_of(key)
-        return self._keys.cached(digest) or await self._keys.find(digest)
+        return await self._keys.find(digest_of(key))
 
     def _options(self, visit: Visit) -> None:
         methods = ", ".join(routes.methods_of(visit.exchange.path)).encode()
@@ -129,6 +147,7 @@ class Entrance:
             # An answer is under way and its handler could not end it in its own dialect: cut rather than pretend.
             visit.exchange.abort()
             return
+        shape = visit.shape or routes.shape_of(visit.exchange.path)
         headers = JSON_HEADERS
         if error.retry_after_seconds is not None:
             headers += b"retry-after: %d\r\n" % error.retry_after_seconds
@@ -136,7 +155,7 @@ class Entrance:
             headers += b"www-authenticate: Bearer\r\n"
         if isinstance(error, MethodNotAllowed):
             headers += b"allow: %b\r\n" % ", ".join(routes.methods_of(visit.exchange.path)).encode()
-        visit.respond(error.status, headers, faults.error(visit.shape, error, visit.request_id))
+        visit.respond(error.status, headers, faults.error(shape, error, visit.request_id))
 
     def _close(self, visit: Visit) -> None:
         milliseconds = (self._clock() - visit.started) * 1000

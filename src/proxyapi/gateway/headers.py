@@ -7,6 +7,7 @@ never reach a client.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -40,35 +41,41 @@ _TO_CLIENT = frozenset(
         b"x-should-retry",
     }
 )
-_REQUEST_IDS = (b"x-request-id", b"request-id", b"x-generation-id", b"x-ds-trace-id")
-"""Where providers put their own request id, likeliest first."""
+_REQUEST_IDS = frozenset((b"x-request-id", b"request-id", b"x-generation-id", b"x-ds-trace-id"))
+"""Where providers put their own request id."""
 
 
 def to_provider(headers: Headers, extra: frozenset[bytes]) -> list[bytes]:
-    """Header lines for the provider; `extra` is the operator's addition to the allow-list."""
-    return [
-        b"%b: %b\r\n" % (name, value)
-        for name, value in headers
-        if name in _TO_PROVIDER or (extra and name in extra)
-    ]
+    """Header lines for the provider, in pieces; `extra` is the operator's addition to the allow-list."""
+    pieces: list[bytes] = []
+    for name, value in headers:
+        if name in _TO_PROVIDER or (extra and name in extra):
+            pieces += (name, b": ", value, b"\r\n")
+    return pieces
 
 
-def to_client(headers: Headers) -> bytes:
-    """Header lines for the client, with the provider's request id as `x-upstream-request-id`."""
-    lines = []
+class ReplyHead(NamedTuple):
+    """What the gateway needs of the header of a provider's answer."""
+
+    lines: bytes
+    """For the client, with the provider's request id as `x-upstream-request-id`."""
+    upstream_id: str
+    """The provider's own id of the request; empty if it names none."""
+
+
+def read_reply(headers: Headers) -> ReplyHead:
+    """One pass over the provider's header."""
+    pieces: list[bytes] = []
     found = b""
     for name, value in headers:
         if name in _TO_CLIENT:
-            lines.append(b"%b: %b\r\n" % (name, value))
-        if not found and name in _REQUEST_IDS:
+            pieces += (name, b": ", value, b"\r\n")
+        if name in _REQUEST_IDS and not found:
             found = value
-            lines.append(b"x-upstream-request-id: %b\r\n" % value)
-    return b"".join(lines)
+            pieces += (b"x-upstream-request-id: ", value, b"\r\n")
+    return ReplyHead(b"".join(pieces), found[:200].decode("latin-1"))
 
 
-def upstream_id(headers: Headers) -> str:
-    """The provider's own id of a request; empty if it names none."""
-    for name, value in headers:
-        if name in _REQUEST_IDS:
-            return value[:200].decode("latin-1")
-    return ""
+def to_client(headers: Headers) -> bytes:
+    """Header lines for the client."""
+    return read_reply(headers).lines

@@ -15,7 +15,7 @@ from proxyapi.gateway import bodies
 from proxyapi.gateway.admission import Admission
 from proxyapi.gateway.background import Background
 from proxyapi.gateway.bill import Bill, Bills
-from proxyapi.gateway.headers import upstream_id
+from proxyapi.gateway.headers import read_reply
 from proxyapi.gateway.replies import Replies
 from proxyapi.gateway.stored import Stored
 from proxyapi.gateway.upstream import Upstream
@@ -25,6 +25,7 @@ from proxyapi.pricing import audio, forecast
 from proxyapi.pricing.charge import charge
 from proxyapi.pricing.tokens import Tokenizer
 from proxyapi.usage import INPUT_TOKENS, Usage
+from proxyapi.wire.errors import WireError
 
 if TYPE_CHECKING:
     from proxyapi.dialects.call import Call
@@ -82,7 +83,8 @@ class Relay:
         dialect = DIALECTS[route.dialect]
         call = dialect.read(body, model=route.model, stream=route.stream)
         target = self._target(visit, call)
-        await self._stored.check(visit, call, target.provider.name)
+        if call.previous_response_id or call.conversation or call.item_references:
+            await self._stored.check(visit, call, target.provider.name)
         bill = await self._hold(visit, call, target)
         await self._answer(visit, bill, dialect.patch(body, call, model=target.model))
 
@@ -139,7 +141,8 @@ class Relay:
         target = self._catalog.resolve(call.operation, route.dialect, call.model, route.provider)
         visit.provider, visit.model = target.provider.name, target.name
         if target.dialect != route.dialect:
-            raise UnknownModel(call.model, f"{target.provider.title} is not reached in this dialect; {_SPOKEN[target.dialect]}")
+            spoken = _SPOKEN[target.dialect]
+            raise UnknownModel(call.model, f"{target.provider.title} is not reached in this dialect; {spoken}")
         check_model(caller, target.name, target.model)
         return target
 
@@ -153,7 +156,8 @@ class Relay:
             check_model(visit.caller, other.name, other.model)
             worst = await self.forecast(call, other)
             amount = max(amount, charge(worst.usage, other.price, variant=worst.variant))
-        self._admission.admit_tokens(visit.caller, prompt_tokens(predicted.usage))
+        if visit.caller.tokens_per_minute is not None:
+            self._admission.admit_tokens(visit.caller, prompt_tokens(predicted.usage))
         visit.estimate = amount
         if call.background and self._background.full:
             raise Unavailable("Too many background responses are running; try again later.", retry_after_seconds=60)
@@ -163,9 +167,10 @@ class Relay:
 
     async def forecast(self, call: Call, target: Target) -> forecast.Forecast:
         """The largest usage of a call; off the event loop when it is much to count."""
+        advisor = self._catalog.advisor(target, call) if call.server_tools else None
         if call.prompt_bytes > FORECAST_INLINE_BYTES_MAX:
-            return await asyncio.to_thread(forecast.forecast, call, target, self._tokenizer)
-        return forecast.forecast(call, target, self._tokenizer)
+            return await asyncio.to_thread(forecast.forecast, call, target, self._tokenizer, advisor=advisor)
+        return forecast.forecast(call, target, self._tokenizer, advisor=advisor)
 
     async def _answer(self, visit: Visit, bill: Bill, body: bytes | BodySource) -> None:
         """Call the provider and bring its answer to the client. Whatever happens, the bill is closed once."""
@@ -174,9 +179,14 @@ class Relay:
         try:
             if self._requests > self._requests_max:
                 raise Unavailable("The gateway is at its limit of running requests; try again.", retry_after_seconds=1)
-            response = await self._upstream.open(visit, bill.target.provider, self._path(visit, bill), body)
+            provider = bill.target.provider
+            try:
+                response = await self._upstream.send(visit, provider, self._path(visit, bill), body)
+            except WireError as error:
+                raise self._upstream.failed(error, provider) from error
             visit.first_byte_ms = (self._clock() - visit.started) * 1000
-            bill.status, bill.upstream_id = response.status, upstream_id(response.headers)
+            bill.status = response.status
+            bill.header, bill.upstream_id = read_reply(response.headers)
             await self._replies.bring(visit, bill, response)
         except GatewayError as error:
             bill.release(error.code)
@@ -195,7 +205,9 @@ class Relay:
         assert route is not None, "the entrance found it"
         path = bill.target.provider.path(route.dialect, route.operation, model=bill.target.model, version=route.version,
                                          action=route.action)  # fmt: skip
-        query = strip_key(visit.exchange.query)
+        query = visit.exchange.query
+        if query:
+            query = strip_key(query)
         return f"{path}?{query}" if query else path
 
 

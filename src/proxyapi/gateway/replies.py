@@ -7,16 +7,15 @@ ends its bill exactly once, and says how.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.channel import Meter, Passthrough, meter_body
 from proxyapi.errors import UpstreamBroken
 from proxyapi.gateway.background import is_running
-from proxyapi.gateway.headers import to_client
 from proxyapi.gateway.upstream import failure, refused_credential
-from proxyapi.money import format_amount
+from proxyapi.money import NANOS_PER_UNIT, format_amount
 from proxyapi.usage import OUTPUT_TOKENS
 from proxyapi.wire.errors import WireError
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from proxyapi.gateway.bill import Bill, Bills
     from proxyapi.gateway.stored import Stored
     from proxyapi.gateway.visit import Visit
+    from proxyapi.ledger.ops import Source
     from proxyapi.telemetry import Metrics
     from proxyapi.usage import Usage
     from proxyapi.wire.client import Response
@@ -33,11 +33,15 @@ if TYPE_CHECKING:
 REFUSAL_BYTES_MAX = 1_048_576
 """An error body; the largest recorded one has 12 kB."""
 ESTIMATE_HEADER = b"x-proxyapi-estimate: %b\r\n"
-COST_HEADER = b"x-proxyapi-cost: %b\r\n"
+_COSTS = b"%bx-proxyapi-estimate: %b\r\nx-proxyapi-cost: %b\r\n"
 
 
 def amount_text(nanos: int) -> bytes:
-    return format_amount(nanos).encode()
+    """An amount in a header; as `format_amount`, without a detour over text."""
+    if nanos < 0:
+        return format_amount(nanos).encode()
+    whole, rest = divmod(nanos, NANOS_PER_UNIT)
+    return (b"%d.%09d" % (whole, rest)).rstrip(b"0") if rest else b"%d" % whole
 
 
 class Replies:
@@ -65,38 +69,35 @@ class Replies:
         self._drains_max = drains_max
         self._draining = 0
 
-    async def bring(self, visit: Visit, bill: Bill, response: Response) -> None:
+    def bring(self, visit: Visit, bill: Bill, response: Response) -> Awaitable[None]:
         """Pass the answer on in the way that fits it. UpstreamError before the first byte reached the client."""
         status = response.status
         if status >= 300 or status < 200:
-            return await self._refusal(visit, bill, response)
+            return self._refusal(visit, bill, response)
         self._metrics.first_byte(visit.first_byte_ms)
         content_type = (response.header(b"content-type") or b"").lower()
         if content_type.startswith(b"text/event-stream") or (bill.call.stream and bill.call.dialect == "gemini"):
-            return await self._stream(visit, bill, response)
+            return self._stream(visit, bill, response)
         if bill.call.operation == "speech" and not content_type.startswith(b"application/json"):
-            return await self._sound(visit, bill, response)
-        return await self._body(visit, bill, response)
+            return self._sound(visit, bill, response)
+        return self._body(visit, bill, response)
 
     async def _refusal(self, visit: Visit, bill: Bill, response: Response) -> None:
         """The provider said no: its words go on, nothing is charged."""
         provider = bill.target.provider
         ours = refused_credential(response.status, provider)
         if ours is None and response.status < 400:
-            ours = UpstreamBroken(f"{provider.title} answered with status {response.status}, which no API call expects.")
+            ours = UpstreamBroken(f"{provider.title} answered with status {response.status}: no API call expects that.")
         if ours is not None:
             self._metrics.upstream_errors[provider.name, ours.code] += 1
             raise ours
-        body = await self._read(bill, response, REFUSAL_BYTES_MAX)
+        try:
+            body = await response.read(REFUSAL_BYTES_MAX)
+        except WireError as error:
+            raise failure(error, provider.title) from error
         bill.release("upstream_refused")
         self._metrics.upstream_errors[provider.name, str(response.status)] += 1
-        visit.respond(response.status, to_client(response.headers), body)
-
-    async def _read(self, bill: Bill, response: Response, bytes_max: int) -> bytes:
-        try:
-            return await response.read(bytes_max)
-        except WireError as error:
-            raise failure(error, bill.target.provider.title) from error
+        visit.respond(response.status, bill.header, body)
 
     # --- one body ------------------------------------------------------------------------------------------------
 
@@ -105,17 +106,24 @@ class Replies:
 
         A client that has left is charged all the same: the provider generated, and bills, the whole answer.
         """
-        body = await self._read(bill, response, self._reply_bytes_max)
+        try:
+            body = await response.read(self._reply_bytes_max)
+        except WireError as error:
+            raise failure(error, bill.target.provider.title) from error
         meter = meter_body(DIALECTS[bill.call.dialect], body, response.status, bill.call)
         # The framing says that this is all of it, whatever word the provider has for its end.
         meter.finished = meter.failed is None
         if bill.call.background and meter.reply_id and is_running(body):
             await self._stored.remember(visit, bill, meter.reply_id)
             self._background.follow(visit, bill, meter.reply_id)
-            headers = to_client(response.headers) + ESTIMATE_HEADER % amount_text(bill.amount)
+            headers = bill.header + ESTIMATE_HEADER % amount_text(bill.amount)
             visit.ending = "background"
-            return visit.respond(response.status, headers, body)
-        used = await self._bills.usage_of(bill, meter)
+            visit.respond(response.status, headers, body)
+            return
+        reported = self._bills.reported(bill, meter)
+        used: tuple[Usage, Source] | None = (
+            (reported, "reported") if reported is not None else await self._bills.usage_of(bill, meter)
+        )
         if used is None:
             bill.release("error_body")
             cost = 0
@@ -126,8 +134,9 @@ class Replies:
             cost = visit.charged if visit.charged < bill.amount else await bill.charged()
         if bill.call.operation == "responses" and meter.reply_id:
             await self._stored.remember(visit, bill, meter.reply_id)
-        headers = to_client(response.headers) + ESTIMATE_HEADER % amount_text(bill.amount)
-        headers += COST_HEADER % amount_text(cost) + await self._bills.balance_header(bill)
+        headers = _COSTS % (bill.header, amount_text(bill.amount), amount_text(cost))
+        if visit.caller is not None and visit.caller.may_query_balance:
+            headers += await self._bills.balance_header(bill)
         visit.respond(response.status, headers, body)
 
     def _count_tokens(self, visit: Visit, usage: Usage) -> None:
@@ -145,7 +154,7 @@ class Replies:
         channel = Passthrough(dialect.decoder(stream=True, call=call), call, strip_usage=strip, cost_comment=comment)
         remember = call.operation == "responses"
         visit.status = response.status
-        headers = to_client(response.headers) + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
+        headers = bill.header + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
         exchange.start(response.status, headers, None)
         exchange.couple(response)
         exchange.on_gone(lambda: self._left(bill, response))
@@ -219,7 +228,7 @@ class Replies:
         exchange = visit.exchange
         meter = self._bills.sound_meter(bill)
         visit.status = response.status
-        headers = to_client(response.headers) + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
+        headers = bill.header + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
         exchange.start(response.status, headers, response.length)
         exchange.couple(response)
         exchange.on_gone(lambda: self._left(bill, response))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from proxyapi.errors import (
@@ -24,7 +25,6 @@ from proxyapi.wire.errors import (
 
 if TYPE_CHECKING:
     from proxyapi.gateway.visit import Visit
-    from proxyapi.providers.catalog import Target
     from proxyapi.providers.provider import Provider
 
 ANTHROPIC_VERSION = b"anthropic-version: 2023-06-01\r\n"
@@ -59,26 +59,35 @@ class Upstream:
         self, visit: Visit, provider: Provider, path: str, body: bytes | BodySource, *, method: str = "POST"
     ) -> Response:
         """Send the request; returns when the head of the answer is there. `path` carries the query. UpstreamError."""
+        try:
+            return await self.send(visit, provider, path, body, method)
+        except WireError as error:
+            raise self.failed(error, provider) from error
+
+    def send(
+        self, visit: Visit, provider: Provider, path: str, body: bytes | BodySource, method: str = "POST"
+    ) -> Awaitable[Response]:
+        """As `open`, one coroutine less on the way: the caller turns a WireError into what `failed` returns."""
         length = len(body) if isinstance(body, bytes) else body.length or 0
         head = self._head(visit, provider, path, length, method)
-        try:
-            return await self._pool.send(provider.origin, head, body, method=method)
-        except WireError as error:
-            ours = failure(error, provider.title)
-            self._metrics.upstream_errors[provider.name, ours.code] += 1
-            raise ours from error
+        return self._pool.send(provider.origin, head, body, method=method)
+
+    def failed(self, error: WireError, provider: Provider) -> GatewayError:
+        """Count a failure of the wire; what the client is told."""
+        ours = failure(error, provider.title)
+        self._metrics.upstream_errors[provider.name, ours.code] += 1
+        return ours
 
     def _head(self, visit: Visit, provider: Provider, path: str, length: int, method: str) -> bytes:
         start = self._starts.get((provider.name, path, method))
         if start is None:
             start = self._start(provider, path, method)
-        lines = [start, *to_provider(visit.exchange.headers, provider.forwarded_headers)]
+        lines = to_provider(visit.exchange.headers, provider.forwarded_headers)
         if visit.shape == "anthropic" and visit.exchange.header(b"anthropic-version") is None:
             lines.append(ANTHROPIC_VERSION)
         if length or method == "POST":
-            lines.append(b"content-length: %d\r\n" % length)
-        lines.append(b"\r\n")
-        return b"".join(lines)
+            return b"%b%bcontent-length: %d\r\n\r\n" % (start, b"".join(lines), length)
+        return b"%b%b\r\n" % (start, b"".join(lines))
 
     def _start(self, provider: Provider, path: str, method: str) -> bytes:
         name, value = provider.credential()

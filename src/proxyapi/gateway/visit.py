@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from proxyapi.identity.keys import Caller
     from proxyapi.wire.server import Exchange
 
-_REQUEST_ID = b"x-request-id: %b\r\n"
 
 
 class Visit:
@@ -31,20 +30,18 @@ class Visit:
         "operation",
         "peer",
         "provider",
-        "request_id",
         "route",
         "shape",
         "started",
         "status",
     )
 
-    def __init__(self, exchange: Exchange, id: bytes, shape: Shape, started: float) -> None:
+    def __init__(self, exchange: Exchange, id: bytes, started: float) -> None:
         self.exchange = exchange
         self.id = id
         """UUIDv7: the id of the request, of its hold and of its journal entry."""
-        self.request_id = format_id(id)
-        self.shape = shape
-        """How an error is spelled."""
+        self.shape: Shape | None = None
+        """How an error is spelled; None until the route is known."""
         self.started = started
         """Monotonic seconds."""
         self.peer = exchange.peer
@@ -63,9 +60,14 @@ class Visit:
         self.extra_headers = b""
         """CORS."""
 
+    @property
+    def request_id(self) -> str:
+        """The id as clients see it."""
+        return format_id(self.id)
+
     def headers(self) -> bytes:
         """Header lines that every answer carries."""
-        return _REQUEST_ID % self.request_id.encode() + self.extra_headers
+        return b"x-request-id: %b\r\n%b" % (format_id(self.id).encode(), self.extra_headers)
 
     def respond(self, status: int, headers: bytes, body: bytes) -> None:
         """One whole answer."""

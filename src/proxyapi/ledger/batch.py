@@ -1,4 +1,9 @@
-"""Group commit without a timer: while one transaction is in flight in the writer thread, the next batch fills.
+"""Group commit: while one transaction is in flight in the writer thread, the next batch fills.
+
+A commit costs as much as the ops of a dozen requests, so batches should be few and large, but no hold may wait for
+that where the machine has time: a batch begins after the first turn of the event loop that had nothing to do,
+which is the next one when little happens, and a busy loop puts it off by `GATHER_SECONDS` at most. Endings, which
+nobody waits for, ride with the holds that come; by themselves they begin a batch after `REST_SECONDS`.
 
 All state lives on the event loop's thread; the writer thread gets a batch from a queue and posts the answers back in
 one call. What the store cannot do now splits in two: endings stay queued and are tried again until they are done,
@@ -11,16 +16,21 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
+from time import monotonic
 from typing import Any, Final, NamedTuple, Protocol
 
 from proxyapi.errors import Conflict, GatewayError, InsufficientFunds, InvalidRequest, StoreUnavailable, Unauthenticated
-from proxyapi.ledger.ops import Accepted, Ending, Failed, Hold, Op, Refused, Rejected, Result, Rows
+from proxyapi.ledger.ops import Accepted, Ending, Failed, Hold, Op, Refused, Rejected, Result, Rows, Settled
 from proxyapi.store.errors import OutcomeUnknown, StoreFailure
 
 OPS_MAX: Final = 512
 """Per transaction: some 10 ms of work, so that nobody waits long for the batch before."""
 QUEUE_MAX: Final = 20_000
 """Queued ops, above which new holds are refused; endings are bounded by the holds before them."""
+GATHER_SECONDS: Final = 0.001
+TURN_SECONDS: Final = 0.000_2
+"""A turn of the loop that took longer had something to do."""
+REST_SECONDS: Final = 0.002
 PATIENCE_SECONDS: Final = 1.5
 WATCH_SECONDS: Final = 0.25
 """A hold is answered within the sum of both."""
@@ -64,6 +74,16 @@ class Batcher:
         """When the oldest of `_ops` came."""
         self._flying: _Batch | None = None
         self._scheduled = False
+        """`_gather` or, after a failure, `_send` will be called."""
+        self._resting = False
+        """`_rested` will be called."""
+        self._gathered = 0
+        """How many ops there were when `_gather` last looked, and when that was."""
+        self._looked = 0.0
+        self._gathering = 0.0
+        """Since when `_gather` has been looking."""
+        self._urgent = False
+        """Something else than endings is among `_ops`."""
         self._watching = False
         self._retry_seconds = 0.0
         """0: the store is well."""
@@ -91,20 +111,54 @@ class Batcher:
     def submit(self, op: Op) -> asyncio.Future[Any]:
         """Queued before this returns. The future fails with a `GatewayError`; an ending's only at a bug."""
         future: asyncio.Future[Any] = self._loop.create_future()
-        if (self._stuck or self._closed or len(self._ops) >= QUEUE_MAX) and (self._closed or type(op) is not Ending):
+        ops = self._ops
+        ending = type(op) is Ending
+        if (self._stuck or self._closed or len(ops) >= QUEUE_MAX) and (self._closed or not ending):
             future.set_exception(StoreUnavailable())
             return future
-        if not self._ops:
-            self._since = self._loop.time()
-            if not self._watching:
-                self._watching = True
-                self._loop.call_later(WATCH_SECONDS, self._watch)
-        self._ops.append(op)
+        if not ops:
+            self._begin()
+        ops.append(op)
         self._futures.append(future)
-        if not self._scheduled and self._flying is None:
-            self._scheduled = True
-            self._loop.call_soon(self._send)
+        if not ending:
+            self._urgent = True
+            if not self._scheduled and self._flying is None:
+                self._schedule()
+        elif not self._resting and not self._urgent and self._flying is None:
+            self._rest()
         return future
+
+    def _begin(self) -> None:
+        """Before the first op of a batch."""
+        self._since = self._loop.time()
+        if not self._watching:
+            self._watching = True
+            self._loop.call_later(WATCH_SECONDS, self._watch)
+
+    def _schedule(self) -> None:
+        self._scheduled = True
+        self._gathered = len(self._ops)
+        self._looked = self._gathering = monotonic()
+        self._loop.call_soon(self._gather)
+
+    def _gather(self) -> None:
+        """Begins a batch, unless the turn of the loop that ended was a busy one: the next one may bring more."""
+        count, now = len(self._ops), monotonic()
+        busy = count > self._gathered or now - self._looked > TURN_SECONDS
+        if busy and count < self._ops_max and self._flying is None and now - self._gathering < GATHER_SECONDS:
+            self._gathered, self._looked = count, now
+            self._loop.call_soon(self._gather)
+        else:
+            self._send()
+
+    def _rest(self) -> None:
+        self._resting = True
+        self._loop.call_later(REST_SECONDS, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        if not self._scheduled:
+            self._send()
 
     def _send(self) -> None:
         self._scheduled = False
@@ -112,7 +166,7 @@ class Batcher:
             return
         if len(self._ops) <= self._ops_max:
             ops, futures = self._ops, self._futures
-            self._ops, self._futures = [], []
+            self._ops, self._futures, self._urgent = [], [], False
         else:
             ops, futures = self._ops[: self._ops_max], self._futures[: self._ops_max]
             del self._ops[: self._ops_max], self._futures[: self._ops_max]
@@ -149,18 +203,25 @@ class Batcher:
     def _landed(self, batch: _Batch, outcomes: Sequence[Outcome]) -> None:
         self._flying, self._stuck = None, False
         self.batches += 1
+        done = 0
         again: list[tuple[Op, asyncio.Future[Any]]] = []
         failure: StoreFailure | None = None
         for op, future, outcome in zip(batch.ops, batch.futures, outcomes, strict=True):
-            if isinstance(outcome, StoreFailure):
+            kind = type(outcome)
+            if kind is Settled or (kind is Accepted and not future.done()):
+                done += 1
+                if not future.done():
+                    future.set_result(None if kind is Accepted else outcome)
+            elif isinstance(outcome, StoreFailure):
                 failure = outcome
                 again += self._not_kept(op, future, outcome)
             else:
-                self.committed += 1
+                done += 1
                 self._deliver(op, future, outcome)
+        self.committed += done
         if again:
             if not self._ops:
-                self._since = self._loop.time()
+                self._begin()
             self._ops[:0] = [op for op, _ in again]
             self._futures[:0] = [future for _, future in again]
         self._after(failure)
@@ -170,7 +231,11 @@ class Batcher:
             if self._retry_seconds:
                 self._on_problem("the store is well again")
             self._retry_seconds = 0.0
-            self._send()
+            if self._ops and not self._scheduled:
+                if self._urgent or self._idle is not None:
+                    self._schedule()
+                elif not self._resting:
+                    self._rest()
         else:
             if not self._retry_seconds:
                 self._on_problem(f"the store is sick: {failure}")
@@ -197,10 +262,7 @@ class Batcher:
             if type(op) is Hold and type(outcome) is Accepted:
                 self.submit(_release(op))
             return
-        kind = type(outcome)
-        if kind is Accepted:
-            future.set_result(None)
-        elif isinstance(outcome, Exception):
+        if isinstance(outcome, Exception):
             self._on_problem(f"refused by the store: {op!r}: {outcome!r}")
             future.set_exception(StoreUnavailable() if isinstance(op, Hold) else outcome)
         elif isinstance(outcome, Rows):
@@ -241,6 +303,8 @@ class Batcher:
         """Commits what is queued. Returns the number of ops that could not be, in this time."""
         if self._ops or self._flying is not None:
             self._idle = self._loop.create_future()
+            if not self._scheduled:
+                self._send()
             await asyncio.wait([self._idle], timeout=seconds_max)
         self._closed = True
         left = self.queued

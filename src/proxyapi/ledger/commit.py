@@ -30,7 +30,17 @@ from proxyapi.ledger.ops import (
     SetLimit,
     Write,
 )
-from proxyapi.ledger.plan import Done, Facts, HoldRow, Plan, correction_id, derived_id, funding_row, plan
+from proxyapi.ledger.plan import (
+    ENDING_COLUMNS,
+    Done,
+    Facts,
+    HoldRow,
+    Plan,
+    correction_id,
+    derived_id,
+    funding_row,
+    plan,
+)
 from proxyapi.store.errors import ConstraintViolated, StatementRefused
 from proxyapi.store.queries import in_lists, in_rows, load_queries
 from proxyapi.store.sqlite import Row, Transaction, Writer
@@ -39,6 +49,9 @@ SQL = load_queries("proxyapi.ledger", "ledger.sql")
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
+PROBE_HOLDS_MIN = 3
+PROBE_ROWS_MAX = 33
+"""More entries than this that are newer than a hold, and the holds are looked for one by one."""
 REMEMBERED_MAX = 50_000
 """Budget accounts and price versions that a process remembers; then it starts anew."""
 
@@ -86,9 +99,8 @@ class Committer:
             part.write(decided, self.worker_id)
         self._remember(part)
         self._live.update(decided.holds)
-        for op in ops:
-            if type(op) is Ending or type(op) is Expire:
-                self._live.pop(op.id, None)
+        for id in decided.ended:
+            self._live.pop(id, None)
         return decided.results
 
     def apply_within(self, transaction: Transaction, op: Funding | SetLimit) -> Result:
@@ -132,35 +144,37 @@ class _Part:
         ending_ids: list[bytes] = []
         expiring: dict[int, list[bytes]] = {}
         funding_ids: list[bytes] = []
+        funded: list[int] = []
         references: list[str] = []
         edited: list[Budget] = []
         written: dict[int, Rows | Failed] = {}
         accounts: set[int] = set()
         budgets: dict[Budget, int] = {}
         for position, op in enumerate(ops):
-            match op:
-                case Hold():
-                    hold_ids.append(op.id)
-                    accounts.add(op.account_id)
-                    if op.budget is not None and op.budget not in budgets:
-                        budgets[op.budget] = self.budget(op.budget)
-                    self.price(op.price)
-                case Ending():
-                    ending_ids.append(op.id)
-                    accounts.add(op.account_id)
-                    self.price(op.price)
-                case Write():
-                    written[position] = self.run(op)
-                case Expire():
-                    expiring.setdefault(op.grace_ms, []).append(op.id)
-                case Funding():
-                    funding_ids.append(op.id)
-                    accounts.add(op.account_id)
-                    if op.reference is not None:
-                        references.append(op.reference)
-                case SetLimit():
-                    funding_ids.append(op.id)
-                    edited.append(op.budget)
+            if type(op) is Hold:
+                hold_ids.append(op.id)
+                accounts.add(op.account_id)
+                if op.budget is not None and op.budget not in budgets:
+                    budgets[op.budget] = self.budget(op.budget)
+                if op.price.id not in self.prices:
+                    self.new_prices[op.price.id] = op.price
+            elif type(op) is Ending:
+                ending_ids.append(op.id)
+                accounts.add(op.account_id)
+                if op.price.id not in self.prices:
+                    self.new_prices[op.price.id] = op.price
+            elif type(op) is Write:
+                written[position] = self.run(op)
+            elif type(op) is Expire:
+                expiring.setdefault(op.grace_ms, []).append(op.id)
+            elif type(op) is Funding:
+                funding_ids.append(op.id)
+                funded.append(op.account_id)
+                if op.reference is not None:
+                    references.append(op.reference)
+            elif type(op) is SetLimit:
+                funding_ids.append(op.id)
+                edited.append(op.budget)
         for budget in edited:  # after the holds, which make budgets
             found = self.find_budget(budget)
             if found is not None:
@@ -175,12 +189,12 @@ class _Part:
         lost = self.read_lost_holds(expiring)
         holds.update(lost)
         ended = [*ending_ids, *(id for ids in expiring.values() for id in ids)]
-        done = self.read_done([*hold_ids, *funding_ids, *(id for id in ended if id not in holds)])
-        accounts.update(budgets.values())
+        done = self.read_done([*self.maybe_done(hold_ids), *funding_ids, *(id for id in ended if id not in holds)])
+        accounts.update(budgets.values(), funded)
         for row in holds.values():
-            accounts.add(row.account_id)
-            if row.budget_id is not None:
-                accounts.add(row.budget_id)
+            accounts.add(row[1])
+            if row[2] is not None:
+                accounts.add(row[2])
         for entry in done.values():
             accounts.add(entry[1])
             if entry[2] is not None:
@@ -195,6 +209,7 @@ class _Part:
             written=written,
             now_ms=self.now_ms,
             replay=replay,
+            unfundable=frozenset(row[0] for row in self.select("find_budgets_among", funded)),
         )
 
     def select(self, name: str, ids: Sequence[object], *more: object) -> Iterable[Row]:
@@ -213,6 +228,17 @@ class _Part:
         rows = self.select("read_accounts", sorted(accounts))
         return {row[0]: Balance(row[1], row[2], row[3], row[4], bool(row[5])) for row in rows}
 
+    def maybe_done(self, hold_ids: list[bytes]) -> list[bytes]:
+        """Those of them that an entry may have: none where none is as new as the oldest of them, as ids begin with
+        their time. One search instead of one for every id."""
+        if len(hold_ids) < PROBE_HOLDS_MIN:
+            return hold_ids
+        newer = self.transaction.execute(SQL["read_done_since"], (min(hold_ids), PROBE_ROWS_MAX))
+        if len(newer) == PROBE_ROWS_MAX:
+            return hold_ids
+        found = {row[0] for row in newer}
+        return [id for id in hold_ids if id in found] if found else []
+
     def read_done(self, ids: Sequence[bytes]) -> dict[bytes, Done]:
         done = {row[0]: row[1:] for row in self.select("read_done", ids)}
         corrections = [correction_id(id) for id, entry in done.items() if entry[0] == "expire"]
@@ -225,10 +251,6 @@ class _Part:
                 return Rows(self.transaction.execute(op.sql, op.parameters))
         except StatementRefused as error:
             return Failed(error)
-
-    def price(self, price: Price) -> None:
-        if price.id not in self.prices:
-            self.new_prices[price.id] = price
 
     def find_budget(self, budget: Budget) -> int | None:
         identity = (budget.key_id, budget.period, period_start(budget.period, self.now_ms))
@@ -266,9 +288,13 @@ class _Part:
         if decided.deltas:
             many(SQL["change_account"], decided.deltas)
         if decided.holds:
-            self.insert("insert_hold", [(*row, worker_id, now_ms) for row in decided.holds.values()])
+            made = (worker_id, now_ms)
+            self.insert("insert_hold", [row + made for row in decided.holds.values()])
         if decided.entries:
-            self.insert("insert_entry", decided.entries)
+            usual = [row for row in decided.entries if len(row) == ENDING_COLUMNS]
+            self.insert("insert_ending", usual)
+            if len(usual) < len(decided.entries):
+                self.insert("insert_entry", [row for row in decided.entries if len(row) != ENDING_COLUMNS])
         if decided.rollup:
             rollup: dict[_Name, list[int]] = {}
             total: dict[_Name, list[int]] = {}

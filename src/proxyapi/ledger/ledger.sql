@@ -13,11 +13,17 @@ DELETE FROM hold WHERE id IN (@ids)
 -- read_done --
 SELECT id, kind, account_id, budget_id, key_id, charged, loss FROM entry WHERE id IN (@ids)
 
+-- read_done_since --
+SELECT id, kind, account_id, budget_id, key_id, charged, loss FROM entry WHERE id >= ? LIMIT ?
+
 -- read_references --
 SELECT reference, account_id, amount FROM entry WHERE reference IN (@ids)
 
 -- read_accounts --
 SELECT id, funded, spent, held, credit, blocked FROM account WHERE id IN (@ids)
+
+-- find_budgets_among --
+SELECT id FROM account WHERE id IN (@ids) AND kind = 'budget'
 
 -- find_budget --
 SELECT id FROM account WHERE kind = 'budget' AND key_id = ? AND period = ? AND period_start = ?
@@ -37,9 +43,9 @@ INSERT INTO hold (id, account_id, budget_id, key_id, amount, price_id, provider,
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- insert_entry --
-INSERT INTO entry (id, kind, account_id, budget_id, key_id, amount, held, actual, charged, loss, price_id, variant, units,
-                   source, ending, status, operation, provider, model, latency_ms, first_byte_ms, attempts, upstream_id,
-                   ref, reference, note, created_at)
+INSERT INTO entry (id, kind, account_id, budget_id, key_id, held, actual, charged, loss, price_id, variant, units, source,
+                   ending, status, operation, provider, model, latency_ms, first_byte_ms, attempts, upstream_id, created_at,
+                   amount, ref, reference, note)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- add_rollup --
@@ -61,6 +67,12 @@ ON CONFLICT (day, model, provider) DO UPDATE SET
     cached = cached + excluded.cached, cache_write = cache_write + excluded.cache_write, output = output + excluded.output,
     reasoning = reasoning + excluded.reasoning, other = other + excluded.other, actual = actual + excluded.actual,
     charged = charged + excluded.charged, loss = loss + excluded.loss
+
+-- insert_ending --
+INSERT INTO entry (id, kind, account_id, budget_id, key_id, held, actual, charged, loss, price_id, variant, units, source,
+                   ending, status, operation, provider, model, latency_ms, first_byte_ms, attempts, upstream_id, created_at,
+                   amount)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
 
 -- insert_price --
 INSERT INTO price (id, body, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING

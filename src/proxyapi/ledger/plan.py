@@ -38,18 +38,19 @@ from proxyapi.ledger.ops import (
     Rows,
     SetLimit,
     Settled,
-    Write,
 )
 from proxyapi.money import NANOS_MAX
 from proxyapi.usage import INPUT_TOKENS, OUTPUT_TOKENS, Unit
 
 EntryRow = tuple[object, ...]
-"""In the order of `ENTRY_COLUMNS`."""
+"""In the order of `ENTRY_COLUMNS`, or of the first `ENDING_COLUMNS` of them."""
 ENTRY_COLUMNS: Final = (
-    "id", "kind", "account_id", "budget_id", "key_id", "amount", "held", "actual", "charged", "loss", "price_id",
-    "variant", "units", "source", "ending", "status", "operation", "provider", "model", "latency_ms", "first_byte_ms",
-    "attempts", "upstream_id", "ref", "reference", "note", "created_at",
+    "id", "kind", "account_id", "budget_id", "key_id", "held", "actual", "charged", "loss", "price_id", "variant",
+    "units", "source", "ending", "status", "operation", "provider", "model", "latency_ms", "first_byte_ms", "attempts",
+    "upstream_id", "created_at", "amount", "ref", "reference", "note",
 )  # fmt: skip
+ENDING_COLUMNS: Final = ENTRY_COLUMNS.index("amount")
+"""Rows of settles and releases, which are nearly all, end here: 0, and NULL for the rest."""
 
 SUMS: Final = (
     "requests", "failed", "input", "cached", "cache_write", "output", "reasoning", "other", "actual", "charged", "loss",
@@ -69,7 +70,7 @@ def _column(unit: Unit) -> int:
         return SUMS.index("cache_write" if unit.name.startswith("CACHE_WRITE") else "input")
     if unit in OUTPUT_TOKENS:
         return SUMS.index("reasoning" if unit is Unit.REASONING else "output")
-    return _IGNORED if unit in {Unit.REPORTED_COST, Unit.REQUESTS} else _OTHER
+    return _IGNORED if unit in {Unit.REPORTED_COST, Unit.OTHER_MODELS, Unit.REQUESTS} else _OTHER
 
 
 COLUMN_OF_UNIT: Final[Mapping[str, int]] = {unit: _column(unit) for unit in Unit}
@@ -78,6 +79,8 @@ ACCEPTED: Final = Accepted()
 BLOCKED: Final = Rejected("blocked")
 DUPLICATE: Final = Rejected("duplicate")
 
+_tuple = tuple.__new__
+"""Makes a named tuple in a third of the time that its own constructor takes."""
 _encode = msgspec.json.Encoder().encode
 
 
@@ -118,6 +121,8 @@ class Facts(NamedTuple):
     now_ms: int
     replay: bool = False
     """The batch may have been committed before."""
+    unfundable: frozenset[int] = frozenset()
+    """Accounts of `Funding`s that are budgets: what those are funded with is their limit."""
 
 
 class Plan:
@@ -178,19 +183,18 @@ class _Decision:
     def decide(self, ops: Sequence[Op]) -> Plan:
         results = self.plan.results
         for position, op in enumerate(ops):
-            match op:
-                case Hold():
-                    results.append(self.hold(op))
-                case Ending():
-                    results.append(self.end(op))
-                case Expire():
-                    results.append(self.expire(op))
-                case Funding():
-                    results.append(self.fund(op))
-                case SetLimit():
-                    results.append(self.set_limit(op))
-                case Write():
-                    results.append(self.facts.written[position])
+            if type(op) is Hold:  # half the time of a `match`
+                results.append(self.hold(op))
+            elif type(op) is Ending:
+                results.append(self.end(op))
+            elif type(op) is Expire:
+                results.append(self.expire(op))
+            elif type(op) is Funding:
+                results.append(self.fund(op))
+            elif type(op) is SetLimit:
+                results.append(self.set_limit(op))
+            else:
+                results.append(self.facts.written[position])
         self.plan.deltas = self.deltas()
         return self.plan
 
@@ -225,7 +229,10 @@ class _Decision:
                 return Refused("key", amount, max(0, free), budget.held)
             budget.held += amount
         wallet.held += amount
-        row = HoldRow(id, op.account_id, budget_id, op.key_id, amount, op.price.id, op.provider, op.model, op.operation)
+        row = _tuple(
+            HoldRow,
+            (id, op.account_id, budget_id, op.key_id, amount, op.price.id, op.provider, op.model, op.operation),
+        )
         self.holds[id] = self.plan.holds[id] = row
         return ACCEPTED
 
@@ -253,7 +260,7 @@ class _Decision:
         loss = actual - charged
         self.journal(op, "release" if op.released else "settle", row, actual, charged, loss)
         free = wallet.funded + wallet.credit - wallet.spent - wallet.held
-        return Settled(charged, loss, free, "released" if op.released else "settled")
+        return _tuple(Settled, (charged, loss, free, "released" if op.released else "settled"))
 
     def end_late(self, op: Ending) -> Settled:
         done = self.done.get(op.id)
@@ -287,20 +294,19 @@ class _Decision:
         self, op: Ending, kind: str, row: HoldRow, actual: int, charged: int, loss: int, ref: bytes | None = None
     ) -> None:
         """`ref`: the entry that a correction corrects; `row.id` is the correction's."""
-        id, account_id, budget_id, key_id, held, *_ = row
+        id, account_id, budget_id, key_id, held = row[:5]
         if op.released:
             usage: Mapping[Unit, int] = {}
             units = "{}"
         else:
             usage = op.usage
             units = str(_encode(usage), "ascii")
-        self.plan.entries.append(
-            (
-                id, kind, account_id, budget_id, key_id, 0, held, actual, charged, loss, op.price.id, op.variant, units,
-                op.source, op.ending, op.status, op.operation, op.provider, op.model, op.latency_ms, op.first_byte_ms,
-                op.attempts, op.upstream_id[:TEXT_MAX], ref, None, None, self.facts.now_ms,
-            )
+        entry: EntryRow = (
+            id, kind, account_id, budget_id, key_id, held, actual, charged, loss, op.price.id, op.variant, units,
+            op.source, op.ending, op.status, op.operation, op.provider, op.model, op.latency_ms, op.first_byte_ms,
+            op.attempts, op.upstream_id[:TEXT_MAX], self.facts.now_ms,
         )  # fmt: skip
+        self.plan.entries.append(entry if ref is None else (*entry, 0, ref, None, None))
         self.done[id] = (kind, account_id, budget_id, key_id, charged, loss)
         self.roll_up(kind, account_id, key_id, op.model, op.provider, usage, actual, charged, loss)
 
@@ -336,9 +342,9 @@ class _Decision:
             self.pots[row.budget_id].held -= row.amount
         self.plan.entries.append(
             (
-                row.id, "expire", row.account_id, row.budget_id, row.key_id, 0, row.amount, 0, 0, row.amount,
+                row.id, "expire", row.account_id, row.budget_id, row.key_id, row.amount, 0, 0, row.amount,
                 row.price_id, "", "{}", "estimated", "worker_lost", None, row.operation, row.provider, row.model,
-                None, None, None, None, None, None, None, self.facts.now_ms,
+                None, None, None, None, self.facts.now_ms,
             )
         )  # fmt: skip
         self.done[row.id] = ("expire", row.account_id, row.budget_id, row.key_id, 0, row.amount)
@@ -353,7 +359,7 @@ class _Decision:
         if op.id in self.done:
             return Funded(False, op.amount)
         pot = self.pots.get(op.account_id)
-        if pot is None:
+        if pot is None or op.account_id in self.facts.unfundable:
             return Rejected("unknown_account")
         if abs(op.amount) > AMOUNT_MAX or pot.funded + pot.credit + op.amount > NANOS_MAX:
             return Rejected("too_large")
@@ -393,6 +399,6 @@ def funding_row(
 ) -> EntryRow:  # fmt: skip
     """The entry of a change to `funded`."""
     return (
-        id, kind, account_id, None, key_id, amount, 0, 0, 0, 0, None, None, None, None, None, None, None, None, None,
-        None, None, None, None, None, reference, note, now_ms,
+        id, kind, account_id, None, key_id, 0, 0, 0, 0, None, None, None, None, None, None, None, None, None, None,
+        None, None, None, now_ms, amount, None, reference, note,
     )  # fmt: skip

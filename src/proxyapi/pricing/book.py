@@ -22,7 +22,7 @@ import msgspec
 
 from proxyapi.money import parse_amount
 from proxyapi.pricing.facts import Names
-from proxyapi.pricing.price import Price, Table, Tier, join_words, make_price
+from proxyapi.pricing.price import OTHER_MODELS_RATE, Price, Table, Tier, join_words, make_price
 from proxyapi.pricing.schedule import HORIZON_SECONDS, Moment, valid_within
 from proxyapi.pricing.snapshot import Correction, Facts, Line, Row, Snapshot
 from proxyapi.usage import Unit
@@ -198,6 +198,7 @@ class PriceBook:
                 return None
         rates = _complete(raw.rates)
         rates[Unit.REPORTED_COST] = self._convert(REPORTED_COST_RATE) if cost_reported else 0
+        rates[Unit.OTHER_MODELS] = OTHER_MODELS_RATE
         price = make_price(
             provider=entry.provider,
             model=entry.model,
@@ -248,7 +249,7 @@ _UNDATED_TAIL = re.compile(r"^(.+?)(?:-latest|-preview(?:-[\d-]+)?)$")
 
 def sandbox_price(model: str) -> Price:
     """A magic model of the sandbox: whatever unit it produces, 1,000 of it cost 1 unit of the currency."""
-    rates = dict.fromkeys(Unit, SANDBOX_RATE)
+    rates = {**dict.fromkeys(Unit, SANDBOX_RATE), Unit.OTHER_MODELS: OTHER_MODELS_RATE}
     return make_price(provider="sandbox", model=model, rates=rates, source="sandbox")
 
 
@@ -263,7 +264,7 @@ def parse_override(body: str | bytes) -> Amounts:
         raise ValueError(f"not a price: {error}") from None
     amounts: Amounts = {}
     for name, amount in wire.items():
-        if name not in Unit._value2member_map_ or name == Unit.REPORTED_COST:
+        if name not in PRICED_UNITS:
             raise ValueError(f"{name!r} is not a unit that can be priced: {', '.join(PRICED_UNITS)}")
         amounts[Unit(name)] = parse_amount(str(amount))
         if amounts[Unit(name)] < 0:
@@ -271,7 +272,7 @@ def parse_override(body: str | bytes) -> Amounts:
     return amounts
 
 
-PRICED_UNITS = tuple(unit.value for unit in Unit if unit is not Unit.REPORTED_COST)
+PRICED_UNITS = tuple(unit.value for unit in Unit if unit not in (Unit.REPORTED_COST, Unit.OTHER_MODELS))
 
 
 def _mode(name: str, window: Facts | None, row: Row | None) -> str:

@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 from proxyapi.dialects.call import Call, Operation, Prompt
 from proxyapi.errors import InvalidRequest
 from proxyapi.pricing.book import variant_words
+from proxyapi.pricing.charge import charge
 from proxyapi.pricing.facts import ModelFacts
 from proxyapi.pricing.images import drawing_tokens, percent_of
 from proxyapi.pricing.media import media_tokens
@@ -41,6 +42,7 @@ _AGGREGATOR_OUTPUT_MIN = 16
 _DRAWING_TEXT_TOKENS = 8_192
 """Text and thoughts around a picture, where the request sets no limit."""
 
+_INPUT, _OUTPUT, _REASONING, _CACHE_READ = Unit.INPUT, Unit.OUTPUT, Unit.REASONING, Unit.CACHE_READ
 _USUAL_TIERS = frozenset({"", "auto", "default", "standard", "standard_only", "unspecified"})
 _CHEAPER_TIERS = frozenset({"flex", "batch"})
 """Charged like the usual tier where no price of their own is known."""
@@ -68,12 +70,75 @@ class Priced(Protocol):
     def price(self) -> Price: ...
 
 
-def forecast(call: Call, target: Priced, tokenizer: Tokenizer) -> Forecast:
-    """The most that a request can use. InvalidRequest: a service tier without a price."""
-    usage = _OPERATIONS[call.operation](call, target.facts, target.price, tokenizer)
-    if target.facts.mode == "request":
+def forecast(call: Call, target: Priced, tokenizer: Tokenizer, *, advisor: Priced | None = None) -> Forecast:
+    """The most that a request can use. InvalidRequest: a service tier without a price.
+
+    `advisor`: whom a hosted advisor tool asks (`Catalog.advisor`); None: a model of the same price.
+    """
+    facts = target.facts
+    if facts.mode == "chat" and not (call.service_tier or call.speed or call.server_tools or facts.search.per_choice):
+        plain = _plain_conversation(call, facts, target.price, tokenizer)
+        if plain is not None:
+            return Forecast(plain, "")
+    usage = _OPERATIONS[call.operation](call, facts, target.price, tokenizer)
+    if facts.mode == "request":
         usage[Unit.REQUESTS] = call.choices
+    if call.server_tools and call.operation in _CONVERSATIONS:
+        _advised(usage, call, target, tokenizer, advisor)
     return Forecast({unit: n for unit, n in usage.items() if n}, variant_of(call, target))
+
+
+def _advised(
+    usage: dict[Unit, int], call: Call, target: Priced, tokenizer: Tokenizer, advisor: Priced | None
+) -> None:
+    """One consultation more: an advisor reads the whole conversation and answers at the length of its ceiling."""
+    tool = next((tool for tool in call.server_tools if tool.kind == "advisor"), None)
+    if tool is None or tool.uses_max == 0:
+        return
+    asked = advisor or target
+    facts, rates = asked.facts, asked.price.rates
+    text = prompt_tokens(call.prompt, tokenizer)
+    held = _held(text, call.prompt, facts) + overhead_tokens(call, facts)
+    spent = _input(held, facts.input_tokens_max, call, facts, asked.price, tokenizer)
+    ceiling = facts.output_tokens_max or UNKNOWN_OUTPUT_TOKENS
+    unit = _REASONING if rates[_REASONING] > rates[_OUTPUT] else _OUTPUT
+    spent[unit] = spent.get(unit, 0) + ceiling
+    if advisor is not None:
+        spent = {Unit.OTHER_MODELS: charge(spent, advisor.price)}
+    for unit, quantity in spent.items():
+        usage[unit] = usage.get(unit, 0) + quantity
+
+
+def _plain_conversation(
+    call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer
+) -> dict[Unit, int] | None:
+    """`_conversation` for texts alone, which nearly all requests are: the same figures by a straight way.
+
+    None: there is more to it.
+    """
+    prompt = call.prompt
+    if (
+        call.operation not in _CONVERSATIONS
+        or prompt.media or prompt.tools or prompt.names
+        or call.output_modalities or call.cache_writes or call.previous_response_id or call.conversation
+    ):
+        return None
+    text = _PROMPT_FRAME + _MESSAGE_FRAME * prompt.messages + tokenizer.count_all(prompt.texts) + prompt.tokens
+    family = facts.family
+    percent = family.percent
+    if family.ascii is not None and _is_ascii(prompt):
+        percent = family.ascii
+    held = (text if percent == 100 else percent_of(text, percent)) + facts.overhead.request
+    if facts.input_tokens_max is not None and held > facts.input_tokens_max:
+        held = facts.input_tokens_max
+    rates = price.rates
+    into = _input_unit(call, facts, price) if facts.cache_writes_automatic else (
+        _CACHE_READ if rates[_CACHE_READ] > rates[_INPUT] else _INPUT
+    )
+    out = _REASONING if rates[_REASONING] > rates[_OUTPUT] else _OUTPUT
+    # No zero here: the frame of a prompt is 3 tokens, and a ceiling of nothing is dropped.
+    ceiling = output_ceiling(call, facts, text)
+    return {into: held, out: ceiling * call.choices} if ceiling else {into: held}
 
 
 def variant_of(call: Call, target: Priced, served: str | None = None) -> str:
@@ -183,10 +248,16 @@ def output_ceiling(call: Call, facts: ModelFacts, prompt: int) -> int:
     asked = call.output_tokens_max
     if asked is not None and facts.cost_reported:
         asked = max(asked, _AGGREGATOR_OUTPUT_MIN)
-    limits = [limit for limit in (asked, facts.output_tokens_max) if limit is not None]
-    ceiling = min(limits, default=UNKNOWN_OUTPUT_TOKENS)
+    ceiling = facts.output_tokens_max
+    if ceiling is None:
+        ceiling = UNKNOWN_OUTPUT_TOKENS if asked is None else asked
+    elif asked is not None and asked < ceiling:
+        ceiling = asked
     if facts.context_tokens_max is not None:
-        ceiling = min(ceiling, max(1, facts.context_tokens_max - prompt))
+        left = facts.context_tokens_max - prompt
+        if left < ceiling:
+            # Whoever is asked for an answer of nothing gives none; a full window still lets one token through.
+            ceiling = left if left > 1 else min(ceiling, 1)
     return ceiling
 
 
@@ -251,6 +322,7 @@ def _nothing(call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) 
     return {}
 
 
+_CONVERSATIONS: frozenset[Operation] = frozenset({"chat", "responses", "messages", "generate"})
 _OPERATIONS: dict[Operation, Callable[[Call, ModelFacts, Price, Tokenizer], dict[Unit, int]]] = {
     "chat": _conversation,
     "responses": _conversation,
@@ -300,21 +372,27 @@ def counted(call: Call, facts: ModelFacts, tokenizer: Tokenizer, texts: Sequence
     return {unit: quantity for unit, quantity in usage.items() if quantity}
 
 
-def settled(call: Call, facts: ModelFacts, usage: Usage, *, others: Iterable[Usage] = ()) -> Usage:
+def settled(
+    call: Call, facts: ModelFacts, usage: Usage, *, others: Iterable[Usage] = (), other_models: int = 0
+) -> Usage:
     """A reported or counted usage, completed by what no provider reports. Explicit zeros stay zero.
 
-    `others` is what other models spent inside the reply (pictures of a hosted tool, an advisor): it is charged at the
-    rates of the price that was held, pictures at those of the tool.
+    `other_models` are the nanos that other models cost inside the reply, `others` what has no price of its own there
+    (pictures of a hosted tool, a compaction): it is charged at the rates of the price that was held, pictures at those
+    of the tool. Both come from `Catalog.charge_others`.
     """
     if Unit.REPORTED_COST in usage and not facts.cost_reported:
         usage = {unit: quantity for unit, quantity in usage.items() if unit is not Unit.REPORTED_COST}
     others = tuple(others)
-    if Unit.REPORTED_COST in usage or not (any(usage.values()) or others):
+    if Unit.REPORTED_COST in usage or not (any(usage.values()) or others or other_models):
         return usage
     changed = dict(usage)
+    if other_models:
+        changed[Unit.OTHER_MODELS] = other_models
     for other in others:
         for unit, quantity in _drawn(call, facts, other).items():
-            changed[unit] = changed.get(unit, 0) + quantity
+            if unit is not Unit.REPORTED_COST:
+                changed[unit] = changed.get(unit, 0) + quantity
     if facts.search.per_choice and call.operation in ("chat", "responses"):
         changed[Unit.WEB_SEARCH] = call.choices
     elif facts.search.per_request and changed.get(Unit.WEB_SEARCH, 0) > 1:

@@ -18,6 +18,9 @@ from proxyapi.usage import Unit
 RATE_UNITS = 1_000_000
 """Rates are for so many units."""
 
+OTHER_MODELS_RATE = RATE_UNITS
+"""A nano that another model cost is a nano: every price has this rate of `Unit.OTHER_MODELS`."""
+
 SEPARATOR = ";"
 """Between the words of a variant: `flex;web_search_preview`."""
 

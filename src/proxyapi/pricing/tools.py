@@ -57,7 +57,7 @@ def tool_units(call: Call, facts: ModelFacts, price: Price) -> ToolUnits:
                 units[Unit.CODE_SESSION] = units.get(Unit.CODE_SESSION, 0) + 1
             case "image_generation":
                 units[Unit.OUTPUT_IMAGE] = units.get(Unit.OUTPUT_IMAGE, 0) + calls * tool_drawing_tokens(tool, facts)
-            case "computer" | "other":
+            case "advisor" | "computer" | "other":
                 pass
     return ToolUnits(units, content, tool_words(call, price))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
@@ -20,8 +20,11 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from proxyapi.dialects.call import Call
+from proxyapi.dialects.model import ModelUsage
 from proxyapi.errors import UnknownModel
 from proxyapi.pricing.book import Entry, Offer, PriceBook, sandbox_price
+from proxyapi.pricing.charge import charge
 from proxyapi.pricing.facts import (
     DrawingRule,
     Family,
@@ -36,9 +39,9 @@ from proxyapi.pricing.facts import (
 )
 from proxyapi.pricing.price import Price
 from proxyapi.providers.provider import Provider
-from proxyapi.usage import Unit
+from proxyapi.usage import INPUT_TOKENS, OUTPUT_TOKENS, Unit, Usage
 
-__all__ = ["Catalog", "Listing", "ModelFacts", "Target"]
+__all__ = ["Catalog", "Listing", "ModelFacts", "OtherModels", "Target"]
 
 RESOLVED_MAX = 4_096
 """Remembered names; then all are forgotten. There are 1,200 models, each asked for in a few ways."""
@@ -56,6 +59,9 @@ _MAGIC_OUTPUT_MAX = 16_384
 
 _DEFAULT_VENDORS = (("anthropic", "anthropic"), ("gemini", "google"), ("openai", "openai"))
 """By the beginning of the dialect."""
+
+_TOKENS = (INPUT_TOKENS | OUTPUT_TOKENS | {Unit.WEB_SEARCH, Unit.WEB_FETCH}) - {Unit.OUTPUT_IMAGE}
+"""What another model can be charged for by itself: not pictures of a hosted tool, not the whole reply's own cost."""
 
 _CONVERSATIONS = frozenset({"chat", "responses", "messages", "generate", "completions", "count_tokens"})
 _TALKING: frozenset[str] = frozenset({"chat", "request"})
@@ -112,6 +118,15 @@ class Listing(NamedTuple):
     pricing: dict[str, int]
     """Nanos per 1,000,000 units, by unit; only what the model can use."""
     free: bool
+
+
+class OtherModels(NamedTuple):
+    """What other models spent inside one reply."""
+
+    amount: int
+    """Nanos, at their own prices: `Unit.OTHER_MODELS` of the bill."""
+    rest: list[Usage]
+    """What has no price of its own: `others` of `settled`."""
 
 
 class _Known(NamedTuple):
@@ -197,6 +212,47 @@ class Catalog:
                 raise UnknownModel(model, f"{owner.title} has no {operation.replace('_', ' ')} in this dialect")
             speaks = upstream.chat_dialect
         return Target(upstream, facts.model, facts.name, speaks, known.offer.price, facts)
+
+    # --- other models inside one reply -------------------------------------------------------------------------------
+
+    def charge_others(self, target: Target, others: Iterable[ModelUsage]) -> OtherModels:
+        """What other models spent in a reply of `target`, each at its own price where it has one.
+
+        Iterations of the same model and pictures of a hosted tool are left to the price that was held.
+        """
+        amount = 0
+        rest: list[Usage] = []
+        for other in others:
+            known = self._other(target, other.model)
+            if known is None or not _TOKENS.issuperset(other.usage):
+                rest.append(other.usage)
+            else:
+                amount += charge(other.usage, known.offer.price)
+        return OtherModels(amount, rest)
+
+    def advisor(self, target: Target, call: Call) -> Target | None:
+        """Whom the advisor tool of a request asks. None: it has none, or names nobody who is known."""
+        for tool in call.server_tools:
+            if tool.kind == "advisor":
+                known = self._other(target, next((value for name, value in tool.options if name == "model"), ""))
+                if known is not None:
+                    facts = known.facts
+                    return Target(target.provider, facts.model, facts.name, target.dialect, known.offer.price, facts)
+        return None
+
+    def _other(self, target: Target, model: str) -> _Known | None:
+        """Another model of the same provider. None: it is not known, or is the same one under a dated name."""
+        owner = self._providers.get(target.facts.provider)
+        if not model or model == target.model or owner is None or len(model) > NAME_CHARACTERS_MAX:
+            return None
+        if self._clock() >= self._expires:
+            self._forget()
+        known = self._find(owner, model)
+        if known is None or known.facts.mode != "chat":
+            return None
+        price = known.offer.price
+        same = price.rates == target.price.rates and price.tiers == target.price.tiers
+        return None if same else known
 
     def _names(self, dialect: str, model: str, provider: str | None) -> tuple[str, str]:
         """Provider and native name that a client's name stands for."""
@@ -378,7 +434,7 @@ def _listing(known: _Known) -> Listing:
         modalities_in=facts.modalities_in,
         modalities_out=facts.modalities_out,
         pricing={unit.value: rates[unit] for unit in _shown(facts, known.offer.price)},
-        free=not any(rate for unit, rate in rates.items() if unit is not Unit.REPORTED_COST),
+        free=not any(rates[unit] for unit in _OWN_UNITS),
     )
 
 
@@ -389,7 +445,7 @@ def _shown(facts: ModelFacts, price: Price) -> Iterator[Unit]:
     for unit in Unit:
         if unit in needed:
             shown = rates[unit] > 0 or (unit in (Unit.INPUT, Unit.OUTPUT) and facts.mode in _TEXT_MODES)
-        elif facts.mode != "chat" or unit is Unit.REPORTED_COST:
+        elif facts.mode != "chat" or unit not in _OWN_UNITS:
             shown = False
         elif unit in _FOLLOWERS:
             shown = rates[unit] not in (0, rates[_FOLLOWERS[unit]])
@@ -421,6 +477,7 @@ _FOLLOWERS = {
     Unit.OUTPUT_AUDIO: Unit.OUTPUT,
 }
 """Shown where they cost something else than the unit that they follow."""
+_OWN_UNITS = tuple(unit for unit in Unit if unit not in (Unit.REPORTED_COST, Unit.OTHER_MODELS))
 _FEES = frozenset({Unit.WEB_SEARCH, Unit.FILE_SEARCH, Unit.CODE_SESSION})
 
 

@@ -423,7 +423,7 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = self.host.tick + self.host.ticks.idle
         if self._buffer:
             self.host.loop.call_soon(self._next_from_buffer)
-        else:
+        elif self._reading_paused:
             self._resume_reading()
 
     def _next_from_buffer(self) -> None:

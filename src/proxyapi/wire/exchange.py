@@ -184,7 +184,8 @@ class Exchange(RequestHead):
         self.started = True
         self.status = status
         if not self.gone and not self.finished:
-            connection = self._connection_line()
+            keep = self.keep_alive and self.version_minor and self._carrier.may_keep(self)
+            connection = b"" if keep else self._connection_line()
             if status in STATUSES_WITHOUT_BODY:
                 answer = b"%b%b%b\r\n" % (status_line(status), headers, connection)
             else:
@@ -262,7 +263,8 @@ class Exchange(RequestHead):
     def _end(self) -> None:
         if not self.finished:
             self.finished = True
-            self._decouple()
+            if self._source is not None:
+                self._decouple()
             self._body = b""
             self._carrier.exchange_over(self)
 

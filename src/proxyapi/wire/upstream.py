@@ -185,28 +185,31 @@ class Response(ResponseReader):
         """Bytes from the connection."""
         self.received += len(data)
         self.feed_bytes(data)
-        pieces = self.pieces
+        pieces, feed = self.pieces, self._feed
         if pieces:
             body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             pieces.clear()
-            if self._feed is not None:
+            if feed is not None:
                 try:
-                    self._feed(body)
+                    feed(body)
                 except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised from `pipe`
                     self.fail(error)
                     return
             else:
                 self._buffer(body)
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             return  # closed by feed
         if self.broken:
             self.fail(ProtocolViolation(f"the upstream's answer is no valid HTTP: {self.broken}"))
         elif self.ended:
             self._complete()
         elif self.head_complete:
-            if self._connection.reading:
-                self._connection.deadline = self._connection.pool.tick + self._patience.idle
-            if self._waiter is not None and self._feed is None and len(self._body) >= self._wake_at:
+            if connection.reading:
+                connection.deadline = connection.pool.tick + self._patience.idle
+            if feed is not None:
+                return
+            if self._waiter is not None and len(self._body) >= self._wake_at:
                 self._wake()
             elif self._waiter is None and len(self._body) > UNREAD_BYTES_MAX:
                 self._full = True

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[3]
-TESTS = ("tests/laws/test_ledger_model.py", "tests/unit/ledger/test_plan.py", "tests/unit/ledger/test_commit.py")
+TESTS = (
+    "tests/unit/ledger/test_plan.py", "tests/unit/ledger/test_commit.py", "tests/unit/ledger/test_ledger.py",
+    "tests/laws/test_ledger_model.py",
+)  # fmt: skip
 EXAMPLES = "400"
 
 
@@ -80,8 +83,11 @@ BUGS = (
     Bug("a budget that was rolled back is remembered", COMMIT,
         "self.new_budgets[budget.key_id, budget.period, start] = opened",
         "self.budgets[budget.key_id, budget.period, start] = opened"),
-    Bug("a price that was rolled back is remembered", COMMIT, "self.new_prices[price.id] = price",
-        "self.new_prices[price.id] = price\n            self.prices.add(price.id)"),
+    Bug("a price that was rolled back is remembered", COMMIT, "self.new_prices[op.price.id] = op.price",
+        "self.new_prices[op.price.id] = op.price\n                    self.prices.add(op.price.id)"),
+    Bug("used ids are not looked for among many", COMMIT, "found = {row[0] for row in newer}", "found = set()"),
+    Bug("more newer entries than are read hide a used id", COMMIT, "if len(newer) == PROBE_ROWS_MAX:", "if False:"),
+    Bug("a deposit raises a budget", PLAN, "pot is None or op.account_id in self.facts.unfundable", "pot is None"),
     Bug("a budget does not end with its day", COMMIT, "return now_ms - now_ms % DAY_MS", "return 0"),
     Bug("a budget is funded with a stale limit", COMMIT, "rows[0][0] if rows else budget.limit", "budget.limit"),
     Bug("a failure is committed", STORE, "connection.execute(\"ROLLBACK\")", "connection.execute(\"COMMIT\")"),

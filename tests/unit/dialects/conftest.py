@@ -29,13 +29,18 @@ def call_of(dialect: str, **fields: Any) -> Call:
 
 @pytest.fixture
 def metered() -> Metering:
-    """Meters a stream in pieces of `size` bytes, or with `body=True` one whole body."""
+    """Meters a stream in pieces of `size` bytes; with `body` one whole body, by its report where that is enough.
 
-    def run(dialect: str, data: bytes, *, body: bool = False, size: int = 1 << 30, **fields: Any) -> Meter:
+    `in_full`: a whole body of which everything is read, not only the report.
+    """
+
+    def run(
+        dialect: str, data: bytes, *, body: bool = False, in_full: bool = False, size: int = 1 << 30, **fields: Any
+    ) -> Meter:
         call = call_of(dialect, **fields)
         if body:
             return meter_body(DIALECTS[dialect], data, 200, call)
-        channel = Passthrough(DIALECTS[dialect].decoder(stream=True, call=call), call)
+        channel = Passthrough(DIALECTS[dialect].decoder(stream=not in_full, call=call), call)
         out = b"".join(channel.feed(data[at : at + size]) for at in range(0, len(data), size))
         assert out + channel.close() == data
         return channel.meter

@@ -138,7 +138,9 @@ def test_a_stream_and_a_body_meter_alike(metered, events, size):
         "content": [{"type": "thinking", "thinking": "hm", "signature": "sig"}, {"type": "text", "text": "Привет"},
                     {"type": "tool_use", "id": "t", "name": "f", "input": {}}],
     }).encode()
-    for meter in (metered("anthropic", stream, size=size), metered("anthropic", whole, body=True)):
+    billed = metered("anthropic", whole, body=True)
+    assert (billed.usage, billed.reply_id, billed.tier, billed.finished) == (UNITS, "msg_1", "standard", True)
+    for meter in (metered("anthropic", stream, size=size), metered("anthropic", whole, in_full=True)):
         assert meter.usage == UNITS
         assert "".join(meter.texts) == "hmПриветf{}"
         assert (meter.reply_id, meter.model, meter.tier) == ("msg_1", "claude-x", "standard")
@@ -166,6 +168,37 @@ def test_another_model_inside_the_reply_is_metered_apart(metered):
     text = json.dumps({"id": "m", "content": [], "stop_reason": "end_turn", "usage": usage}).encode()
     (other,) = metered("anthropic", text, body=True).others
     assert (other.model, other.usage) == ("opus", {Unit.INPUT: 7, Unit.OUTPUT: 3})
+
+
+@pytest.mark.parametrize("odd", [5, "x", {"a": 1}, [7]])
+def test_odd_iterations_do_no_harm(metered, odd):
+    usage = {"input_tokens": 1, "output_tokens": 1, "iterations": odd}
+    text = json.dumps({"type": "message", "content": [], "stop_reason": "end_turn", "usage": usage}).encode()
+    assert metered("anthropic", text, body=True).usage == {Unit.INPUT: 1, Unit.OUTPUT: 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "lifetime"),
+    [
+        (b'"system":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}]', "5m"),
+        (b'"cache_control": {"type": "ephemeral", "ttl": "1h"}', "1h"),
+        (b'"tools":[{"name":"f","input_schema":{},"cache_control":{"ttl":"1h","type":"ephemeral"}}]', "1h"),
+        (b'"\\u0063ache_control":{"type":"ephemeral"}', "5m"),
+        (b'"cache_control":null', ""),
+        (b'"stop_sequences":["\\"cache_control\\":{}"]', ""),
+    ],
+)
+def test_the_lifetime_of_a_cache_is_known_wherever_it_is_asked_for(read, text, lifetime):
+    body = b'{"model":"claude-x","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],%b}' % text
+    assert read("anthropic", body).cache_writes == lifetime
+
+
+def test_an_advisor_is_known_with_its_model_and_limit(read):
+    tool = {"type": "advisor_20260301", "name": "advisor", "model": "claude-opus-4-6", "max_uses": 3}
+    body = {"model": "claude-x", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}], "tools": [tool]}
+    (advisor,) = read("anthropic", body).server_tools
+    assert (advisor.kind, advisor.uses_max) == ("advisor", 3)
+    assert dict(advisor.options) == {"type": "advisor_20260301", "model": "claude-opus-4-6"}
 
 
 def test_an_error_event_is_a_failure(metered, events):

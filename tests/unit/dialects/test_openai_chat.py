@@ -178,6 +178,34 @@ def test_string_image_urls_become_objects_and_other_bytes_stay():
     assert json.loads(patched)["messages"][1]["content"][1]["image_url"] == {"url": url}
 
 
+@pytest.mark.parametrize(
+    ("fields", "lifetime"),
+    [
+        ({}, ""),
+        ({"prompt_cache_retention": "in_memory"}, ""),
+        ({"prompt_cache_retention": "24h"}, "12h"),
+        ({"prompt_cache_options": {"mode": "explicit", "ttl": "12h"}}, "12h"),
+        ({"prompt_cache_options": {"ttl": "30m"}}, "30m"),
+        ({"messages": [{"role": "user", "content": [
+            {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]}]}, "5m"),
+        ({"messages": [{"role": "user", "content": [
+            {"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+            {"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}}]}]}, "1h"),
+        ({"messages": [{"role": "user", "content": '{"cache_control": {"ttl": "1h"}}'}]}, ""),
+    ],
+)
+def test_the_longest_lifetime_of_a_cache_is_known(read, fields, lifetime):
+    assert read("openai_chat", body(**fields)).cache_writes == lifetime
+
+
+def test_an_advisor_is_known_with_the_model_it_asks(read):
+    tool = {"type": "openrouter:advisor", "parameters": {"model": "anthropic/claude-opus-4.6"}}
+    (advisor,) = read("openai_chat", body(tools=[tool])).server_tools
+    assert (advisor.kind, dict(advisor.options)["model"]) == ("advisor", "anthropic/claude-opus-4.6")
+    function = {"type": "function", "parameters": {"model": 7}, "function": {"name": "f"}}
+    assert read("openai_chat", body(tools=[function])).server_tools == ()
+
+
 # --- replies ------------------------------------------------------------------------------------------------------
 
 USAGE = {
@@ -211,8 +239,11 @@ def test_a_stream_and_a_body_meter_alike(metered, events, size):
         chunk({"content": "!"}), chunk({}, "stop"), chunk(usage=USAGE), done=True,
     )
     got = metered("openai_chat", stream, size=size)
-    whole = metered("openai_chat", answer(content="Привет!", reasoning_content="hm"), body=True)
-    for meter in (got, whole):
+    whole = answer(content="Привет!", reasoning_content="hm")
+    billed = metered("openai_chat", whole, body=True)
+    assert (billed.usage, billed.reply_id, billed.model, billed.tier) == (UNITS, "c1", "gpt-4o-2024", "flex")
+    assert (billed.texts, billed.finished) == ([], True), "the provider counted: nothing else is read"
+    for meter in (got, metered("openai_chat", whole, in_full=True)):
         assert meter.usage == UNITS
         assert "".join(meter.texts) == "hmПривет!"
         assert (meter.reply_id, meter.model, meter.tier) == ("c1", "gpt-4o-2024", "flex")
@@ -297,8 +328,10 @@ def test_usage_is_found_where_groq_puts_it(metered, events):
 def test_absurd_numbers_of_a_provider_do_no_harm(metered):
     text = b'{"id":"c","created":1e300,"choices":[{"index":1000000000,"message":{"content":"a"}}],"usage":{' \
            b'"prompt_tokens":1e999,"completion_tokens":1e30,"cost":1e-999999999}}'
-    meter = metered("openai_chat", text, body=True)
-    assert (meter.usage, meter.choices) == ({Unit.INPUT: 0, Unit.OUTPUT: 0, Unit.REPORTED_COST: 0}, 128)
+    for way in ({"body": True}, {"in_full": True}):
+        meter = metered("openai_chat", text, **way)
+        assert meter.usage == {Unit.INPUT: 0, Unit.OUTPUT: 0, Unit.REPORTED_COST: 0}
+    assert meter.choices == 128
 
 
 def test_an_odd_chunk_still_gives_its_usage(metered, events):

@@ -66,6 +66,23 @@ def test_what_comes_during_a_commit_shares_the_next_one(new_hold: NewHold) -> No
     assert [len(ops) for ops, _ in store.batches] == [1, 4, 2]
 
 
+def test_an_ending_rides_with_the_next_hold_or_goes_by_itself_soon(new_hold: NewHold, ending_of: EndingOf) -> None:
+    store = Store()
+
+    async def scenario(batcher: Batcher) -> None:
+        ending = batcher.submit(ending_of(new_hold(1), 1))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert store.batches == []
+        hold = batcher.submit(new_hold(1))
+        await asyncio.gather(ending, hold)
+        await batcher.submit(ending_of(new_hold(1), 1))
+        batcher.submit(ending_of(new_hold(1), 1))  # stopping does not wait for company
+
+    run(store, scenario)
+    assert [len(ops) for ops, _ in store.batches] == [2, 1, 1]
+
+
 def test_a_sick_store_refuses_holds_and_keeps_endings_until_it_is_well(new_hold: NewHold, ending_of: EndingOf) -> None:
     store = Store()
     hold = new_hold(1)

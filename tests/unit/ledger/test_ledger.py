@@ -215,6 +215,36 @@ def test_a_deposit_is_idempotent_and_an_adjustment_says_why(bench: Bench) -> Non
     assert bench.database.fetch_now("SELECT note FROM entry WHERE kind = 'adjust'") == [("refund",)]
 
 
+def test_a_budget_takes_no_deposit(bench: Bench, new_hold: NewHold) -> None:
+    async def scenario(ledger: Ledger) -> None:
+        hold = new_hold(1, budget=BUDGET)
+        await ledger.hold(hold)
+        await ledger.release(Ending(hold.id, 1, hold.price, "", "", ""))
+        ((budget_id,),) = bench.database.fetch_now("SELECT id FROM account WHERE kind = 'budget'")
+        with pytest.raises(InvalidRequest):
+            await ledger.deposit(budget_id, 500, reference="stripe:1")
+        with pytest.raises(InvalidRequest):
+            await ledger.adjust(budget_id, 500, reason="mistaken")
+        assert (await ledger.budget_state(BUDGET)).funded == BUDGET.limit
+
+    bench.run(scenario)
+
+
+def test_a_used_id_is_found_among_many_new_ones(bench: Bench, new_hold: NewHold, ending_of: EndingOf) -> None:
+    async def scenario(ledger: Ledger) -> None:
+        finished = [new_hold(1) for _ in range(80)]
+        await asyncio.gather(*map(ledger.hold, finished))
+        await asyncio.gather(*(ledger.settle(ending_of(hold, 1)) for hold in finished))
+        used = sorted(hold.id for hold in finished)
+        for id in (used[-1], used[0]):  # with fewer newer entries than are looked at, and with more
+            holds = [new_hold(1), new_hold(1), new_hold(1, id=id)]
+            answers = await asyncio.gather(*map(ledger.hold, holds), return_exceptions=True)
+            assert [type(answer) for answer in answers] == [type(None), type(None), Conflict]
+        assert (await ledger.balance(1)).held == 4
+
+    bench.run(scenario)
+
+
 def test_the_command_line_books_while_a_server_runs(bench: Bench, new_hold: NewHold) -> None:
     async def scenario(ledger: Ledger) -> None:
         offline = OfflineLedger(bench.database, ids=IdSource())

@@ -20,7 +20,7 @@ from proxyapi.ledger.ops import (
     SetLimit,
     Settled,
 )
-from proxyapi.ledger.plan import ENTRY_COLUMNS, SUMS, Facts, HoldRow, Plan, correction_id, plan
+from proxyapi.ledger.plan import ENDING_COLUMNS, ENTRY_COLUMNS, SUMS, Facts, HoldRow, Plan, correction_id, plan
 
 NewHold = Callable[..., Hold]
 EndingOf = Callable[..., Ending]
@@ -48,7 +48,9 @@ def held(hold: Hold, budget_id: int | None = None) -> dict[bytes, HoldRow]:
 
 
 def entry(decided: Plan, position: int = 0) -> dict[str, Any]:
-    return dict(zip(ENTRY_COLUMNS, decided.entries[position], strict=True))
+    row = decided.entries[position]
+    assert len(row) in {ENDING_COLUMNS, len(ENTRY_COLUMNS)}
+    return dict.fromkeys(ENTRY_COLUMNS) | dict(zip(ENTRY_COLUMNS, row, strict=False))
 
 
 def test_a_hold_takes_from_the_wallet_and_the_budget_together(new_hold: NewHold) -> None:

@@ -133,7 +133,8 @@ def test_sound_is_not_charged_as_text(book: PriceBook) -> None:
 
 def test_free_models_are_free_by_name(book: PriceBook) -> None:
     for provider, name in (("openai", "omni-moderation-latest"), ("google", "gemma-3-27b-it")):
-        assert not any(price(book, provider, name).rates.values())
+        rates = price(book, provider, name).rates
+        assert [unit for unit, rate in rates.items() if rate] == [Unit.OTHER_MODELS], "what others cost is not its own"
 
 
 # --- dates and hours --------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from proxyapi.dialects.call import (
 from proxyapi.errors import InvalidRequest
 from proxyapi.money import format_amount, parse_amount
 from proxyapi.pricing.book import PriceBook
-from proxyapi.pricing.charge import charge
+from proxyapi.pricing.charge import charge, recompute
 from proxyapi.pricing.forecast import Forecast, SoundMeter, counted, forecast, prompt_tokens, settled, variant_of
 from proxyapi.pricing.tokens import Tokenizer
 from proxyapi.providers.catalog import Catalog, Target
@@ -238,6 +238,36 @@ def test_pictures_of_a_hosted_tool_are_held_and_settled_as_tokens(shelf: Any, to
     assert forecast(asked, target, tokenizer).usage[Unit.OUTPUT_IMAGE] == 2 * 282
     usage = settled(asked, target.facts, {Unit.INPUT: 5, Unit.OUTPUT: 5}, others=[{Unit.IMAGES: 1}])
     assert usage == {Unit.INPUT: 5, Unit.OUTPUT: 5, Unit.OUTPUT_IMAGE: 282}
+
+
+def test_what_other_models_cost_is_charged_as_it_is(shelf: Any) -> None:
+    target = shelf("anthropic/claude-sonnet-4-5")
+    usage = settled(call("messages"), target.facts, {Unit.INPUT: 5, Unit.OUTPUT: 5}, other_models=12_345)
+    assert usage == {Unit.INPUT: 5, Unit.OUTPUT: 5, Unit.OTHER_MODELS: 12_345}
+    alone = charge({Unit.INPUT: 5, Unit.OUTPUT: 5}, target.price)
+    assert charge(usage, target.price) == alone + 12_345
+    assert recompute(target.price.to_json(), {unit.value: n for unit, n in usage.items()}, "") == alone + 12_345
+
+
+def test_another_models_own_bill_does_not_stand_for_the_whole_reply(shelf: Any) -> None:
+    facts = shelf("anthropic/claude-sonnet-4-5").facts
+    other = {Unit.INPUT: 1, Unit.REPORTED_COST: 9}
+    assert settled(call("messages"), facts, {Unit.INPUT: 5}, others=[other]) == {Unit.INPUT: 6}
+
+
+def test_an_advisor_is_held_with_one_answer_of_its_ceiling(shelf: Any, tokenizer: Tokenizer) -> None:
+    target, opus = shelf("anthropic/claude-haiku-4-5"), shelf("anthropic/claude-opus-4-5")
+    tool = ServerTool("advisor", options=(("type", "advisor_20260301"), ("model", "claude-opus-4-5")))
+    plain = forecast(call("messages", output_tokens_max=100), target, tokenizer).usage
+    asked = call("messages", output_tokens_max=100, server_tools=(tool,))
+    own = forecast(asked, target, tokenizer).usage
+    assert own[Unit.OUTPUT] == plain[Unit.OUTPUT] + target.facts.output_tokens_max
+    advised = forecast(asked, target, tokenizer, advisor=opus).usage
+    assert advised[Unit.OUTPUT] == plain[Unit.OUTPUT]
+    answer = charge({Unit.OUTPUT: opus.facts.output_tokens_max}, opus.price)
+    assert advised[Unit.OTHER_MODELS] > answer, "it reads the conversation too"
+    refused = call("messages", server_tools=(ServerTool("advisor", 0, tool.options),))
+    assert Unit.OTHER_MODELS not in forecast(refused, target, tokenizer, advisor=opus).usage
 
 
 def test_several_queries_of_one_grounded_request_are_billed_once(shelf: Any) -> None:

@@ -6,9 +6,12 @@ import time
 
 import pytest
 
+from proxyapi.dialects.call import Call, ServerTool
+from proxyapi.dialects.model import ModelUsage
 from proxyapi.errors import UnknownModel
 from proxyapi.money import parse_amount
 from proxyapi.pricing.book import PriceBook
+from proxyapi.pricing.charge import charge
 from proxyapi.pricing.snapshot import load_snapshot
 from proxyapi.providers.catalog import RESOLVED_MAX, Catalog
 from proxyapi.providers.provider import NAMES, ProviderConfig, load_providers
@@ -231,3 +234,51 @@ def test_a_known_name_is_looked_up_in_microseconds(catalog: Catalog) -> None:
             catalog.resolve("chat", "openai_chat", "gpt-4o", None)
         best = min(best, time.perf_counter() - started)
     assert best < 0.010, "ten times what it takes"
+
+
+# --- other models inside one reply ------------------------------------------------------------------------------------
+
+SPENT = {Unit.INPUT: 823, Unit.CACHE_READ: 10, Unit.OUTPUT: 1612}
+
+
+def test_an_advisor_is_charged_at_its_own_price(catalog: Catalog) -> None:
+    target = catalog.resolve("messages", "anthropic", "claude-haiku-4-5", "anthropic")
+    opus = catalog.resolve("messages", "anthropic", "claude-opus-4-5", "anthropic").price
+    others = [ModelUsage("claude-opus-4-5", SPENT), ModelUsage("claude-opus-4-5", SPENT)]
+    charged = catalog.charge_others(target, others)
+    assert (charged.amount, charged.rest) == (2 * charge(SPENT, opus), [])
+    assert charge(SPENT, opus) > charge(SPENT, target.price)
+
+
+def test_a_sandbox_in_place_of_a_provider_charges_advisors_alike(catalog: Catalog, keyless: Catalog) -> None:
+    others = [ModelUsage("claude-opus-4-5", SPENT)]
+    real, stood_for = (
+        c.charge_others(c.resolve("messages", "anthropic", "claude-haiku-4-5", "anthropic"), others)
+        for c in (catalog, keyless)
+    )
+    assert real == stood_for
+
+
+@pytest.mark.parametrize("model", ["", "claude-sonnet-4-5", "claude-sonnet-4-5-20250929", "nobody-knows-it", "x" * 300])
+def test_the_same_model_and_unknown_ones_are_left_to_the_price_that_was_held(catalog: Catalog, model: str) -> None:
+    target = catalog.resolve("messages", "anthropic", "claude-sonnet-4-5", "anthropic")
+    assert catalog.charge_others(target, [ModelUsage(model, SPENT)]) == (0, [SPENT])
+
+
+@pytest.mark.parametrize("usage", [{Unit.IMAGES: 1}, {Unit.INPUT: 5, Unit.OUTPUT_IMAGE: 272}])
+def test_pictures_of_a_hosted_tool_stay_with_the_tool(catalog: Catalog, usage: dict[Unit, int]) -> None:
+    target = catalog.resolve("responses", "openai_responses", "gpt-5", "openai")
+    assert catalog.charge_others(target, [ModelUsage("gpt-image-1", usage)]) == (0, [usage])
+
+
+def test_the_advisor_of_a_request_is_found_by_its_name(catalog: Catalog) -> None:
+    target = catalog.resolve("messages", "anthropic", "claude-haiku-4-5", "anthropic")
+
+    def advisor(model: str, kind: str = "advisor") -> object:
+        tool = ServerTool(kind, options=(("model", model),))
+        return catalog.advisor(target, Call(operation="messages", dialect="anthropic", model="m", server_tools=(tool,)))
+
+    opus = catalog.resolve("messages", "anthropic", "claude-opus-4-5", "anthropic")
+    assert advisor("claude-opus-4-5") == opus
+    assert advisor("nobody") is None
+    assert advisor("claude-opus-4-5", "other") is None
