@@ -307,9 +307,7 @@ def test_a_stream_that_is_cut_ends_with_an_error_event_and_charges_what_was_deli
     assert 0 < asking.paid < COST
 
 
-def test_a_stream_cut_before_any_text_costs_nothing(
-    gateway: Any, upstreams: Any, upstream: Any, replies: Any
-) -> None:
+def test_a_stream_cut_before_any_text_costs_nothing(gateway: Any, upstreams: Any, upstream: Any, replies: Any) -> None:
     stream_with(upstream, upstreams, replies.chat_events()[:1], cut=True)
     asking = Asking(gateway, DOORS["openai_chat"]).ask(stream=True)
     assert asking.journal("kind", "charged") == ("release", 0)
@@ -550,9 +548,7 @@ def sound(seconds: float) -> bytes:
     return file.getvalue()
 
 
-def test_speech_is_charged_by_its_characters_and_passes_as_it_is(
-    gateway: Any, upstreams: Any, upstream: Any
-) -> None:
+def test_speech_is_charged_by_its_characters_and_passes_as_it_is(gateway: Any, upstreams: Any, upstream: Any) -> None:
     data = bytes(range(256)) * 40
     upstream.reply = lambda _asked: upstreams.Reply(headers={"content-type": "audio/mpeg"}, body=data)
     account, key = gateway.customer("10")
@@ -564,9 +560,7 @@ def test_speech_is_charged_by_its_characters_and_passes_as_it_is(
     assert entry["charged"] > 0
 
 
-def test_speech_that_is_cut_is_a_cut_connection_and_still_settles(
-    gateway: Any, upstreams: Any, upstream: Any
-) -> None:
+def test_speech_that_is_cut_is_a_cut_connection_and_still_settles(gateway: Any, upstreams: Any, upstream: Any) -> None:
     upstream.reply = lambda _asked: upstreams.Reply(
         headers={"content-type": "audio/mpeg"}, chunks=[b"\xff\xfb" + b"\0" * 5000], cut=True
     )

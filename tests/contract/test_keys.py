@@ -109,7 +109,13 @@ def test_a_key_with_endpoints_may_use_those_and_whatever_is_free(gateway: Any) -
 
 def test_a_key_with_networks_works_from_there_only_also_behind_a_trusted_proxy(gateway: Any) -> None:
     key = gateway.customer("1000", "--ip", "203.0.113.0/24", "--ip", "2001:db8::/32")[1]
-    for forwarded in ("203.0.113.7", "198.51.100.1, 203.0.113.7", "203.0.113.7, 10.1.2.3", "2001:db8::5", "1.1.1.1,203.0.113.9:443"):
+    for forwarded in (
+        "203.0.113.7",
+        "198.51.100.1, 203.0.113.7",
+        "203.0.113.7, 10.1.2.3",
+        "2001:db8::5",
+        "1.1.1.1,203.0.113.9:443",
+    ):
         assert status_of(gateway, key, x_forwarded_for=forwarded) == 200, forwarded
     for forwarded in ("198.51.100.1", "203.0.113.7, 198.51.100.1", "203.0.113.7, nonsense", "2001:db9::5", ""):
         status, answer = ask(gateway, key, x_forwarded_for=forwarded)

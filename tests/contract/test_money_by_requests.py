@@ -46,10 +46,12 @@ api_key = "sk-upstream"
 base_url = "{upstream.url}"
 api_key = "sk-upstream"
 """
-    with gateways.Gateway(tmp_path_factory.mktemp("money"), config, workers=2) as running:
-        running.cli("price", "set", "openai/gpt-4o", "--input", "720", "--output", "2880")
-        running.cli("price", "set", "openai/gpt-4o-mini", "--input", "100", "--output", "500")
-        running.cli("price", "set", "anthropic/claude-3-5-sonnet-20241022", "--input", "720", "--output", "2880")
+    prices = {
+        "openai/gpt-4o": ("720", "2880"),
+        "openai/gpt-4o-mini": ("100", "500"),
+        "anthropic/claude-3-5-sonnet-20241022": ("720", "2880"),
+    }
+    with gateways.Gateway(tmp_path_factory.mktemp("money"), config, workers=2, prices=prices) as running:
         yield running
 
 

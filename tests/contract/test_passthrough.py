@@ -144,16 +144,21 @@ def test_a_picture_given_as_a_plain_string_becomes_the_object_that_the_provider_
     assert sent["messages"][0]["content"][1]["image_url"] == {"url": "https://example.com/a.png"}
 
 
-def test_an_upload_reaches_the_provider_byte_for_byte(
-    gateway: Any, key: str, upstreams: Any, upstream: Any
-) -> None:
+def test_an_upload_reaches_the_provider_byte_for_byte(gateway: Any, key: str, upstreams: Any, upstream: Any) -> None:
     upstream.reply = lambda _asked: upstreams.Reply(body=b'{"text":"ok","usage":{"type":"duration","seconds":1}}')
-    sound = b"RIFF" + (36 + 16_000).to_bytes(4, "little") + b"WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x40\x1f\0\0\1\0\x08\0"
+    sound = (
+        b"RIFF" + (36 + 16_000).to_bytes(4, "little") + b"WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x40\x1f\0\0\1\0\x08\0"
+    )
     sound += b"data" + (16_000).to_bytes(4, "little") + bytes(range(250)) * 64
     part = b"--odd'bound:ary=?\r\nContent-Disposition: form-data; name="
     body = part + b'"model"\r\n\r\nwhisper-1\r\n' + part + b'"timestamp_granularities[]"\r\n\r\nword\r\n'
     body += part + b'"timestamp_granularities[]"\r\n\r\nsegment\r\n' + part + b'"unknown"\r\n\r\n\xd0\x9f\r\n'
-    body += part + b'"file"; filename="\xd0\xb7.wav"\r\nContent-Type: audio/wav\r\n\r\n' + sound + b"\r\n--odd'bound:ary=?--\r\n"
+    body += (
+        part
+        + b'"file"; filename="\xd0\xb7.wav"\r\nContent-Type: audio/wav\r\n\r\n'
+        + sound
+        + b"\r\n--odd'bound:ary=?--\r\n"
+    )
     kind = 'multipart/form-data; boundary="odd\'bound:ary=?"'
     answer = post(gateway, key, "/openai/v1/audio/transcriptions", body, Content_Type=kind)
     assert answer.status_code == 200, answer.text
@@ -168,7 +173,9 @@ def test_an_upload_reaches_the_provider_byte_for_byte(
 def test_a_body_comes_back_byte_for_byte(
     gateway: Any, key: str, upstreams: Any, upstream: Any, path: str, body: bytes
 ) -> None:
-    odd = '{ "usage":{"prompt_tokens":1,"completion_tokens":1,"input_tokens":1,"output_tokens":1}, "я":1.0E1 }\n'.encode()
+    odd = (
+        '{ "usage":{"prompt_tokens":1,"completion_tokens":1,"input_tokens":1,"output_tokens":1}, "я":1.0E1 }\n'.encode()
+    )
     upstream.reply = lambda _asked: upstreams.Reply(body=odd)
     assert post(gateway, key, path, body).content == odd
     upstream.reply = lambda _asked: upstreams.Reply(chunks=pieces(odd, 3))
@@ -186,7 +193,11 @@ STREAMS = {
         {"model": "claude-3-5-sonnet-20241022", "messages": HELLO, "max_tokens": 200, "stream": True},
         "message_events",
     ),
-    "gemini": (f"{GEMINI}:streamGenerateContent?alt=sse", {"contents": [{"parts": [{"text": "x"}]}]}, "generated_events"),
+    "gemini": (
+        f"{GEMINI}:streamGenerateContent?alt=sse",
+        {"contents": [{"parts": [{"text": "x"}]}]},
+        "generated_events",
+    ),
 }
 
 

@@ -174,9 +174,7 @@ def test_objects_of_others_at_the_provider_do_not_exist(
     assert connected.entries(account) == []
 
 
-def test_a_file_of_others_does_not_exist_for_chat_and_messages_either(
-    connected: Any, upstream: Any
-) -> None:
+def test_a_file_of_others_does_not_exist_for_chat_and_messages_either(connected: Any, upstream: Any) -> None:
     key = connected.customer()[1]
     before = len(upstream.asked)
     content = [{"type": "text", "text": "?"}, {"type": "file", "file": {"file_id": "file-of-others"}}]

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from proxyapi.dialects import patching
-from proxyapi.dialects.anthropic_reply import CountBody, MessageBody, MessageStream, report
+from proxyapi.dialects.anthropic_reply import MessageBody, MessageStream, report
 from proxyapi.dialects.call import Call, DocumentInput, ImageInput, MediaInput, Operation, Prompt, ServerTool, WireName
 from proxyapi.dialects.dialect import Decoder, Report
 from proxyapi.dialects.fields import (
@@ -26,6 +26,7 @@ from proxyapi.dialects.fields import (
     whole,
 )
 from proxyapi.dialects.model import ABSENT, given
+from proxyapi.dialects.stream import CountBody
 from proxyapi.errors import InvalidRequest
 
 OPAQUE_CHARACTERS_PER_TOKEN = 4
@@ -194,9 +195,7 @@ class Anthropic:
         )
 
     def patch(self, body: bytes, call: Call, *, model: str) -> bytes:
-        if model == call.model:
-            return body
-        return patching.apply(body, [patching.model_name(body, model)], model=model)
+        return patching.renamed(body, call.model, model)
 
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
         return MessageStream() if stream else MessageBody()

@@ -398,16 +398,6 @@ class MessageBody(WholeBody):
         self.finished = _whole(MessageReader(), body, events)
 
 
-class CountBody(WholeBody):
-    """`{"input_tokens": n}` is the answer, not usage: counting is free."""
-
-    __slots__ = ()
-
-    def _body(self, body: bytes, events: list[Event]) -> None:
-        self.finished = True
-        events.append(Metered({}))
-
-
 def _whole(reader: MessageReader, body: bytes, events: list[Event]) -> bool:
     message = lenient(_MESSAGE, body)
     if message is None:

@@ -34,8 +34,9 @@ from proxyapi.dialects.fields import (
     single,
     whole,
 )
-from proxyapi.dialects.gemini_reply import CountBody, EmbeddingBody, GeminiBody, GeminiStream, report
+from proxyapi.dialects.gemini_reply import EmbeddingBody, GeminiBody, GeminiStream, report
 from proxyapi.dialects.model import ABSENT, given
+from proxyapi.dialects.stream import CountBody
 
 Number = int | float | str | None
 ToolKind = Literal["web_search", "web_fetch", "code_execution", "file_search", "computer", "maps"]

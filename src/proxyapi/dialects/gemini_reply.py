@@ -470,16 +470,6 @@ class GeminiBody(WholeBody):
         self.finished = reader.finished
 
 
-class CountBody(WholeBody):
-    """`{"totalTokens": n}` is the answer, not usage: counting is free."""
-
-    __slots__ = ()
-
-    def _body(self, body: bytes, events: list[Event]) -> None:
-        self.finished = True
-        events.append(Metered({}))
-
-
 class EmbeddingBody(WholeBody):
     __slots__ = ()
 
@@ -496,4 +486,4 @@ class EmbeddingBody(WholeBody):
             events.append(Metered({Unit.INPUT: count(metadata, "promptTokenCount", "totalTokenCount")}))
 
 
-__all__ = ["CountBody", "EmbeddingBody", "GeminiBody", "GeminiReader", "GeminiStream", "report", "usage"]
+__all__ = ["EmbeddingBody", "GeminiBody", "GeminiReader", "GeminiStream", "report", "usage"]

@@ -128,9 +128,7 @@ class _Renamed(Unreported):
     """Dialects whose bodies change in nothing but the model's name."""
 
     def patch(self, body: bytes, call: Call, *, model: str) -> bytes:
-        if model == call.model:
-            return body
-        return patching.apply(body, [patching.model_name(body, model)], model=model)
+        return patching.renamed(body, call.model, model)
 
 
 class OpenAIEmbeddings(_Renamed):

@@ -35,7 +35,8 @@ from proxyapi.dialects.fields import (
     whole,
 )
 from proxyapi.dialects.model import ABSENT, given
-from proxyapi.dialects.openai_responses_reply import CountBody, ResponseBody, ResponseStream, report
+from proxyapi.dialects.openai_responses_reply import ResponseBody, ResponseStream, report
+from proxyapi.dialects.stream import CountBody
 
 OPAQUE_CHARACTERS_PER_TOKEN = 4
 """Encrypted reasoning in base64 holds three bytes in four characters; a token has at least three on average."""
@@ -170,9 +171,7 @@ class OpenAIResponses:
         )
 
     def patch(self, body: bytes, call: Call, *, model: str) -> bytes:
-        if model == call.model:
-            return body
-        return patching.apply(body, [patching.model_name(body, model)], model=model)
+        return patching.renamed(body, call.model, model)
 
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
         return ResponseStream() if stream else ResponseBody()

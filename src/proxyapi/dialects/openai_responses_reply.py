@@ -396,16 +396,6 @@ class ResponseBody(WholeBody):
         self.finished = _whole(ResponseReader(), body, events)
 
 
-class CountBody(WholeBody):
-    """`{"input_tokens": n}` is the answer, not usage: counting is free."""
-
-    __slots__ = ()
-
-    def _body(self, body: bytes, events: list[Event]) -> None:
-        self.finished = True
-        events.append(Metered({}))
-
-
 def _whole(reader: ResponseReader, body: bytes, events: list[Event]) -> bool:
     response = lenient(_RESPONSE, body)
     if response is None:

@@ -84,3 +84,8 @@ def _insert(body: bytes, at: int, member: bytes, *, alone: bool = False) -> Edit
     """A member at the head of the object that begins at or after `at`; `alone`: there is no other."""
     brace = body.index(b"{", at) + 1
     return Edit(brace, brace, member if alone else member + b",")
+
+
+def renamed(body: bytes, old: str, new: str) -> bytes:
+    """The body with another model's name; untouched if it is the same."""
+    return body if old == new else apply(body, [model_name(body, new)], model=new)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from proxyapi.dialects.frames import RAW, Frame, FrameDecoder
-from proxyapi.dialects.model import Event
+from proxyapi.dialects.model import Event, Metered
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """A whole reply that is kept to be read; the largest are a few pictures in base64."""
@@ -116,6 +116,16 @@ class WholeBody:
 
     def _body(self, body: bytes, events: list[Event]) -> None:
         raise NotImplementedError
+
+
+class CountBody(WholeBody):
+    """`{"input_tokens": n}` is the answer, not usage: counting is free."""
+
+    __slots__ = ()
+
+    def _body(self, body: bytes, events: list[Event]) -> None:
+        self.finished = True
+        events.append(Metered({}))
 
 
 class Opaque(WholeBody):

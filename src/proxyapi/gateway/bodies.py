@@ -131,6 +131,8 @@ async def spool(exchange: Exchange, bytes_max: int, scan: Callable[[bytes], None
             if upload.length > bytes_max:
                 raise _too_large(bytes_max)
             scan(data)
+        if unpacker is not None and not unpacker.eof:
+            raise InvalidRequest("The gzip body ends too early.")
     except WireError as error:
         upload.close()
         raise _ours(error, bytes_max) from error

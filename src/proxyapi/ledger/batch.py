@@ -3,7 +3,8 @@
 A commit costs as much as the ops of a dozen requests, so batches should be few and large, but no hold may wait for
 that where the machine has time: a batch begins after the first turn of the event loop that had nothing to do,
 which is the next one when little happens, and a busy loop puts it off by `GATHER_SECONDS` at most. Endings, which
-nobody waits for, ride with the holds that come; by themselves they begin a batch after `REST_SECONDS`.
+nobody waits for, ride with the holds that come; by themselves they begin a batch after `REST_SECONDS`, or as soon as
+they are enough to be worth one.
 
 All state lives on the event loop's thread; the writer thread gets a batch from a queue and posts the answers back in
 one call. What the store cannot do now splits in two: endings stay queued and are tried again until they are done,
@@ -31,6 +32,7 @@ GATHER_SECONDS: Final = 0.001
 TURN_SECONDS: Final = 0.000_2
 """A turn of the loop that took longer had something to do."""
 REST_SECONDS: Final = 0.002
+ENOUGH_ENDINGS: Final = 16
 PATIENCE_SECONDS: Final = 1.5
 WATCH_SECONDS: Final = 0.25
 """A hold is answered within the sum of both."""
@@ -122,11 +124,15 @@ class Batcher:
         self._futures.append(future)
         if not ending:
             self._urgent = True
-            if not self._scheduled and self._flying is None:
-                self._schedule()
-        elif not self._resting and not self._urgent and self._flying is None:
-            self._rest()
+        if self._flying is None and not self._scheduled:
+            self._plan_batch()
         return future
+
+    def _plan_batch(self) -> None:
+        if self._urgent or len(self._ops) >= ENOUGH_ENDINGS:
+            self._schedule()
+        elif not self._resting:
+            self._rest()
 
     def _begin(self) -> None:
         """Before the first op of a batch."""
@@ -232,10 +238,10 @@ class Batcher:
                 self._on_problem("the store is well again")
             self._retry_seconds = 0.0
             if self._ops and not self._scheduled:
-                if self._urgent or self._idle is not None:
+                if self._idle is not None:
                     self._schedule()
-                elif not self._resting:
-                    self._rest()
+                else:
+                    self._plan_batch()
         else:
             if not self._retry_seconds:
                 self._on_problem(f"the store is sick: {failure}")

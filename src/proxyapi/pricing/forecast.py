@@ -76,7 +76,7 @@ def forecast(call: Call, target: Priced, tokenizer: Tokenizer, *, advisor: Price
     `advisor`: whom a hosted advisor tool asks (`Catalog.advisor`); None: a model of the same price.
     """
     facts = target.facts
-    if facts.mode == "chat" and not (call.service_tier or call.speed or call.server_tools or facts.search.per_choice):
+    if facts.mode == "chat" and not (call.service_tier or call.speed or call.server_tools):
         plain = _plain_conversation(call, facts, target.price, tokenizer)
         if plain is not None:
             return Forecast(plain, "")
@@ -119,6 +119,7 @@ def _plain_conversation(
     prompt = call.prompt
     if (
         call.operation not in _CONVERSATIONS
+        or facts.search.per_choice
         or prompt.media or prompt.tools or prompt.names
         or call.output_modalities or call.cache_writes or call.previous_response_id or call.conversation
     ):

@@ -151,7 +151,9 @@ def test_kill_9_of_workers_under_load_loses_no_acknowledged_answer_and_no_money(
                 workers = eventually(lambda: found if len(found := children(gateway.pid)) == 2 else None, seconds=30)
                 enough = len(load.acknowledged) + chance.randrange(10, 60)
                 eventually(lambda enough=enough: len(load.acknowledged) >= enough, seconds=20)
-                os.kill(chance.choice(sorted(workers)), signal.SIGKILL)
+                victim = chance.choice(sorted(workers))
+                os.kill(victim, signal.SIGKILL)
+                eventually(lambda victim=victim: victim not in children(gateway.pid))
             eventually(lambda: len(children(gateway.pid)) == 2, seconds=30)
             enough = len(load.acknowledged) + 50
             eventually(lambda: len(load.acknowledged) >= enough, seconds=20)

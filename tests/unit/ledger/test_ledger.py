@@ -236,8 +236,8 @@ def test_a_used_id_is_found_among_many_new_ones(bench: Bench, new_hold: NewHold,
         await asyncio.gather(*map(ledger.hold, finished))
         await asyncio.gather(*(ledger.settle(ending_of(hold, 1)) for hold in finished))
         used = sorted(hold.id for hold in finished)
-        for id in (used[-1], used[0]):  # with fewer newer entries than are looked at, and with more
-            holds = [new_hold(1), new_hold(1), new_hold(1, id=id)]
+        for other, again in ((None, used[-1]), (bytes(16), used[60])):  # 60 newer entries are more than are looked at
+            holds = [new_hold(1, id=other), new_hold(1), new_hold(1, id=again)]
             answers = await asyncio.gather(*map(ledger.hold, holds), return_exceptions=True)
             assert [type(answer) for answer in answers] == [type(None), type(None), Conflict]
         assert (await ledger.balance(1)).held == 4
