@@ -2,7 +2,7 @@
 
     conformance.py KIT [--chunk event|bytes:7] [--only rows|sdks]
 
-KIT is a folder with recorded.jsonl.xz, replay_upstream.py and verify_replay.py. The replay server plays the providers.
+KIT is a folder with recorded.jsonl.xz, replay_upstream.py (it plays the providers) and verify_replay.py.
 
 1. rows: every recorded request that has a native route. Bodies must be byte-equal, the ledger's units the recorded ones.
 2. sdks: the official SDKs must read exactly as many rows through the gateway as straight from the replay server.
@@ -181,13 +181,22 @@ def main() -> int:
         replaying += ["--port", str(replay_port), "--chunk", arguments.chunk]
         serving = [sys.executable, "-m", "proxyapi", "serve", "--listen", f"127.0.0.1:{port}"]
         serving += ["--config", str(settings), "--data", str(data)]
-        started = [subprocess.Popen(command, stdout=output, stderr=output, env=environ) for command in (replaying, serving)]
+        started = [
+            subprocess.Popen(command, stdout=output, stderr=output, env=environ) for command in (replaying, serving)
+        ]
         code = 0
         try:
             wait_for(f"{replay}/__rows?endpoint=models.list", log)
             wait_for(f"{gateway}/readyz", log)
             if arguments.only != "sdks":
-                rows = [sys.executable, str(HERE / "conformance_rows.py"), str(recorded), gateway, key, str(data / "proxyapi.db")]
+                rows = [
+                    sys.executable,
+                    str(HERE / "conformance_rows.py"),
+                    str(recorded),
+                    gateway,
+                    key,
+                    str(data / "proxyapi.db"),
+                ]
                 code |= subprocess.run(rows, check=False).returncode
             if arguments.only != "rows":
                 code |= sdks(kit, recorded, replay, gateway, key)

@@ -18,10 +18,17 @@ import sys
 import time
 import uuid
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-PREFIXES = {"openai": "/openai", "anthropic": "/anthropic", "google": "/google", "openrouter": "/openrouter", "deepseek": "/deepseek"}
+PREFIXES = {
+    "openai": "/openai",
+    "anthropic": "/anthropic",
+    "google": "/google",
+    "openrouter": "/openrouter",
+    "deepseek": "/deepseek",
+}
 ENDPOINTS = {
     "chat.completions", "completions", "responses", "messages", "messages.count_tokens", "embeddings", "moderations",
     "gemini.generateContent", "gemini.streamGenerateContent", "gemini.countTokens", "gemini.embedContent",
@@ -75,7 +82,11 @@ def recorded(endpoint: str, text: str) -> tuple[int, int] | None:
         usages = [item["usage"] for item in seen if item.get("usage")]
         return openai_totals(usages[-1]) if usages else None
     if endpoint == "responses":
-        finals = [item.get("response", item) for item in seen if item.get("type", "response").startswith("response.") or "output" in item]
+        finals = [
+            item.get("response", item)
+            for item in seen
+            if item.get("type", "response").startswith("response.") or "output" in item
+        ]
         usages = [item["usage"] for item in finals if item.get("usage")]
         return openai_totals(usages[-1]) if usages else None
     if endpoint == "messages":
@@ -100,7 +111,11 @@ def recorded(endpoint: str, text: str) -> tuple[int, int] | None:
 
 def reported_cost(text: str) -> int | None:
     """OpenRouter's bill in nano-dollars."""
-    costs = [item["usage"] for item in objects(text) if isinstance(item.get("usage"), dict) and item["usage"].get("cost") is not None]
+    costs = [
+        item["usage"]
+        for item in objects(text)
+        if isinstance(item.get("usage"), dict) and item["usage"].get("cost") is not None
+    ]
     if not costs:
         return None
     cost = Decimal(costs[-1]["cost"])
@@ -139,7 +154,7 @@ def main(data: str, url: str, key: str, database: str) -> int:
     totals: collections.Counter[str] = collections.Counter()
     differences: list[str] = []
     asked: list[tuple[dict[str, Any], str, bytes]] = []
-    for line in open(data, encoding="utf-8"):
+    for line in Path(data).open(encoding="utf-8"):  # noqa: SIM115
         row = json.loads(line)
         if row["provider"] not in PREFIXES or row["endpoint"] not in ENDPOINTS or row["kind"] != "exchange":
             continue
@@ -149,7 +164,14 @@ def main(data: str, url: str, key: str, database: str) -> int:
         response = row["response"]
         expected = base64.b64decode(response["body_b64"]) if "body_b64" in response else response["body"].encode()
         status, headers, body = through.ask(row)
-        reason = next((why for pattern, why in EXPLAINED if status >= 400 and re.search(pattern, body.decode("utf-8", "replace"))), "")
+        reason = next(
+            (
+                why
+                for pattern, why in EXPLAINED
+                if status >= 400 and re.search(pattern, body.decode("utf-8", "replace"))
+            ),
+            "",
+        )
         if reason:
             totals[reason] += 1
             continue
@@ -158,7 +180,10 @@ def main(data: str, url: str, key: str, database: str) -> int:
             continue
         if status != response["status"]:
             totals["other status"] += 1
-            differences.append(f"{row['id']} {row['provider']} {row['endpoint']} {row['model']}: {status} instead of {response['status']}: {body[:160]!r}")
+            differences.append(
+                f"{row['id']} {row['provider']} {row['endpoint']} {row['model']}: "
+                f"{status} instead of {response['status']}: {body[:160]!r}"
+            )
             continue
         if body != expected:
             if row["stream"] and row["endpoint"] in CHAT and stripped(expected) == body:
@@ -190,12 +215,17 @@ def stripped(expected: bytes) -> bytes:
 
 
 def check_units(
-    asked: list[tuple[dict[str, Any], str, bytes]], database: str, totals: collections.Counter[str], differences: list[str]
+    asked: list[tuple[dict[str, Any], str, bytes]],
+    database: str,
+    totals: collections.Counter[str],
+    differences: list[str],
 ) -> None:
     store = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     for row, request_id, expected in asked:
         text = expected.decode("utf-8", "replace")
-        found = store.execute("SELECT kind, units, source, charged, ending FROM entry WHERE id = ?", (uuid.UUID(request_id).bytes,)).fetchone()
+        found = store.execute(
+            "SELECT kind, units, source, charged, ending FROM entry WHERE id = ?", (uuid.UUID(request_id).bytes,)
+        ).fetchone()
         if found is None and re.search(r'"status": ?"(queued|in_progress)"', text) and not row["stream"]:
             totals["background: held until the provider has ended"] += 1
             continue
@@ -215,7 +245,9 @@ def check_units(
             totals["units equal, and those of other iterations on top"] += 1
         elif (prompt, answer) != usage:
             totals["units differ"] += 1
-            differences.append(f"{row['id']} {row['endpoint']} {row['model']}: units {units} ({source}, {ending}), recorded {usage}")
+            differences.append(
+                f"{row['id']} {row['endpoint']} {row['model']}: units {units} ({source}, {ending}), recorded {usage}"
+            )
         else:
             totals["units equal"] += 1
         cost = reported_cost(text) if row["provider"] == "openrouter" else None

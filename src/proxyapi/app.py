@@ -38,20 +38,20 @@ from proxyapi.identity.addresses import ClientAddress
 from proxyapi.identity.keys import Keys
 from proxyapi.identity.objects import Objects
 from proxyapi.identity.pause import PRUNE, PausePolicy
+from proxyapi.identity.queries import QUERIES
 from proxyapi.identity.revisions import Revisions
 from proxyapi.ids import IdSource, format_id
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.reaper import reap
-from proxyapi.identity.queries import QUERIES
 from proxyapi.pricing.book import PriceBook, parse_override
 from proxyapi.pricing.snapshot import load_snapshot
 from proxyapi.pricing.tokens import Tokenizer
 from proxyapi.providers.catalog import Catalog
 from proxyapi.providers.provider import ProviderConfig, load_providers
-from proxyapi.usage import Unit
 from proxyapi.store.errors import StoreError
 from proxyapi.store.sqlite import Database
 from proxyapi.telemetry import Log, Metrics
+from proxyapi.usage import Unit
 from proxyapi.wire.client import Pool, Timeouts
 from proxyapi.wire.server import Exchange, Server, ServerLimits
 
@@ -80,6 +80,7 @@ _WIRE_FAULTS: dict[int, type[GatewayError]] = {
     429: TooManyRequests,
 }
 """How refusals of the HTTP layer are spelled; others are plain bad requests, or our own fault."""
+
 
 class Worker:
     """One gateway process: listens, answers, and puts its money in order before it ends."""

@@ -56,7 +56,11 @@ def run(write: Callable[[str], object] = lambda text: print(text, flush=True)) -
             write(f"   {answer}\n   cost {_minus(before, after)} RUB, balance {after} RUB\n")
             before = after
         write(_audit(Path(folder)))
-    write("\nThat was the tour. `proxyapi serve` starts your own gateway." if not failures else f"\n{failures} steps failed.")
+    write(
+        "\nThat was the tour. `proxyapi serve` starts your own gateway."
+        if not failures
+        else f"\n{failures} steps failed."
+    )
     return 1 if failures else 0
 
 
@@ -118,7 +122,9 @@ def _curl(base: str, key: str, path: str, body: dict[str, Any], *more: str) -> b
     command = ["curl", "-sS", "--fail-with-body", base + path, "-H", "Content-Type: application/json"]
     command += ["--config", "-", "-d", json.dumps(body, ensure_ascii=False), *more]
     # The key goes through standard input: arguments can be seen in the list of processes.
-    done = subprocess.run(command, input=f'header = "Authorization: Bearer {key}"'.encode(), capture_output=True, check=False)
+    done = subprocess.run(
+        command, input=f'header = "Authorization: Bearer {key}"'.encode(), capture_output=True, check=False
+    )
     if done.returncode:
         raise RuntimeError((done.stdout or done.stderr).decode()[:500])
     return done.stdout
@@ -148,7 +154,12 @@ def _curl_gemini(base: str, key: str) -> str:
 
 
 def _curl_speech(base: str, key: str) -> str:
-    body = {"model": "gpt-4o-mini-tts", "voice": "alloy", "input": "Привет, это проверка речи.", "response_format": "wav"}
+    body = {
+        "model": "gpt-4o-mini-tts",
+        "voice": "alloy",
+        "input": "Привет, это проверка речи.",
+        "response_format": "wav",
+    }
     return f"{len(_curl(base, key, '/openai/v1/audio/speech', body))} bytes of sound"
 
 
@@ -157,7 +168,10 @@ def _openai_stream(base: str, key: str) -> str:
 
     client = openai.OpenAI(api_key=key, base_url=f"{base}/openai/v1")
     stream = client.chat.completions.create(
-        model=MODEL, messages=[{"role": "user", "content": QUESTION}], stream=True, stream_options={"include_usage": True}
+        model=MODEL,
+        messages=[{"role": "user", "content": QUESTION}],
+        stream=True,
+        stream_options={"include_usage": True},
     )
     parts, tokens = [], 0
     for chunk in stream:

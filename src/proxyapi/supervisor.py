@@ -141,7 +141,9 @@ class Supervisor:
         if self._ending:
             return
         child.failures = 0 if lived > HEALTHY_SECONDS else child.failures + 1
-        pause = min(RESTART_SECONDS_MAX, RESTART_SECONDS_MIN * 2 ** min(child.failures, 10)) if child.failures > 1 else 0
+        pause = (
+            min(RESTART_SECONDS_MAX, RESTART_SECONDS_MIN * 2 ** min(child.failures, 10)) if child.failures > 1 else 0
+        )
         child.due = now + pause
         self._report(f"{child.name} ended ({_how(status)}) after {lived:.1f} s; it starts again in {pause:.1f} s")
 
@@ -277,13 +279,14 @@ def _greet(settings: Settings, host: str, port: int, tls: bool, key: str | None)
     if key is not None:
         lines += [
             "",
-            f"First account '{firststart.ACCOUNT_NAME}' with 1000 {settings.currency} of test money. Its key, shown only now:",
+            f"First account '{firststart.ACCOUNT_NAME}' with 1000 {settings.currency} of test money.",
+            "Its key, shown only now:",
             f"  {key}",
             "",
             "Try it:",
             f"  curl {url}/v1/chat/completions -H 'Authorization: Bearer {key}' \\",
             "    -H 'Content-Type: application/json' \\",
-            "    -d '{\"model\": \"openai/gpt-4o\", \"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}]}'",
+            '    -d \'{"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hello!"}]}\'',
         ]
     lines += ["", "Ready. Press Ctrl+C to stop."]
     print("\n".join(lines), flush=True)  # noqa: T201

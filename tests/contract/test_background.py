@@ -14,7 +14,9 @@ DEADLINE_SECONDS = 20
 
 
 def response(status: str, usage: dict[str, int] | None) -> bytes:
-    return json.dumps({"id": "resp_b1", "object": "response", "status": status, "model": "gpt-4o", "output": [], "usage": usage}).encode()
+    return json.dumps(
+        {"id": "resp_b1", "object": "response", "status": status, "model": "gpt-4o", "output": [], "usage": usage}
+    ).encode()
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,12 @@ def png(width: int, height: int) -> bytes:
 )
 def test_row_1_speech_by_curl_gives_sound(sandboxed: Any, rich_key: str, body: dict[str, Any]) -> None:
     status, sound = curl(
-        f"{sandboxed.url}/openai/v1/audio/speech", rich_key, "-H", "Content-Type: application/json", "-d", json.dumps(body)
+        f"{sandboxed.url}/openai/v1/audio/speech",
+        rich_key,
+        "-H",
+        "Content-Type: application/json",
+        "-d",
+        json.dumps(body),
     )
     assert status == 200
     if body.get("response_format") == "wav":
@@ -122,7 +127,7 @@ def test_row_2_openrouter_by_requests_is_charged_by_the_cost_of_the_answer(sandb
     assert Decimal(answer.headers["x-proxyapi-cost"]) == reported * 100  # 100 RUB for a dollar, no markup
 
 
-# --- 4, 5, 6, 9, 12, 13, 18: transcription -----------------------------------------------------------------------------
+# --- 4, 5, 6, 9, 12, 13, 18: transcription ----------------------------------------------------------------------------
 
 
 @needs_curl
@@ -183,7 +188,7 @@ def test_row_18_translation_of_speech(client: openai.OpenAI) -> None:
     assert client.audio.translations.create(model="whisper-1", file=("speech.wav", wav(2))).text
 
 
-# --- 7, 11, 19, 23: computer use ---------------------------------------------------------------------------------------
+# --- 7, 11, 19, 23: computer use --------------------------------------------------------------------------------------
 
 COMPUTER = {"type": "computer_use_preview", "display_width": 1024, "display_height": 768, "environment": "browser"}
 
@@ -229,7 +234,7 @@ def test_rows_19_and_23_acknowledged_checks_and_the_current_url_pass(client: ope
     assert answer.status == "completed"
 
 
-# --- 8, 16: web search by chat -----------------------------------------------------------------------------------------
+# --- 8, 16: web search by chat ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("options", [{}, {"user_location": {"type": "approximate", "approximate": {"country": "GB"}}}])
@@ -249,7 +254,7 @@ def test_rows_8_and_16_web_search_brings_annotations_and_charges_the_search(
     assert Decimal(answer.headers["x-proxyapi-cost"]) - tokens / 1_000_000 * 100 >= Decimal("2.5")
 
 
-# --- 10: anthropic with web search -------------------------------------------------------------------------------------
+# --- 10: anthropic with web search ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("header", ["api_key", "auth_token"])
@@ -265,7 +270,7 @@ def test_row_10_the_anthropic_client_with_the_web_search_tool(sandboxed: Any, ri
     assert message.usage.server_tool_use.web_search_requests >= 1
 
 
-# --- 14, 21: balance -----------------------------------------------------------------------------------------------------
+# --- 14, 21: balance --------------------------------------------------------------------------------------------------
 
 
 def test_rows_14_and_21_balance_in_both_shapes_and_off_by_default(sandboxed: Any) -> None:
@@ -281,11 +286,13 @@ def test_rows_14_and_21_balance_in_both_shapes_and_off_by_default(sandboxed: Any
         assert json.loads(body)["detail"].startswith("You are not allowed to access this")
 
 
-# --- 15: models ------------------------------------------------------------------------------------------------------------
+# --- 15: models -------------------------------------------------------------------------------------------------------
 
 
 @needs_curl
-def test_row_15_the_model_list_and_one_model_with_a_slash(sandboxed: Any, rich_key: str, unified: openai.OpenAI) -> None:
+def test_row_15_the_model_list_and_one_model_with_a_slash(
+    sandboxed: Any, rich_key: str, unified: openai.OpenAI
+) -> None:
     status, answer = curl(f"{sandboxed.url}/v1/models", rich_key)
     assert status == 200
     names = {model["id"] for model in json.loads(answer)["data"]}
@@ -299,7 +306,7 @@ def test_row_15_the_model_list_and_one_model_with_a_slash(sandboxed: Any, rich_k
     assert any(model.id == "openai/gpt-4o" for model in unified.models.list())
 
 
-# --- 24, 27: vision ----------------------------------------------------------------------------------------------------------
+# --- 24, 27: vision ---------------------------------------------------------------------------------------------------
 
 
 def picture(width: int, height: int) -> str:
@@ -343,7 +350,7 @@ def test_row_27_vision_by_responses(client: openai.OpenAI) -> None:
     assert answer.output_text
 
 
-# --- 26: Gemini --------------------------------------------------------------------------------------------------------------
+# --- 26: Gemini -------------------------------------------------------------------------------------------------------
 
 
 @needs_curl

@@ -162,7 +162,7 @@ def stream_with(upstream: Any, upstreams: Any, chunks: Any, **more: Any) -> None
     upstream.reply = lambda _asked: upstreams.Reply(headers=STREAM_HEADERS, chunks=chunks, **more)
 
 
-# --- proper ends -------------------------------------------------------------------------------------------------------
+# --- proper ends -----------------------------------------------------------------------------------------------------
 
 
 @every_dialect
@@ -190,7 +190,7 @@ def test_a_whole_stream_is_charged_by_its_usage(
     assert asking.paid == COST
 
 
-# --- the provider says no ------------------------------------------------------------------------------------------------
+# --- the provider says no --------------------------------------------------------------------------------------------
 
 
 @every_dialect
@@ -245,7 +245,7 @@ def test_an_error_event_in_the_middle_charges_what_was_generated_but_not_the_err
     assert 0 < asking.paid < COST
 
 
-# --- the provider breaks -------------------------------------------------------------------------------------------------
+# --- the provider breaks ---------------------------------------------------------------------------------------------
 
 
 @every_dialect
@@ -350,7 +350,7 @@ def test_a_body_that_stalls_is_a_504_and_costs_nothing(gateway: Any, upstreams: 
     assert asking.journal("kind", "charged") == ("release", 0)
 
 
-# --- usage -----------------------------------------------------------------------------------------------------------------
+# --- usage -----------------------------------------------------------------------------------------------------------
 
 
 @every_dialect
@@ -412,7 +412,7 @@ def test_usage_beyond_the_hold_takes_what_is_free_and_the_rest_is_our_loss(
     assert rich.journal("actual", "charged", "loss") == (11 * 10**9, 11 * 10**9, 0)
 
 
-# --- the client leaves -----------------------------------------------------------------------------------------------------
+# --- the client leaves -----------------------------------------------------------------------------------------------
 
 
 def cut(connection: socket.socket) -> None:
@@ -535,7 +535,7 @@ def test_a_hundred_clients_that_leave_at_any_moment_end_each_exactly_once(
     assert all(entry["charged"] <= COST for entry in entries)
 
 
-# --- speech and transcription ----------------------------------------------------------------------------------------------
+# --- speech and transcription ----------------------------------------------------------------------------------------
 
 
 def sound(seconds: float) -> bytes:
@@ -587,7 +587,7 @@ def test_a_transcription_without_usage_is_charged_by_the_seconds_of_the_upload(
     assert entry["charged"] > 0
 
 
-# --- the magic models of the sandbox, through the official SDKs --------------------------------------------------------------
+# --- the magic models of the sandbox, through the official SDKs ------------------------------------------------------
 
 
 class Clients:

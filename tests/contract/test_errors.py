@@ -90,7 +90,7 @@ def stalled(gateways: Any, upstreams: Any, tmp_path_factory: pytest.TempPathFact
 
 
 def check_shape(shape: str, status: int, headers: Any, body: bytes) -> str:
-    """Every error has `detail`, the dialect's object with the same text, and the id of the request. Returns the text."""
+    """Every error has `detail`, the object of the dialect with the same text, and an id. Returns the text."""
     uuid.UUID(headers["x-request-id"])
     assert headers["content-type"].startswith("application/json")
     answer = json.loads(body)
@@ -375,7 +375,7 @@ def test_another_method_is_a_405_with_the_methods_that_work(
     assert method not in headers["allow"].split(", ")
 
 
-# --- 413, 415, gzip ----------------------------------------------------------------------------------------------------
+# --- 413, 415, gzip --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -450,7 +450,7 @@ def test_too_many_requests_say_when_to_come_back(gateway: Any, shape: str) -> No
     assert 1 <= int(headers["retry-after"]) <= 61
 
 
-# --- 502, 504 and secrets ----------------------------------------------------------------------------------------------
+# --- 502, 504 and secrets --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", SHAPES)

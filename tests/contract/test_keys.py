@@ -47,7 +47,7 @@ def status_of(gateway: Any, key: str, **more: Any) -> int:
     return ask(gateway, key, **more)[0]
 
 
-# --- how a key is sent -------------------------------------------------------------------------------------------------
+# --- how a key is sent -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/anthropic/v1/models", "/google/v1beta/models", "/proxyapi/prices"])
@@ -85,7 +85,7 @@ def test_the_clients_key_never_reaches_the_provider(gateway: Any, upstream: Any,
         assert asked.path == "/v1/chat/completions?trace=1&debug"
 
 
-# --- what a key may do ---------------------------------------------------------------------------------------------------
+# --- what a key may do -----------------------------------------------------------------------------------------------
 
 
 def test_a_key_with_models_may_use_those_of_its_patterns_by_any_of_their_names(gateway: Any) -> None:
@@ -157,7 +157,7 @@ def test_an_expired_key_is_no_key(gateway: Any) -> None:
     assert status_of(gateway, gateway.customer("1000", "--expires", "30d")[1]) == 200
 
 
-# --- budgets and the balance ---------------------------------------------------------------------------------------------
+# --- budgets and the balance -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("period", ["never", "day", "month"])
@@ -194,7 +194,7 @@ def test_the_balance_is_seen_only_with_the_permission(gateway: Any) -> None:
     assert "x-proxyapi-balance-after" not in gateway.request("POST", CHAT, key=closed, body=BODY)[1]
 
 
-# --- edits act while the gateway runs ------------------------------------------------------------------------------------
+# --- edits act while the gateway runs --------------------------------------------------------------------------------
 
 
 def soon(eventually: Any, gateway: Any, key: str, status: int, **more: Any) -> None:
@@ -261,7 +261,7 @@ def test_an_edited_price_acts_within_a_second(gateway: Any, eventually: Any) -> 
     eventually(lambda: estimate() == before, seconds=ACTS_SECONDS)
 
 
-# --- the pause -----------------------------------------------------------------------------------------------------------
+# --- the pause -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

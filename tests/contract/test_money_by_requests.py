@@ -123,7 +123,9 @@ def test_row_20_anthropic_max_tokens_bounds_the_hold(gateway: Any) -> None:
     assert body["error"]["type"] == "billing_error"
 
 
-def test_1000_racing_requests_on_a_balance_for_137_admit_exactly_137(gateway: Any, upstreams: Any, upstream: Any) -> None:
+def test_1000_racing_requests_on_a_balance_for_137_admit_exactly_137(
+    gateway: Any, upstreams: Any, upstream: Any
+) -> None:
     """Over two workers. Every admitted request is charged its whole hold, so that nothing returns to the balance."""
     hold = Decimal("0.0058")  # 8 tokens at 100 and 10 at 500 per million
     account = gateway.account("racer", str(hold * 137 + hold - Decimal("0.000001")))

@@ -90,7 +90,7 @@ def test_health_and_readiness_need_no_key(gateway: Any) -> None:
     assert gateway.request("GET", "/readyz/")[0] == 200
 
 
-# --- models --------------------------------------------------------------------------------------------------------------
+# --- models ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_openai_client_lists_models_natively_and_unified(sandboxed: Any, rich_key: str) -> None:

@@ -72,7 +72,7 @@ def pieces(data: bytes, size: int) -> list[bytes]:
     return [data[start : start + size] for start in range(0, len(data), size)]
 
 
-# --- request bytes -------------------------------------------------------------------------------------------------------
+# --- request bytes ---------------------------------------------------------------------------------------------------
 
 ODD: dict[str, tuple[str, bytes]] = {
     "chat": (
@@ -166,7 +166,7 @@ def test_an_upload_reaches_the_provider_byte_for_byte(gateway: Any, key: str, up
     assert upstream.asked[-1].headers["content-type"] == kind
 
 
-# --- answer bytes --------------------------------------------------------------------------------------------------------
+# --- answer bytes ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("path", "body"), ODD.values(), ids=ODD)
@@ -261,7 +261,7 @@ def test_each_event_passes_before_the_next_one_is_made(
             turns.release()
 
 
-# --- the cost --------------------------------------------------------------------------------------------------------------
+# --- the cost --------------------------------------------------------------------------------------------------------
 
 
 def test_the_cost_stands_in_a_header_of_a_body_with_the_estimate(
@@ -293,7 +293,7 @@ def test_the_cost_of_a_stream_is_a_comment_before_its_end_if_the_client_asks(
         assert post(gateway, key, path, long).content == whole
 
 
-# --- headers -----------------------------------------------------------------------------------------------------------------
+# --- headers ---------------------------------------------------------------------------------------------------------
 
 PRIVATE = {
     "Cookie": "session=1", "X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https", "Forwarded": "for=1.2.3.4",
@@ -368,7 +368,7 @@ def test_anthropic_version_and_betas_pass_and_a_missing_version_is_added(
     assert upstream.asked[-1].headers["anthropic-version"] == "2023-06-01"
 
 
-# --- HEAD, OPTIONS, CORS -------------------------------------------------------------------------------------------------
+# --- HEAD, OPTIONS, CORS ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/", "/anthropic", "/anthropic/", "/openai/v1", "/google", "/healthz"])
@@ -407,7 +407,7 @@ def test_a_browser_may_call_from_the_origins_that_the_operator_names_and_from_no
         assert "access-control-allow-origin" not in requests.options(url + CHAT, headers=headers, timeout=10).headers
 
 
-# --- a slow reader ---------------------------------------------------------------------------------------------------------
+# --- a slow reader ---------------------------------------------------------------------------------------------------
 
 
 def resident_bytes(pid: int) -> int:

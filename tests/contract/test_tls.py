@@ -24,7 +24,9 @@ def test_the_gateway_serves_https_with_the_operators_certificate(gateways: Any, 
     with gateways.Gateway(tmp_path, config) as gateway:
         assert gateway.url.startswith("https://")
         token = gateway.key(gateway.account("secure", "10"))
-        body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 50}).encode()
+        body = json.dumps(
+            {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 50}
+        ).encode()
         request = urllib.request.Request(gateway.url + "/openai/v1/chat/completions", body)
         request.add_header("authorization", f"Bearer {token}")
         trusting = ssl.create_default_context(cafile=str(certificate))

@@ -52,7 +52,7 @@ def chat_events(texts: Sequence[str] = ("one", " two", " three"), used: Usage = 
     return [*events, chat_chunk({}, "stop"), *([chat_usage_chunk(used)] if used else []), DONE]
 
 
-# --- messages ----------------------------------------------------------------------------------------------------------
+# --- messages --------------------------------------------------------------------------------------------------------
 
 
 def message(text: str = "ok", used: Usage = USED, **more: Any) -> bytes:
@@ -75,7 +75,7 @@ def message_events(texts: Sequence[str] = ("one", " two", " three"), used: Usage
     return [event(item, str(item["type"])) for item in (*events, end, {"type": "message_stop"})]
 
 
-# --- responses -----------------------------------------------------------------------------------------------------------
+# --- responses -------------------------------------------------------------------------------------------------------
 
 
 def response_object(text: str, used: Usage, status: str = "completed", id: str = "resp_1") -> dict[str, Any]:
@@ -114,7 +114,7 @@ def response_events(
     return [event(item | {"sequence_number": n}, str(item["type"])) for n, item in enumerate(events)]
 
 
-# --- Gemini ----------------------------------------------------------------------------------------------------------------
+# --- Gemini ----------------------------------------------------------------------------------------------------------
 
 
 def generated_object(text: str, used: Usage, finish: str | None = "STOP") -> dict[str, Any]:

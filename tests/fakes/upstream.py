@@ -21,7 +21,7 @@ class Asked:
 
 @dataclass
 class Reply:
-    """What the provider answers. `chunks` makes it a chunked stream; `cut` closes the connection without a proper end."""
+    """What the provider answers. `chunks` makes it a chunked stream; `cut` closes the connection too early."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
@@ -74,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Server
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         pass
 
     def _read(self) -> bytes:

@@ -25,8 +25,19 @@ from proxyapi.dialects.openai_responses import OpenAICount, OpenAIResponses
 DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect
     for dialect in (
-        OpenAIChat(), OpenAIResponses(), Anthropic(), Gemini(),
-        OpenAICompletions(), OpenAIEmbeddings(), OpenAIModerations(), OpenAISpeech(), OpenAITranscription(),
-        OpenAIImages(), OpenAICount(), AnthropicCount(), GeminiCount(), GeminiEmbed(),
+        OpenAIChat(),
+        OpenAIResponses(),
+        Anthropic(),
+        Gemini(),
+        OpenAICompletions(),
+        OpenAIEmbeddings(),
+        OpenAIModerations(),
+        OpenAISpeech(),
+        OpenAITranscription(),
+        OpenAIImages(),
+        OpenAICount(),
+        AnthropicCount(),
+        GeminiCount(),
+        GeminiEmbed(),
     )
 }

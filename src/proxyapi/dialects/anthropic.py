@@ -117,12 +117,14 @@ _PLAIN = msgspec.json.Decoder(_Plain)
 _REQUEST = msgspec.json.Decoder(_Request)
 _WATCHED = frozenset(_Request.__struct_fields__)
 _CLIENT_TOOLS = ("bash_", "text_editor_", "memory_", "custom")
-_SERVER_TOOLS: tuple[
-    tuple[str, Literal["web_search", "web_fetch", "code_execution", "computer", "advisor"]], ...
-] = (
+_SERVER_TOOLS: tuple[tuple[str, Literal["web_search", "web_fetch", "code_execution", "computer", "advisor"]], ...] = (
     # Types carry a date: web_search_20250305. Client tools that the vendor only defines are not billed by the call.
-    ("web_search_", "web_search"), ("web_fetch_", "web_fetch"), ("code_execution_", "code_execution"),
-    ("computer_", "computer"), ("advisor_", "advisor"), ("openrouter:advisor", "advisor"),
+    ("web_search_", "web_search"),
+    ("web_fetch_", "web_fetch"),
+    ("code_execution_", "code_execution"),
+    ("computer_", "computer"),
+    ("advisor_", "advisor"),
+    ("openrouter:advisor", "advisor"),
 )
 
 

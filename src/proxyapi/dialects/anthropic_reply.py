@@ -46,14 +46,26 @@ from proxyapi.dialects.units import QUANTITY_MAX, add, count, inner, reported_co
 from proxyapi.usage import Unit, Usage
 
 _STOP: dict[str, StopReason] = {
-    "end_turn": "end", "max_tokens": "length", "stop_sequence": "stop_sequence", "tool_use": "tool_use",
-    "pause_turn": "pause", "refusal": "refusal", "model_context_window_exceeded": "context_window",
+    "end_turn": "end",
+    "max_tokens": "length",
+    "stop_sequence": "stop_sequence",
+    "tool_use": "tool_use",
+    "pause_turn": "pause",
+    "refusal": "refusal",
+    "model_context_window_exceeded": "context_window",
     "compaction": "compacted",
 }
 _TOOLS: tuple[tuple[str, ServerToolKind], ...] = (
-    ("web_search", "web_search"), ("web_fetch", "web_fetch"), ("tool_search", "tool_search"), ("advisor", "advisor"),
-    ("mcp", "mcp"), ("bash_code_execution", "code_execution"), ("text_editor_code_execution", "code_execution"),
-    ("code_execution", "code_execution"), ("computer", "computer"), ("browser", "browser"),
+    ("web_search", "web_search"),
+    ("web_fetch", "web_fetch"),
+    ("tool_search", "tool_search"),
+    ("advisor", "advisor"),
+    ("mcp", "mcp"),
+    ("bash_code_execution", "code_execution"),
+    ("text_editor_code_execution", "code_execution"),
+    ("code_execution", "code_execution"),
+    ("computer", "computer"),
+    ("browser", "browser"),
 )
 _OTHER_MODEL = ("advisor", "compaction", "fallback")
 """Kinds of `usage.iterations[]` that are not in the totals: another model, or another prompt."""
@@ -290,8 +302,10 @@ class MessageReader:
         details = end.stop_details or {}
         events.append(
             Finish(
-                reason=_STOP.get(end.stop_reason, "other"), native=end.stop_reason,
-                stop_sequence=end.stop_sequence or "", category=str(details.get("category") or ""),
+                reason=_STOP.get(end.stop_reason, "other"),
+                native=end.stop_reason,
+                stop_sequence=end.stop_sequence or "",
+                category=str(details.get("category") or ""),
                 message=str(details.get("explanation") or ""),
             )
         )
@@ -457,7 +471,12 @@ def _citation(wire: dict[str, Any]) -> Citation:
             )
     index = wire.get("document_index", wire.get("search_result_index"))
     return DocumentCitation(
-        unit, index if isinstance(index, int) else 0, start if isinstance(start, int) else 0,
-        end if isinstance(end, int) else 0, quote, title, file_id=str(wire.get("file_id") or ""),
+        unit,
+        index if isinstance(index, int) else 0,
+        start if isinstance(start, int) else 0,
+        end if isinstance(end, int) else 0,
+        quote,
+        title,
+        file_id=str(wire.get("file_id") or ""),
         source=str(wire.get("source") or ""),
     )

@@ -13,16 +13,36 @@ from msgspec import Struct
 from proxyapi.dialects.model import DialectName
 
 Operation = Literal[
-    "chat", "responses", "messages", "generate", "embeddings", "moderations", "speech", "transcription", "translation",
-    "image_generation", "image_edit", "image_variation", "count_tokens", "completions",
+    "chat",
+    "responses",
+    "messages",
+    "generate",
+    "embeddings",
+    "moderations",
+    "speech",
+    "transcription",
+    "translation",
+    "image_generation",
+    "image_edit",
+    "image_variation",
+    "count_tokens",
+    "completions",
 ]
 """What is asked for, whichever dialect asks. Also the name of the endpoint in key permissions and in the journal."""
 
 WireName = (
     DialectName
     | Literal[
-        "openai_completions", "openai_embeddings", "openai_moderations", "openai_speech", "openai_transcription",
-        "openai_images", "openai_count", "anthropic_count", "gemini_embed", "gemini_count",
+        "openai_completions",
+        "openai_embeddings",
+        "openai_moderations",
+        "openai_speech",
+        "openai_transcription",
+        "openai_images",
+        "openai_count",
+        "anthropic_count",
+        "gemini_embed",
+        "gemini_count",
     ]
 )
 """Names of the entries of `DIALECTS`."""
@@ -64,7 +84,14 @@ class ServerTool(Struct, frozen=True):
     """A tool that the provider runs and bills by the call."""
 
     kind: Literal[
-        "web_search", "web_fetch", "file_search", "code_execution", "image_generation", "computer", "maps", "advisor",
+        "web_search",
+        "web_fetch",
+        "file_search",
+        "code_execution",
+        "image_generation",
+        "computer",
+        "maps",
+        "advisor",
         "other",
     ]
     uses_max: int | None = None

@@ -145,7 +145,11 @@ class Passthrough:
     __slots__ = ("_call", "_comment", "_decoder", "_held", "_sent", "_strip", "meter")
 
     def __init__(
-        self, decoder: Decoder, call: Call, *, strip_usage: bool = False,
+        self,
+        decoder: Decoder,
+        call: Call,
+        *,
+        strip_usage: bool = False,
         cost_comment: Callable[[Meter], bytes] | None = None,
     ) -> None:
         """`strip_usage`: the gateway itself asked for usage. `cost_comment`: text of the comment before the end."""
@@ -186,7 +190,11 @@ class Passthrough:
         """An error event and a proper end, after a provider that broke off. What was not whole is dropped."""
         self._held = b""
         return faults.error_event(
-            self._call.dialect, error, request_id, reply_id=self.meter.reply_id, model=self.meter.model,
+            self._call.dialect,
+            error,
+            request_id,
+            reply_id=self.meter.reply_id,
+            model=self.meter.model,
             elements=self._decoder.elements,
         )
 
@@ -215,7 +223,11 @@ def meter_body(dialect: Dialect, body: bytes, status: int, call: Call) -> Meter:
     if (report := dialect.report(body)) is not None:
         # The provider counted: nothing else of the body has to be read.
         return Meter(
-            usage=report.usage, reply_id=report.reply_id, model=report.model, tier=report.tier, body_bytes=len(body),
+            usage=report.usage,
+            reply_id=report.reply_id,
+            model=report.model,
+            tier=report.tier,
+            body_bytes=len(body),
             finished=True,
         )
     meter = Meter()

@@ -17,33 +17,76 @@ from proxyapi.money import format_amount
 Shape = Literal["openai", "anthropic", "google"]
 
 _OPENAI_TYPE = {
-    402: "insufficient_quota", 403: "permission_error", 408: "timeout", 429: "rate_limit_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    408: "timeout",
+    429: "rate_limit_error",
 }
 _ANTHROPIC_TYPE = {
-    401: "authentication_error", 402: "billing_error", 403: "permission_error", 404: "not_found_error",
-    408: "timeout_error", 413: "request_too_large", 429: "rate_limit_error", 503: "overloaded_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
     504: "timeout_error",
 }
 _GOOGLE_STATUS = {
-    401: "UNAUTHENTICATED", 402: "FAILED_PRECONDITION", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
-    405: "UNIMPLEMENTED", 408: "DEADLINE_EXCEEDED", 409: "ABORTED", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL",
-    502: "UNAVAILABLE", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
+    401: "UNAUTHENTICATED",
+    402: "FAILED_PRECONDITION",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
+    408: "DEADLINE_EXCEEDED",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
 }
 _KINDS: dict[int, ErrorKind] = {
-    400: "invalid_request", 401: "unauthenticated", 402: "insufficient_balance", 403: "forbidden", 404: "not_found",
-    408: "timeout", 409: "conflict", 413: "too_large", 422: "invalid_request", 429: "rate_limited", 503: "overloaded",
-    504: "timeout", 529: "overloaded",
+    400: "invalid_request",
+    401: "unauthenticated",
+    402: "insufficient_balance",
+    403: "forbidden",
+    404: "not_found",
+    408: "timeout",
+    409: "conflict",
+    413: "too_large",
+    422: "invalid_request",
+    429: "rate_limited",
+    503: "overloaded",
+    504: "timeout",
+    529: "overloaded",
 }
 _WORDS: dict[str, ErrorKind] = {
-    "context_length_exceeded": "context_length", "content_policy_violation": "content_policy",
-    "content_filter": "content_policy", "rate_limit_exceeded": "rate_limited", "rate_limit_error": "rate_limited",
-    "overloaded_error": "overloaded", "insufficient_quota": "insufficient_balance",
-    "invalid_request_error": "invalid_request", "authentication_error": "unauthenticated",
-    "permission_error": "forbidden", "not_found_error": "not_found", "api_error": "internal",
-    "server_error": "internal", "timeout_error": "timeout", "billing_error": "insufficient_balance",
-    "request_too_large": "too_large", "INVALID_ARGUMENT": "invalid_request", "RESOURCE_EXHAUSTED": "rate_limited",
-    "UNAVAILABLE": "overloaded", "PERMISSION_DENIED": "forbidden", "NOT_FOUND": "not_found",
-    "UNAUTHENTICATED": "unauthenticated", "DEADLINE_EXCEEDED": "timeout", "INTERNAL": "internal",
+    "context_length_exceeded": "context_length",
+    "content_policy_violation": "content_policy",
+    "content_filter": "content_policy",
+    "rate_limit_exceeded": "rate_limited",
+    "rate_limit_error": "rate_limited",
+    "overloaded_error": "overloaded",
+    "insufficient_quota": "insufficient_balance",
+    "invalid_request_error": "invalid_request",
+    "authentication_error": "unauthenticated",
+    "permission_error": "forbidden",
+    "not_found_error": "not_found",
+    "api_error": "internal",
+    "server_error": "internal",
+    "timeout_error": "timeout",
+    "billing_error": "insufficient_balance",
+    "request_too_large": "too_large",
+    "INVALID_ARGUMENT": "invalid_request",
+    "RESOURCE_EXHAUSTED": "rate_limited",
+    "UNAVAILABLE": "overloaded",
+    "PERMISSION_DENIED": "forbidden",
+    "NOT_FOUND": "not_found",
+    "UNAUTHENTICATED": "unauthenticated",
+    "DEADLINE_EXCEEDED": "timeout",
+    "INTERNAL": "internal",
     "FAILED_PRECONDITION": "invalid_request",
 }
 _ENCODER = msgspec.json.Encoder()
@@ -84,7 +127,9 @@ def _object(shape: Shape, fault: GatewayError, request_id: str) -> dict[str, Any
         case "anthropic":
             kind = _ANTHROPIC_TYPE.get(fault.status, "invalid_request_error" if fault.status < 500 else "api_error")
             return {
-                "type": "error", "error": {"type": kind, "message": fault.detail}, "request_id": request_id or None,
+                "type": "error",
+                "error": {"type": kind, "message": fault.detail},
+                "request_id": request_id or None,
             }
         case "google":
             status = _GOOGLE_STATUS.get(fault.status, "INVALID_ARGUMENT" if fault.status < 500 else "INTERNAL")
@@ -98,7 +143,12 @@ def _openai(fault: GatewayError) -> dict[str, Any]:
 
 
 def error_event(
-    dialect: WireName, fault: GatewayError, request_id: str = "", *, reply_id: str = "", model: str = "",
+    dialect: WireName,
+    fault: GatewayError,
+    request_id: str = "",
+    *,
+    reply_id: str = "",
+    model: str = "",
     elements: int | None = None,
 ) -> bytes:
     """An error after the first byte, and the proper end of the stream. Call it only between two frames.
@@ -127,7 +177,12 @@ def _responses_event(fault: GatewayError, reply_id: str, model: str) -> bytes:
     code = wire["code"] or wire["type"]
     flat = {"type": "error", "code": code, "message": fault.detail, "param": fault.param}
     response: dict[str, Any] = {
-        "id": reply_id, "object": "response", "status": "failed", "model": model, "output": [], "usage": None,
+        "id": reply_id,
+        "object": "response",
+        "status": "failed",
+        "model": model,
+        "output": [],
+        "usage": None,
         "error": {"code": code, "message": fault.detail},
     }
     return frames.encode(_ENCODER.encode(flat), "error") + frames.encode(
@@ -148,8 +203,11 @@ def failed(wire: Any, status: int) -> Failed:
     word = _WORDS.get(str(code)) or _WORDS.get(str(kind)) or _KINDS.get(status, "internal")
     message, param = wire.get("message"), wire.get("param")
     return Failed(
-        kind=word, message=message if isinstance(message, str) else "", status=status,
-        code=str(code) if code is not None else "", param=param if isinstance(param, str) else "",
+        kind=word,
+        message=message if isinstance(message, str) else "",
+        status=status,
+        code=str(code) if code is not None else "",
+        param=param if isinstance(param, str) else "",
         type=kind if isinstance(kind, str) else "",
     )
 

@@ -84,8 +84,16 @@ class _Part(Struct):
 
 
 _JSON_PARTS = (
-    "functionCall", "function_call", "executableCode", "executable_code", "codeExecutionResult",
-    "code_execution_result", "toolCall", "tool_call", "toolResponse", "tool_response",
+    "functionCall",
+    "function_call",
+    "executableCode",
+    "executable_code",
+    "codeExecutionResult",
+    "code_execution_result",
+    "toolCall",
+    "tool_call",
+    "toolResponse",
+    "tool_response",
 )
 
 
@@ -131,11 +139,21 @@ class _Tool(Struct):
 
 
 _SERVER_TOOLS: dict[str, ToolKind] = {
-    "googleSearch": "web_search", "google_search": "web_search", "googleSearchRetrieval": "web_search",
-    "google_search_retrieval": "web_search", "enterpriseWebSearch": "web_search",
-    "enterprise_web_search": "web_search", "urlContext": "web_fetch", "url_context": "web_fetch",
-    "codeExecution": "code_execution", "code_execution": "code_execution", "googleMaps": "maps",
-    "google_maps": "maps", "fileSearch": "file_search", "file_search": "file_search", "computerUse": "computer",
+    "googleSearch": "web_search",
+    "google_search": "web_search",
+    "googleSearchRetrieval": "web_search",
+    "google_search_retrieval": "web_search",
+    "enterpriseWebSearch": "web_search",
+    "enterprise_web_search": "web_search",
+    "urlContext": "web_fetch",
+    "url_context": "web_fetch",
+    "codeExecution": "code_execution",
+    "code_execution": "code_execution",
+    "googleMaps": "maps",
+    "google_maps": "maps",
+    "fileSearch": "file_search",
+    "file_search": "file_search",
+    "computerUse": "computer",
     "computer_use": "computer",
 }
 
@@ -240,8 +258,12 @@ class GeminiEmbed(Gemini):
         for request in (wire, *(wire.requests or ())):
             prompt.contents(request.content)
         return Call(
-            operation="embeddings", dialect=self.name, model=named(model), prompt=prompt.prompt(),
-            prompt_bytes=len(body), choices=len(wire.requests or ()) or 1,
+            operation="embeddings",
+            dialect=self.name,
+            model=named(model),
+            prompt=prompt.prompt(),
+            prompt_bytes=len(body),
+            choices=len(wire.requests or ()) or 1,
         )
 
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
@@ -265,7 +287,10 @@ def _call(wire: _Request, operation: Operation, dialect: WireName, model: str, s
     prompt.contents(wire.systemInstruction or wire.system_instruction)
     prompt.contents(wire.contents)
     for schema in (
-        config.responseSchema, config.response_schema, config.responseJsonSchema, config.response_json_schema
+        config.responseSchema,
+        config.response_schema,
+        config.responseJsonSchema,
+        config.response_json_schema,
     ):
         if given(schema):
             prompt.texts.append(compact(schema))
@@ -296,7 +321,9 @@ def _call(wire: _Request, operation: Operation, dialect: WireName, model: str, s
         service_tier=wire.serviceTier or wire.service_tier or "",
         server_tools=tuple(
             ServerTool(kind, options=(("type", name),))
-            for tool in tools for name, kind in _SERVER_TOOLS.items() if given(getattr(tool, name))
+            for tool in tools
+            for name, kind in _SERVER_TOOLS.items()
+            if given(getattr(tool, name))
         ),
         output_modalities=tuple(m.lower() for m in modalities if m.lower() not in ("text", "modality_unspecified")),
         media_resolution=config.mediaResolution or config.media_resolution or "",
@@ -313,8 +340,12 @@ class _PromptReader:
 
     def prompt(self, tools: str = "", *, forced: bool = False) -> Prompt:
         return Prompt(
-            messages=self.messages, texts=tuple(self.texts), tools=tools, tool_enum_items=enum_items(tools),
-            tool_choice_forced=forced, media=tuple(self.media),
+            messages=self.messages,
+            texts=tuple(self.texts),
+            tools=tools,
+            tool_enum_items=enum_items(tools),
+            tool_choice_forced=forced,
+            media=tuple(self.media),
         )
 
     def contents(self, contents: list[_Content] | _Content | str | None) -> None:

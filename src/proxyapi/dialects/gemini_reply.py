@@ -44,12 +44,23 @@ from proxyapi.dialects.units import QUANTITY_MAX, add, count, split, wire_object
 from proxyapi.usage import Unit, Usage
 
 _STOP: dict[str, StopReason] = {
-    "STOP": "end", "MAX_TOKENS": "length", "CONTINUATION": "pause", "PROHIBITED_CONTENT": "refusal",
-    "SAFETY": "content_filter", "BLOCKLIST": "content_filter", "SPII": "content_filter",
-    "IMAGE_SAFETY": "content_filter", "IMAGE_PROHIBITED_CONTENT": "content_filter",
-    "MODEL_ARMOR": "content_filter", "LANGUAGE": "content_filter", "RECITATION": "recitation",
-    "IMAGE_RECITATION": "recitation", "MALFORMED_FUNCTION_CALL": "malformed", "MALFORMED_RESPONSE": "malformed",
-    "UNEXPECTED_TOOL_CALL": "malformed", "TOO_MANY_TOOL_CALLS": "malformed",
+    "STOP": "end",
+    "MAX_TOKENS": "length",
+    "CONTINUATION": "pause",
+    "PROHIBITED_CONTENT": "refusal",
+    "SAFETY": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+    "LANGUAGE": "content_filter",
+    "RECITATION": "recitation",
+    "IMAGE_RECITATION": "recitation",
+    "MALFORMED_FUNCTION_CALL": "malformed",
+    "MALFORMED_RESPONSE": "malformed",
+    "UNEXPECTED_TOOL_CALL": "malformed",
+    "TOO_MANY_TOOL_CALLS": "malformed",
     "MISSING_THOUGHT_SIGNATURE": "malformed",
 }
 _PER_PROMPT = ("gemini-1", "gemini-2")
@@ -137,14 +148,21 @@ def usage(wire: dict[str, Any], searches: int = 0) -> Usage:
     cached_audio = min(cached, cached_audio)
     audio = _of(wire, "promptTokensDetails", "AUDIO") + _of(wire, "toolUsePromptTokensDetails", "AUDIO")
     split(
-        units, prompt + tools, Unit.INPUT, (Unit.CACHE_READ_AUDIO, cached_audio),
-        (Unit.CACHE_READ, cached - cached_audio), (Unit.INPUT_AUDIO, max(0, audio - cached_audio)),
+        units,
+        prompt + tools,
+        Unit.INPUT,
+        (Unit.CACHE_READ_AUDIO, cached_audio),
+        (Unit.CACHE_READ, cached - cached_audio),
+        (Unit.INPUT_AUDIO, max(0, audio - cached_audio)),
     )
     output, thoughts = count(wire, "candidatesTokenCount", "responseTokenCount"), count(wire, "thoughtsTokenCount")
     output += max(0, count(wire, "totalTokenCount") - prompt - tools - output - thoughts)
     name = "candidatesTokensDetails" if "candidatesTokensDetails" in wire else "responseTokensDetails"
     split(
-        units, output, Unit.OUTPUT, (Unit.OUTPUT_AUDIO, _of(wire, name, "AUDIO")),
+        units,
+        output,
+        Unit.OUTPUT,
+        (Unit.OUTPUT_AUDIO, _of(wire, name, "AUDIO")),
         (Unit.OUTPUT_IMAGE, _of(wire, name, "IMAGE")),
     )
     add(units, Unit.REASONING, thoughts)
@@ -258,7 +276,8 @@ class GeminiReader:
             tier = (wire_object(chunk.usageMetadata) or {}).get("serviceTier")
             events.append(
                 Start(
-                    id=chunk.responseId or "", model=chunk.modelVersion or "",
+                    id=chunk.responseId or "",
+                    model=chunk.modelVersion or "",
                     tier=tier if isinstance(tier, str) else "",
                 )
             )
@@ -272,7 +291,8 @@ class GeminiReader:
             self._blocked = True
             events.append(
                 Finish(
-                    reason="content_filter", native=chunk.promptFeedback.blockReason,
+                    reason="content_filter",
+                    native=chunk.promptFeedback.blockReason,
                     message=chunk.promptFeedback.blockReasonMessage or "",
                 )
             )
@@ -304,7 +324,9 @@ class GeminiReader:
             self._shut(state, events)
             events.append(
                 Finish(
-                    reason=_STOP.get(candidate.finishReason, "other"), choice=number, native=candidate.finishReason,
+                    reason=_STOP.get(candidate.finishReason, "other"),
+                    choice=number,
+                    native=candidate.finishReason,
                     message=candidate.finishMessage or "",
                 )
             )

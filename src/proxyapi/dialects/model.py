@@ -39,16 +39,54 @@ Tier = Literal["auto", "standard", "flex", "priority", "fast", "ultrafast", "bat
 Detail = Literal["auto", "low", "medium", "high", "original"]
 Lifetime = Literal["5m", "30m", "1h", "12h", "24h"]
 StopReason = Literal[
-    "end", "length", "context_window", "stop_sequence", "tool_use", "pause", "refusal", "content_filter",
-    "recitation", "malformed", "compacted", "cancelled", "other",
+    "end",
+    "length",
+    "context_window",
+    "stop_sequence",
+    "tool_use",
+    "pause",
+    "refusal",
+    "content_filter",
+    "recitation",
+    "malformed",
+    "compacted",
+    "cancelled",
+    "other",
 ]
 ErrorKind = Literal[
-    "invalid_request", "unauthenticated", "forbidden", "insufficient_balance", "not_found", "conflict", "too_large",
-    "context_length", "rate_limited", "overloaded", "timeout", "content_policy", "unsupported", "internal",
+    "invalid_request",
+    "unauthenticated",
+    "forbidden",
+    "insufficient_balance",
+    "not_found",
+    "conflict",
+    "too_large",
+    "context_length",
+    "rate_limited",
+    "overloaded",
+    "timeout",
+    "content_policy",
+    "unsupported",
+    "internal",
 ]
 ServerToolKind = Literal[
-    "web_search", "web_fetch", "code_execution", "computer", "file_search", "mcp", "image_generation", "shell",
-    "local_shell", "apply_patch", "bash", "text_editor", "memory", "browser", "tool_search", "programmatic", "advisor",
+    "web_search",
+    "web_fetch",
+    "code_execution",
+    "computer",
+    "file_search",
+    "mcp",
+    "image_generation",
+    "shell",
+    "local_shell",
+    "apply_patch",
+    "bash",
+    "text_editor",
+    "memory",
+    "browser",
+    "tool_search",
+    "programmatic",
+    "advisor",
     "maps",
 ]
 
@@ -362,8 +400,22 @@ class Native(PartBase, frozen=True, tag="native"):
 
 
 Part = (
-    Text | Refusal | Image | Audio | Video | Document | SearchResult | Thinking | ToolUse | ToolResult | ToolReference
-    | ServerToolUse | ServerToolResult | Compaction | ToolChange | Native
+    Text
+    | Refusal
+    | Image
+    | Audio
+    | Video
+    | Document
+    | SearchResult
+    | Thinking
+    | ToolUse
+    | ToolResult
+    | ToolReference
+    | ServerToolUse
+    | ServerToolResult
+    | Compaction
+    | ToolChange
+    | Native
 )
 
 
@@ -825,6 +877,17 @@ class Failed(Struct, frozen=True, kw_only=True):
 
 
 Event = (
-    Start | PartStart | PartDelta | PartSummary | PartData | PartCitation | PartState | PartEnd | Metered | Finish
-    | KeepAlive | Notice | Failed
+    Start
+    | PartStart
+    | PartDelta
+    | PartSummary
+    | PartData
+    | PartCitation
+    | PartState
+    | PartEnd
+    | Metered
+    | Finish
+    | KeepAlive
+    | Notice
+    | Failed
 )

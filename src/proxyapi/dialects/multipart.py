@@ -27,8 +27,19 @@ BOUNDARY_BYTES_MAX = 200
 
 _SINGLE = frozenset(
     {
-        "model", "stream", "response_format", "n", "size", "quality", "prompt", "language", "temperature",
-        "partial_images", "input_fidelity", "output_format", "user",
+        "model",
+        "stream",
+        "response_format",
+        "n",
+        "size",
+        "quality",
+        "prompt",
+        "language",
+        "temperature",
+        "partial_images",
+        "input_fidelity",
+        "output_format",
+        "user",
     }
 )
 """Fields that decide routing, price or the form of the answer: each at most once, and never a file."""
@@ -228,8 +239,12 @@ def _read_audio(scan: FormScan, operation: Operation) -> Call:
         raise InvalidRequest("The form must have exactly one file, named file", param="file")
     prompt = scan.first("prompt")
     return Call(
-        operation=operation, dialect="openai_transcription", model=named(scan.first("model")), stream=_flag(scan),
-        prompt=Prompt(texts=(prompt,) if prompt else ()), prompt_bytes=scan.size,
+        operation=operation,
+        dialect="openai_transcription",
+        model=named(scan.first("model")),
+        stream=_flag(scan),
+        prompt=Prompt(texts=(prompt,) if prompt else ()),
+        prompt_bytes=scan.size,
         response_format=scan.first("response_format"),
     )
 
@@ -240,16 +255,20 @@ def _read_images(scan: FormScan, operation: Operation) -> Call:
         raise InvalidRequest("The form must have a file named image", param="image")
     prompt = scan.first("prompt")
     return Call(
-        operation=operation, dialect="openai_images", model=scan.first("model") or IMAGE_MODEL_DEFAULT,
+        operation=operation,
+        dialect="openai_images",
+        model=scan.first("model") or IMAGE_MODEL_DEFAULT,
         stream=_flag(scan),
         prompt=Prompt(texts=(prompt,) if prompt else (), media=tuple(ImageInput() for _ in pictures)),
         prompt_bytes=scan.size,
         choices=whole("n", scan.first("n") or None, least=1, most=CHOICES_MAX) or 1,
         output_modalities=("image",),
         response_format=scan.first("response_format") or scan.first("output_format"),
-        size=scan.first("size"), quality=scan.first("quality"),
+        size=scan.first("size"),
+        quality=scan.first("quality"),
         partial_images=whole("partial_images", scan.first("partial_images") or None, most=100) or 0,
-        input_fidelity=scan.first("input_fidelity"), end_user=scan.first("user"),
+        input_fidelity=scan.first("input_fidelity"),
+        end_user=scan.first("user"),
     )
 
 

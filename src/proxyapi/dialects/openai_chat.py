@@ -173,17 +173,25 @@ class _Plain(Struct, forbid_unknown_fields=True):
 
 _PLAIN = msgspec.json.Decoder(_Plain)
 _USAGE_ASKED = {
-    b'{"include_usage":true}': True, b'{"include_usage": true}': True,
-    b'{"include_usage":false}': False, b'{"include_usage": false}': False, b"null": False, b"": False,
+    b'{"include_usage":true}': True,
+    b'{"include_usage": true}': True,
+    b'{"include_usage":false}': False,
+    b'{"include_usage": false}': False,
+    b"null": False,
+    b"": False,
 }
 """Spellings of `stream_options` that leave nothing to look for."""
 _REQUEST = msgspec.json.Decoder(_Request)
 _WATCHED = frozenset(_Request.__struct_fields__)
 _SERVER_TOOLS: dict[str, Any] = {
     # OpenRouter, Groq and others name hosted tools here; OpenAI's Chat has none.
-    "openrouter:web_search": "web_search", "web_search": "web_search", "browser_search": "web_search",
-    "openrouter:web_fetch": "web_fetch", "code_interpreter": "code_execution",
-    "openrouter:image_generation": "image_generation", "openrouter:advisor": "advisor",
+    "openrouter:web_search": "web_search",
+    "web_search": "web_search",
+    "browser_search": "web_search",
+    "openrouter:web_fetch": "web_fetch",
+    "code_interpreter": "code_execution",
+    "openrouter:image_generation": "image_generation",
+    "openrouter:advisor": "advisor",
 }
 _WEB_RESULTS = 5
 """What OpenRouter's web plugin fetches unless told: https://openrouter.ai/docs/features/web-search"""

@@ -46,8 +46,13 @@ from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient, 
 from proxyapi.dialects.units import inner, wire_object
 
 _STOP: dict[str, StopReason] = {
-    "stop": "end", "length": "length", "tool_calls": "tool_use", "function_call": "tool_use",
-    "content_filter": "content_filter", "eos": "end", "model_length": "length",
+    "stop": "end",
+    "length": "length",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "content_filter",
+    "eos": "end",
+    "model_length": "length",
 }
 
 
@@ -296,10 +301,17 @@ class ChatReader:
         identity = detail.get("id")
         redacted = detail.get("type") == "reasoning.encrypted"
         proof = ReasoningState(
-            "openai_encrypted" if kind.startswith("openai") else "google_signature" if kind.startswith("google")
-            else "anthropic_redacted" if redacted and kind.startswith("anthropic")
-            else "anthropic_signature" if kind.startswith("anthropic") else "other",
-            data, id=identity if isinstance(identity, str) else "",
+            "openai_encrypted"
+            if kind.startswith("openai")
+            else "google_signature"
+            if kind.startswith("google")
+            else "anthropic_redacted"
+            if redacted and kind.startswith("anthropic")
+            else "anthropic_signature"
+            if kind.startswith("anthropic")
+            else "other",
+            data,
+            id=identity if isinstance(identity, str) else "",
         )
         events.append(PartState(state.part, proof))
 
@@ -392,8 +404,10 @@ class ChatBody(WholeBody):
 def _citation(wire: dict[str, Any]) -> UrlCitation:
     start, end = wire.get("start_index"), wire.get("end_index")
     return UrlCitation(
-        str(wire.get("url") or ""), str(wire.get("title") or ""),
-        start if isinstance(start, int) else None, end if isinstance(end, int) else None,
+        str(wire.get("url") or ""),
+        str(wire.get("title") or ""),
+        start if isinstance(start, int) else None,
+        end if isinstance(end, int) else None,
         str(wire.get("content") or ""),
     )
 

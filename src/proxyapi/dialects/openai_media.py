@@ -139,8 +139,12 @@ class OpenAIEmbeddings(_Renamed):
         once(body, frozenset(_Embedding.__struct_fields__))
         texts, tokens = _tokenised(wire.input)
         return Call(
-            operation="embeddings", dialect=self.name, model=named(model or wire.model),
-            prompt=Prompt(texts=texts, tokens=tokens), prompt_bytes=len(body), end_user=wire.user or "",
+            operation="embeddings",
+            dialect=self.name,
+            model=named(model or wire.model),
+            prompt=Prompt(texts=texts, tokens=tokens),
+            prompt_bytes=len(body),
+            end_user=wire.user or "",
         )
 
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
@@ -164,8 +168,11 @@ class OpenAIModerations(_Renamed):
             elif part.text:
                 texts.append(part.text)
         return Call(
-            operation="moderations", dialect=self.name, model=model or wire.model or MODERATION_MODEL_DEFAULT,
-            prompt=Prompt(texts=tuple(texts), media=tuple(media)), prompt_bytes=len(body),
+            operation="moderations",
+            dialect=self.name,
+            model=model or wire.model or MODERATION_MODEL_DEFAULT,
+            prompt=Prompt(texts=tuple(texts), media=tuple(media)),
+            prompt_bytes=len(body),
         )
 
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
@@ -179,14 +186,18 @@ class OpenAISpeech(_Renamed):
         wire = decode(_SPEECH, body)
         once(body, frozenset(_Speech.__struct_fields__))
         if wire.stream_format not in (None, "audio", "sse"):
-            raise InvalidRequest(
-                "Invalid value for stream_format: expected `audio` or `sse`", param="stream_format"
-            )
+            raise InvalidRequest("Invalid value for stream_format: expected `audio` or `sse`", param="stream_format")
         return Call(
-            operation="speech", dialect=self.name, model=named(model or wire.model),
-            stream=wire.stream_format == "sse", prompt_bytes=len(body), text=wire.input,
-            instructions=wire.instructions or "", response_format=wire.response_format or "",
-            stream_format=wire.stream_format or "", output_modalities=("audio",),
+            operation="speech",
+            dialect=self.name,
+            model=named(model or wire.model),
+            stream=wire.stream_format == "sse",
+            prompt_bytes=len(body),
+            text=wire.input,
+            instructions=wire.instructions or "",
+            response_format=wire.response_format or "",
+            stream_format=wire.stream_format or "",
+            output_modalities=("audio",),
         )
 
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
@@ -259,11 +270,16 @@ class OpenAICompletions(Unreported):
         # All of `best_of` are generated and billed, and a list of prompts is answered prompt by prompt.
         each = max(whole("n", wire.n, least=1, most=CHOICES_MAX) or 1, best)
         return Call(
-            operation="completions", dialect=self.name, model=named(model or wire.model), stream=bool(wire.stream),
+            operation="completions",
+            dialect=self.name,
+            model=named(model or wire.model),
+            stream=bool(wire.stream),
             usage_asked=wire.stream_options is not None and wire.stream_options.include_usage is True,
             prompt=Prompt(texts=(*texts, wire.suffix) if wire.suffix else texts, tokens=tokens),
-            prompt_bytes=len(body), output_tokens_max=whole("max_tokens", wire.max_tokens, most=TOKENS_MAX),
-            choices=each * max(1, prompts), end_user=wire.user or "",
+            prompt_bytes=len(body),
+            output_tokens_max=whole("max_tokens", wire.max_tokens, most=TOKENS_MAX),
+            choices=each * max(1, prompts),
+            end_user=wire.user or "",
         )
 
     def patch(self, body: bytes, call: Call, *, model: str) -> bytes:

@@ -118,9 +118,14 @@ _REQUEST = msgspec.json.Decoder(_Request)
 _WATCHED = frozenset(_Request.__struct_fields__)
 _SERVER_TOOLS: dict[str, ToolKind] = {
     # A type may carry a date behind an underscore: web_search_preview_2025_03_11.
-    "web_search": "web_search", "x_search": "web_search", "file_search": "file_search",
-    "code_interpreter": "code_execution", "image_generation": "image_generation", "computer": "computer",
-    "openrouter:web_search": "web_search", "openrouter:advisor": "advisor",
+    "web_search": "web_search",
+    "x_search": "web_search",
+    "file_search": "file_search",
+    "code_interpreter": "code_execution",
+    "image_generation": "image_generation",
+    "computer": "computer",
+    "openrouter:web_search": "web_search",
+    "openrouter:advisor": "advisor",
 }
 
 

@@ -49,11 +49,16 @@ from proxyapi.dialects.units import add, count, inner, wire_object
 from proxyapi.usage import Unit, Usage
 
 _SERVER_TOOLS: dict[str, ServerToolKind] = {
-    "web_search_call": "web_search", "file_search_call": "file_search", "code_interpreter_call": "code_execution",
-    "image_generation_call": "image_generation", "mcp_call": "mcp",
+    "web_search_call": "web_search",
+    "file_search_call": "file_search",
+    "code_interpreter_call": "code_execution",
+    "image_generation_call": "image_generation",
+    "mcp_call": "mcp",
 }
 _STOP: dict[str, StopReason] = {
-    "max_output_tokens": "length", "content_filter": "content_filter", "max_messages": "pause",
+    "max_output_tokens": "length",
+    "content_filter": "content_filter",
+    "max_messages": "pause",
 }
 
 
@@ -475,7 +480,9 @@ def _part(item: _Item, raw: Raw) -> Part:
             return Thinking(id=item.id or "")
         case _ if kind in _SERVER_TOOLS:
             return ServerToolUse(
-                item.id or "", _SERVER_TOOLS[kind], item.name or kind.removesuffix("_call"),
+                item.id or "",
+                _SERVER_TOOLS[kind],
+                item.name or kind.removesuffix("_call"),
                 server=item.server_label or "",
             )
         case _:
@@ -491,6 +498,9 @@ def _citation(wire: dict[str, Any]) -> UrlCitation | DocumentCitation:
         start, end = number("start_index"), number("end_index")
         return UrlCitation(str(wire.get("url") or ""), str(wire.get("title") or ""), start, end)
     return DocumentCitation(
-        "file", number("index") or number("start_index") or 0, title=str(wire.get("filename") or ""),
-        file_id=str(wire.get("file_id") or ""), container_id=str(wire.get("container_id") or ""),
+        "file",
+        number("index") or number("start_index") or 0,
+        title=str(wire.get("filename") or ""),
+        file_id=str(wire.get("file_id") or ""),
+        container_id=str(wire.get("container_id") or ""),
     )

@@ -61,7 +61,10 @@ def chat_usage(raw: Raw) -> Usage | None:
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return _unusual(raw)
     units = _usual(
-        wire.prompt_tokens, wire.completion_tokens, wire.total_tokens, wire.prompt_tokens_details,
+        wire.prompt_tokens,
+        wire.completion_tokens,
+        wire.total_tokens,
+        wire.prompt_tokens_details,
         wire.completion_tokens_details,
     )
     return _unusual(raw) if units is None else units
@@ -178,7 +181,10 @@ def image_usage(wire: dict[str, Any]) -> Usage | None:
     images = count(into, "image_tokens")
     cached_images = min(images, count(inner(wire, "cached_tokens_details"), "cached_image_tokens"))
     split(
-        units, count(wire, "input_tokens"), Unit.INPUT, (Unit.CACHE_READ, cached),
+        units,
+        count(wire, "input_tokens"),
+        Unit.INPUT,
+        (Unit.CACHE_READ, cached),
         (Unit.INPUT_IMAGE, images - cached_images),
     )
     split(units, count(wire, "output_tokens"), Unit.OUTPUT_IMAGE, (Unit.OUTPUT, count(out, "text_tokens")))

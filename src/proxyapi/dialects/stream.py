@@ -44,8 +44,11 @@ class EventStream:
         events: list[Event] = []
         frames = self._frames
         if (
-            frames.idle and data.startswith(self.usual) and data.endswith(b"\n\n")
-            and data.count(b"\n") == self.usual_lines and b"\r" not in data
+            frames.idle
+            and data.startswith(self.usual)
+            and data.endswith(b"\n\n")
+            and data.count(b"\n") == self.usual_lines
+            and b"\r" not in data
         ):
             start = frames.position
             frames.position += len(data)

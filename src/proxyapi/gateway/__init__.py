@@ -1,13 +1,13 @@
 """The data plane: one request from a client, one answer from a provider, one charge.
 
-    routes.py      method and path to a route: who answers, in which dialect; closed
-    entrance.py    every request: request id, who is calling, may it enter; errors in the dialect of the path
-    admission.py   pause, requests and tokens per minute
-    relay.py       a paid request, top to bottom
-    replies.py     the three ways of a reply to the client: one body, a stream, sound
-    upstream.py    the request head for a provider, its errors mapped to ours
-    headers.py     what passes of the headers, both ways
-    forms.py       uploads: spooled, never parsed into memory
-    stored.py      responses kept at the provider: they belong to the account that made them
-    own.py         balance, estimate, prices, model lists, health, metrics
+routes.py      method and path to a route: who answers, in which dialect; closed
+entrance.py    every request: request id, who is calling, may it enter; errors in the dialect of the path
+admission.py   pause, requests and tokens per minute
+relay.py       a paid request, top to bottom
+replies.py     the three ways of a reply to the client: one body, a stream, sound
+upstream.py    the request head for a provider, its errors mapped to ours
+headers.py     what passes of the headers, both ways
+forms.py       uploads: spooled, never parsed into memory
+stored.py      responses kept at the provider: they belong to the account that made them
+own.py         balance, estimate, prices, model lists, health, metrics
 """

@@ -192,9 +192,7 @@ class Bills:
             return forecast.settled(bill.call, bill.target.facts, usage)
         # What other models spent inside the reply has prices of its own.
         others = self._catalog.charge_others(bill.target, meter.others)
-        return forecast.settled(
-            bill.call, bill.target.facts, usage, others=others.rest, other_models=others.amount
-        )
+        return forecast.settled(bill.call, bill.target.facts, usage, others=others.rest, other_models=others.amount)
 
     def sound_meter(self, bill: Bill) -> forecast.SoundMeter:
         """Measures speech on its way to the client."""

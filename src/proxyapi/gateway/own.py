@@ -61,7 +61,7 @@ class Own:
         self._body_bytes_max = body_bytes_max
         self._ready = ready
 
-    # --- money -------------------------------------------------------------------------------------------------------
+    # --- money ----------------------------------------------------------------------------------------------------
 
     async def balance(self, visit: Visit) -> None:
         """`{"balance": 123.45}`; for a key with a budget what is left of it, with limit and used."""
@@ -107,12 +107,10 @@ class Own:
 
     async def prices(self, visit: Visit) -> None:
         """Every model on sale with its prices per million units, in the currency."""
-        prices = [
-            {"model": listing.name, "pricing": _pricing(listing.pricing)} for listing in self._catalog.models()
-        ]
+        prices = [{"model": listing.name, "pricing": _pricing(listing.pricing)} for listing in self._catalog.models()]
         visit.respond(200, JSON_HEADERS, _encode({"currency": self._currency, "per": 1_000_000, "prices": prices}))
 
-    # --- models --------------------------------------------------------------------------------------------------------
+    # --- models ---------------------------------------------------------------------------------------------------
 
     async def models(self, visit: Visit) -> None:
         """The list, in the shape of the path's dialect."""
@@ -132,7 +130,7 @@ class Own:
         answer = _MODELS[route.shape](listing, self._currency, unified=route.provider is None)
         visit.respond(200, JSON_HEADERS, _encode(answer))
 
-    # --- health ----------------------------------------------------------------------------------------------------------
+    # --- health ---------------------------------------------------------------------------------------------------
 
     async def hello(self, visit: Visit) -> None:
         """Clients probe the base address before they begin."""
@@ -159,7 +157,7 @@ class Own:
         visit.respond(200, b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n", telemetry.exposition(total))
 
 
-# --- shapes of the lists -------------------------------------------------------------------------------------------------
+# --- shapes of the lists ----------------------------------------------------------------------------------------------
 
 
 def _pricing(pricing: dict[str, int]) -> dict[str, Raw]:

@@ -24,9 +24,7 @@ class KeyPaused(TooManyRequests):
 
 
 class Pauses:
-    def __init__(
-        self, ledger: Ledger, policy: PausePolicy | None, clock_ms: Callable[[], int], log: Log
-    ) -> None:
+    def __init__(self, ledger: Ledger, policy: PausePolicy | None, clock_ms: Callable[[], int], log: Log) -> None:
         """`policy` None: keys never pause. `clock_ms`: milliseconds since 1970."""
         self._ledger = ledger
         self._policy = policy

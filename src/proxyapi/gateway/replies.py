@@ -153,6 +153,7 @@ class Replies:
         strip = call.dialect in ("openai_chat", "openai_completions") and not call.usage_asked and self._native(visit)
         channel = Passthrough(dialect.decoder(stream=True, call=call), call, strip_usage=strip, cost_comment=comment)
         remember = call.operation == "responses"
+        remembered: asyncio.Task[None] | None = None
         visit.status = response.status
         headers = bill.header + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
         exchange.start(response.status, headers, None)
@@ -160,11 +161,11 @@ class Replies:
         exchange.on_gone(lambda: self._left(bill, response))
 
         def feed(data: bytes) -> None:
-            nonlocal remember
+            nonlocal remember, remembered
             out = channel.feed(data)
             if remember and channel.meter.reply_id:
                 remember = False
-                self._stored.remember_soon(visit, bill, channel.meter.reply_id)
+                remembered = self._stored.remember_soon(visit, bill, channel.meter.reply_id)
             if out and not exchange.gone:
                 exchange.write(out)
 
@@ -173,6 +174,9 @@ class Replies:
             await response.pipe(feed)
         except WireError as error:
             ending, broken = "upstream_broken", failure(error, bill.target.provider.title)
+        if remembered is not None:
+            # A short stream must not end before its response can be asked for.
+            await asyncio.shield(remembered)
         if exchange.gone:
             ending = "client_gone"
             channel.close()

@@ -15,7 +15,18 @@ Shape = Literal["openai", "anthropic", "google"]
 """How errors are spelled."""
 
 Kind = Literal[
-    "paid", "upload", "stored", "models", "model", "balance", "estimate", "prices", "health", "ready", "metrics", "hello"
+    "paid",
+    "upload",
+    "stored",
+    "models",
+    "model",
+    "balance",
+    "estimate",
+    "prices",
+    "health",
+    "ready",
+    "metrics",
+    "hello",
 ]
 
 

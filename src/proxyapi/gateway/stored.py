@@ -89,11 +89,12 @@ class Stored:
         with suppress(StoreUnavailable):
             await self._ledger.write(REMEMBER, parameters)
 
-    def remember_soon(self, visit: Visit, bill: Bill, object_id: str) -> None:
-        """The same for a stream that has begun."""
+    def remember_soon(self, visit: Visit, bill: Bill, object_id: str) -> asyncio.Task[None]:
+        """The same for a stream that has begun; to be awaited before it ends."""
         task = asyncio.get_running_loop().create_task(self.remember(visit, bill, object_id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def close(self) -> None:
         if self._tasks:

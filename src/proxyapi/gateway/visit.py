@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from proxyapi.wire.server import Exchange
 
 
-
 class Visit:
     """Filled from top to bottom by the entrance and the relay; read by the log when it is over."""
 

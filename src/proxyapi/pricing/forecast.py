@@ -88,9 +88,7 @@ def forecast(call: Call, target: Priced, tokenizer: Tokenizer, *, advisor: Price
     return Forecast({unit: n for unit, n in usage.items() if n}, variant_of(call, target))
 
 
-def _advised(
-    usage: dict[Unit, int], call: Call, target: Priced, tokenizer: Tokenizer, advisor: Priced | None
-) -> None:
+def _advised(usage: dict[Unit, int], call: Call, target: Priced, tokenizer: Tokenizer, advisor: Priced | None) -> None:
     """One consultation more: an advisor reads the whole conversation and answers at the length of its ceiling."""
     tool = next((tool for tool in call.server_tools if tool.kind == "advisor"), None)
     if tool is None or tool.uses_max == 0:
@@ -109,9 +107,7 @@ def _advised(
         usage[unit] = usage.get(unit, 0) + quantity
 
 
-def _plain_conversation(
-    call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer
-) -> dict[Unit, int] | None:
+def _plain_conversation(call: Call, facts: ModelFacts, price: Price, tokenizer: Tokenizer) -> dict[Unit, int] | None:
     """`_conversation` for texts alone, which nearly all requests are: the same figures by a straight way.
 
     None: there is more to it.
@@ -120,8 +116,13 @@ def _plain_conversation(
     if (
         call.operation not in _CONVERSATIONS
         or facts.search.per_choice
-        or prompt.media or prompt.tools or prompt.names
-        or call.output_modalities or call.cache_writes or call.previous_response_id or call.conversation
+        or prompt.media
+        or prompt.tools
+        or prompt.names
+        or call.output_modalities
+        or call.cache_writes
+        or call.previous_response_id
+        or call.conversation
     ):
         return None
     text = _PROMPT_FRAME + _MESSAGE_FRAME * prompt.messages + tokenizer.count_all(prompt.texts) + prompt.tokens
@@ -133,8 +134,10 @@ def _plain_conversation(
     if facts.input_tokens_max is not None and held > facts.input_tokens_max:
         held = facts.input_tokens_max
     rates = price.rates
-    into = _input_unit(call, facts, price) if facts.cache_writes_automatic else (
-        _CACHE_READ if rates[_CACHE_READ] > rates[_INPUT] else _INPUT
+    into = (
+        _input_unit(call, facts, price)
+        if facts.cache_writes_automatic
+        else (_CACHE_READ if rates[_CACHE_READ] > rates[_INPUT] else _INPUT)
     )
     out = _REASONING if rates[_REASONING] > rates[_OUTPUT] else _OUTPUT
     # No zero here: the frame of a prompt is 3 tokens, and a ceiling of nothing is dropped.

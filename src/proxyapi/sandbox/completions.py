@@ -83,9 +83,7 @@ def _prompts(prompt: object, request: Request) -> list[tuple[str, int]]:
         raise Refused(400, "Missing required parameter: 'prompt'.", param="prompt", code=MISSING)
     if all(isinstance(entry, int) for entry in entries):
         return [("", len(entries))]
-    return [
-        (entry, request.count(entry)) if isinstance(entry, str) else ("", len(as_list(entry))) for entry in entries
-    ]
+    return [(entry, request.count(entry)) if isinstance(entry, str) else ("", len(as_list(entry))) for entry in entries]
 
 
 def _chunks(completion: JsonObject, *, usage_asked: bool) -> Iterator[bytes]:

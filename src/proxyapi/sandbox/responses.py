@@ -194,9 +194,7 @@ def _names(items: list[JsonObject]) -> dict[str, str]:
     return {as_text(item.get("call_id")): as_text(item["name"]) for item in items if "name" in item}
 
 
-def _conversation(
-    items: list[JsonObject], names: dict[str, str], prompt: Prompt
-) -> tuple[str, list[Result], str]:
+def _conversation(items: list[JsonObject], names: dict[str, str], prompt: Prompt) -> tuple[str, list[Result], str]:
     """What was asked last, the tool results at the end, and the type of the last item."""
     asked, last = "", ""
     results: list[Result] = []

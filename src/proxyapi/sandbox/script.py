@@ -141,9 +141,7 @@ def _calls(turn: Turn) -> tuple[ToolCall, ...]:
     chosen = [tool for tool in turn.tools if tool.name == turn.choice] or list(turn.tools[:1])
     if magic and turn.choice in ("auto", "required") and (turn.parallel or wants_parallel(turn.asked)):
         chosen = list(turn.tools[:2]) if len(turn.tools) > 1 else chosen * 2
-    return tuple(
-        ToolCall(tool, {"input": "sandbox"} if tool.custom else sample_object(tool.schema)) for tool in chosen
-    )
+    return tuple(ToolCall(tool, {"input": "sandbox"} if tool.custom else sample_object(tool.schema)) for tool in chosen)
 
 
 def _text(turn: Turn, language: str, choice: int) -> tuple[str, tuple[Citation, ...]]:

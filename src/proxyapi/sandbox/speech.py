@@ -39,9 +39,7 @@ def reply(request: Request) -> Reply:
         return Reply(status=200, content_type=sounds.MEDIA_TYPES[kind], pieces=pieces, stream=True)
     if bare(request.model).startswith("tts-1"):
         raise Refused(400, "stream_format 'sse' is not supported by this model.", param="stream_format")
-    events = [
-        data_event({"type": "speech.audio.delta", "audio": base64.b64encode(piece).decode()}) for piece in pieces
-    ]
+    events = [data_event({"type": "speech.audio.delta", "audio": base64.b64encode(piece).decode()}) for piece in pieces]
     input_tokens = request.count(text) + request.count(as_text(body.get("instructions")) or " ")
     output_tokens = int(seconds * _AUDIO_TOKENS_PER_SECOND)
     done: dict[str, object] = {"type": "speech.audio.done"}

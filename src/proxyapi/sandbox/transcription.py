@@ -166,9 +166,7 @@ def _usage(request: Request, model: str, text: str, seconds: float) -> JsonObjec
     }
 
 
-def _verbose(
-    form: Form, text: str, segments: list[Segment], seconds: float, language: str, task: str
-) -> JsonObject:
+def _verbose(form: Form, text: str, segments: list[Segment], seconds: float, language: str, task: str) -> JsonObject:
     wanted = form.fields.get("timestamp_granularities", ["segment"])
     names = {"ru": "russian", "en": "english"}
     answer: JsonObject = {

@@ -32,7 +32,7 @@ def test_the_request_after_the_limit_waits_until_the_first_one_is_a_minute_old()
     for _ in range(3):
         admission.admit_request(caller(rpm=3))
         clock.now += 10
-    with pytest.raises(TooManyRequests, match="^Too many requests") as caught:
+    with pytest.raises(TooManyRequests, match=r"^Too many requests") as caught:
         admission.admit_request(caller(rpm=3))
     assert caught.value.retry_after_seconds == 31
     clock.now += 31
