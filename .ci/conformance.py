@@ -4,7 +4,7 @@
 
 KIT is a folder with recorded.jsonl.xz, replay_upstream.py (it plays the providers) and verify_replay.py.
 
-1. rows: every recorded request that has a native route. Bodies must be byte-equal, the ledger's units the recorded ones.
+1. rows: every recorded request with a native route. Bodies must be byte-equal, the units of the ledger as recorded.
 2. sdks: the official SDKs must read exactly as many rows through the gateway as straight from the replay server.
 
 What the recordings need besides a running gateway is prepared as an operator would: a price for names that are not on

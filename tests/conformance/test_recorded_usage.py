@@ -23,13 +23,24 @@ FOLDER = os.environ.get("PROXYAPI_CONFORMANCE", "")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="PROXYAPI_CONFORMANCE is not set")
 
 DIALECT = {
-    "chat.completions": "openai_chat", "completions": "openai_completions", "responses": "openai_responses",
-    "responses.retrieve": "openai_responses", "messages": "anthropic", "gemini.generateContent": "gemini",
-    "gemini.streamGenerateContent": "gemini", "embeddings": "openai_embeddings", "moderations": "openai_moderations",
-    "audio.transcriptions": "openai_transcription", "audio.translations": "openai_transcription",
-    "images.generations": "openai_images", "images.edits": "openai_images", "images.variations": "openai_images",
-    "messages.count_tokens": "anthropic_count", "gemini.countTokens": "gemini_count",
-    "gemini.embedContent": "gemini_embed", "gemini.batchEmbedContents": "gemini_embed",
+    "chat.completions": "openai_chat",
+    "completions": "openai_completions",
+    "responses": "openai_responses",
+    "responses.retrieve": "openai_responses",
+    "messages": "anthropic",
+    "gemini.generateContent": "gemini",
+    "gemini.streamGenerateContent": "gemini",
+    "embeddings": "openai_embeddings",
+    "moderations": "openai_moderations",
+    "audio.transcriptions": "openai_transcription",
+    "audio.translations": "openai_transcription",
+    "images.generations": "openai_images",
+    "images.edits": "openai_images",
+    "images.variations": "openai_images",
+    "messages.count_tokens": "anthropic_count",
+    "gemini.countTokens": "gemini_count",
+    "gemini.embedContent": "gemini_embed",
+    "gemini.batchEmbedContents": "gemini_embed",
     "responses.input_tokens": "openai_count",
 }
 
@@ -51,8 +62,15 @@ def body_of(row: dict[str, Any]) -> bytes:
 
 def told(meter: Meter) -> tuple[Any, ...]:
     return (
-        meter.usage, meter.others, "".join(meter.texts), meter.reply_id, meter.model, meter.tier, meter.finished,
-        meter.choices, meter.failed,
+        meter.usage,
+        meter.others,
+        "".join(meter.texts),
+        meter.reply_id,
+        meter.model,
+        meter.tier,
+        meter.finished,
+        meter.choices,
+        meter.failed,
     )
 
 

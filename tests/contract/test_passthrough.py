@@ -77,8 +77,9 @@ def pieces(data: bytes, size: int) -> list[bytes]:
 ODD: dict[str, tuple[str, bytes]] = {
     "chat": (
         CHAT,
-        '{ "zzz_unknown":{"a":1,"a":2, "Ключ":[1.0E+2,-0,1e-7,null]},\r\n\t"messages" :[ {"content":"При\\u0432ет 🙂 \\/ '
-        '\\ud83d\\ude00","role":"user","x":1} ] , "model":"gpt-4o","max_tokens" : 20 ,"temperature":0.10 } \n'.encode(),
+        '{ "zzz_unknown":{"a":1,"a":2, "Ключ":[1.0E+2,-0,1e-7,null]},\r\n\t"messages" :[ {"content":"При\\u0432ет 🙂 '
+        '\\/ \\ud83d\\ude00","role":"user","x":1} ]'
+        ' , "model":"gpt-4o","max_tokens" : 20 ,"temperature":0.10 } \n'.encode(),
     ),
     "responses": (
         "/openai/v1/responses",
@@ -91,7 +92,8 @@ ODD: dict[str, tuple[str, bytes]] = {
     ),
     "gemini": (
         f"{GEMINI}:generateContent",
-        '{ "contents":[{"parts":[{"text":"Привет"}]}], "generationConfig":{"maxOutputTokens":20,"future":1.0} }'.encode(),
+        '{ "contents":[{"parts":[{"text":"Привет"}]}], '
+        '"generationConfig":{"maxOutputTokens":20,"future":1.0} }'.encode(),
     ),
 }
 

@@ -90,8 +90,10 @@ def test_anthropic_streams_meter_like_bodies(
     wire: list[dict[str, Any]] = [
         {"type": "message_start", "message": head | {"content": [], "usage": usage | {"output_tokens": 1}}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}},
-        *({"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": t}}
-          for t in thoughts),
+        *(
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": t}}
+            for t in thoughts
+        ),
         {"type": "content_block_stop", "index": 0},
         {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}},
         *({"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": t}} for t in words),
@@ -110,8 +112,10 @@ def test_gemini_streams_meter_like_bodies(
 ) -> None:
     usage = {"promptTokenCount": prompt, "candidatesTokenCount": 7, "thoughtsTokenCount": thoughts}
     head = {"modelVersion": "g", "responseId": "r"}
-    chunks = [head | {"candidates": [{"content": {"parts": [{"text": t}]}}], "usageMetadata": {"promptTokenCount": 1}}
-              for t in words]
+    chunks = [
+        head | {"candidates": [{"content": {"parts": [{"text": t}]}}], "usageMetadata": {"promptTokenCount": 1}}
+        for t in words
+    ]
     chunks[-1]["candidates"][0]["finishReason"] = "STOP"
     chunks[-1]["usageMetadata"] = usage
     parts = [{"text": "".join(words)}]
@@ -141,10 +145,20 @@ def test_responses_streams_meter_like_bodies(words: list[str], prompt: int, outp
 
 
 blocks = st.lists(
-    st.sampled_from([
-        b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}', b": ping", b"data: [DONE]", b"event: x\ndata: {",
-        b'data:{"choices": [ ], "usage": null}', b"data: \xff", b"x", b"", b'{"choices":[],"usage":7}',
-    ]) | st.binary(max_size=12),
+    st.sampled_from(
+        [
+            b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}',
+            b": ping",
+            b"data: [DONE]",
+            b"event: x\ndata: {",
+            b'data:{"choices": [ ], "usage": null}',
+            b"data: \xff",
+            b"x",
+            b"",
+            b'{"choices":[],"usage":7}',
+        ]
+    )
+    | st.binary(max_size=12),
     max_size=8,
 )
 
@@ -207,16 +221,23 @@ def test_frames_are_those_of_the_standard_however_they_are_cut(
 numbers = st.integers(-5, 1000) | st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=2)
 
 
-@given(counts, counts, st.dictionaries(
-    st.sampled_from(["cached_tokens", "audio_tokens", "image_tokens", "cache_write_tokens"]), numbers),
-    st.dictionaries(st.sampled_from(["reasoning_tokens", "audio_tokens", "image_tokens"]), numbers))
+@given(
+    counts,
+    counts,
+    st.dictionaries(st.sampled_from(["cached_tokens", "audio_tokens", "image_tokens", "cache_write_tokens"]), numbers),
+    st.dictionaries(st.sampled_from(["reasoning_tokens", "audio_tokens", "image_tokens"]), numbers),
+)
 def test_units_are_never_negative_and_add_up_to_the_totals(
     prompt: int, output: int, into: dict[str, Any], out: dict[str, Any]
 ) -> None:
-    units = token_usage({
-        "prompt_tokens": prompt, "completion_tokens": output, "prompt_tokens_details": into,
-        "completion_tokens_details": out,
-    })
+    units = token_usage(
+        {
+            "prompt_tokens": prompt,
+            "completion_tokens": output,
+            "prompt_tokens_details": into,
+            "completion_tokens_details": out,
+        }
+    )
     assert all(quantity >= 0 for quantity in units.values())
     assert sum(units.get(unit, 0) for unit in OUTPUT_TOKENS) == output
     total = sum(units.get(unit, 0) for unit in INPUT_TOKENS)
@@ -235,7 +256,9 @@ def details(names: list[str]) -> st.SearchStrategy[Any]:
     st.fixed_dictionaries(
         {"prompt_tokens": usual, "completion_tokens": usual},
         optional={
-            "total_tokens": usual | st.just(2000), "cost": numbers, "prompt_cache_hit_tokens": usual,
+            "total_tokens": usual | st.just(2000),
+            "cost": numbers,
+            "prompt_cache_hit_tokens": usual,
             "prompt_tokens_details": details(["cached_tokens", "audio_tokens", "image_tokens", "cache_write_tokens"]),
             "completion_tokens_details": details(["reasoning_tokens", "audio_tokens", "image_tokens", "other"]),
         },
@@ -256,9 +279,11 @@ def test_the_short_way_to_a_usage_finds_what_the_long_one_finds(usage: dict[str,
     st.fixed_dictionaries(
         {"input_tokens": usual, "output_tokens": usual},
         optional={
-            "cache_creation_input_tokens": usual | numbers, "cache_read_input_tokens": usual | numbers,
+            "cache_creation_input_tokens": usual | numbers,
+            "cache_read_input_tokens": usual | numbers,
             "cache_creation": details(["ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"]),
-            "service_tier": st.sampled_from(["standard", "priority", None]), "server_tool_use": st.none(),
+            "service_tier": st.sampled_from(["standard", "priority", None]),
+            "server_tool_use": st.none(),
             "output_tokens_details": details(["thinking_tokens"]),
         },
     ),
@@ -272,11 +297,19 @@ def test_a_reported_message_is_metered_like_one_that_is_read_in_full(usage: dict
     st.fixed_dictionaries(
         {"promptTokenCount": usual, "totalTokenCount": usual},
         optional={
-            "candidatesTokenCount": usual | numbers, "thoughtsTokenCount": usual, "cachedContentTokenCount": usual,
-            "serviceTier": st.just("standard"), "toolUsePromptTokenCount": usual,
+            "candidatesTokenCount": usual | numbers,
+            "thoughtsTokenCount": usual,
+            "cachedContentTokenCount": usual,
+            "serviceTier": st.just("standard"),
+            "toolUsePromptTokenCount": usual,
             "promptTokensDetails": st.lists(
-                st.builds(lambda kind, n: {"modality": kind, "tokenCount": n},
-                          st.sampled_from(["TEXT", "AUDIO", "IMAGE", "DOCUMENT"]), usual), max_size=2),
+                st.builds(
+                    lambda kind, n: {"modality": kind, "tokenCount": n},
+                    st.sampled_from(["TEXT", "AUDIO", "IMAGE", "DOCUMENT"]),
+                    usual,
+                ),
+                max_size=2,
+            ),
         },
     ),
     st.booleans(),

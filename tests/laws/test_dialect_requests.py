@@ -28,14 +28,21 @@ ALL_WATCHED = {*WATCHED, "models", "user", "tools", "plugins"}
 
 scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=8)
 values = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
 names = st.text(max_size=8) | st.sampled_from(["metadata", "temperature", "модель", 'q"', "a\\b"])
 extras = st.dictionaries(names.filter(lambda name: name.lower() not in ALL_WATCHED), values, max_size=4)
-forms = st.sampled_from([
-    {"separators": (",", ":")}, {}, {"indent": 1}, {"ensure_ascii": False}, {"separators": (" , ", " :\n")},
-])
+forms = st.sampled_from(
+    [
+        {"separators": (",", ":")},
+        {},
+        {"indent": 1},
+        {"ensure_ascii": False},
+        {"separators": (" , ", " :\n")},
+    ]
+)
 
 
 def spelled(draw: st.DrawFn, name: str) -> str:
@@ -46,8 +53,10 @@ def spelled(draw: st.DrawFn, name: str) -> str:
 @st.composite
 def bodies(draw: st.DrawFn) -> tuple[dict[str, Any], bytes]:
     content = draw(st.text(max_size=20) | st.sampled_from(['"model":"x"', "\\u006dodel", '{"n":2}']))
-    wire: dict[str, Any] = {"model": draw(st.text(min_size=1, max_size=9)),
-                            "messages": [{"role": "user", "content": content}]}
+    wire: dict[str, Any] = {
+        "model": draw(st.text(min_size=1, max_size=9)),
+        "messages": [{"role": "user", "content": content}],
+    }
     if draw(st.booleans()):
         wire["stream"] = draw(st.booleans())
     if draw(st.booleans()):
@@ -129,8 +138,13 @@ def test_bytes_that_are_no_request_are_refused_and_nothing_worse(text: bytes) ->
             dialect.read(text, model="m")
 
 
-@given(values, st.sampled_from(sorted(DIALECTS)), st.sampled_from(
-    ["messages", "input", "contents", "tools", "system", "model", "max_tokens", "generationConfig", "prompt", "n"]))
+@given(
+    values,
+    st.sampled_from(sorted(DIALECTS)),
+    st.sampled_from(
+        ["messages", "input", "contents", "tools", "system", "model", "max_tokens", "generationConfig", "prompt", "n"]
+    ),
+)
 def test_odd_values_are_refused_by_name_or_read(value: Any, name: str, field: str) -> None:
     wire = {"model": "m", "messages": [], "max_tokens": 1, "input": "x", "prompt": "x", "contents": []} | {field: value}
     with suppress(GatewayError):
@@ -139,8 +153,11 @@ def test_odd_values_are_refused_by_name_or_read(value: Any, name: str, field: st
 
 
 parts = st.lists(
-    st.tuples(st.sampled_from(["file", "image[]"]) | st.text("abcdef", min_size=1, max_size=5), st.binary(max_size=30),
-              st.booleans()),
+    st.tuples(
+        st.sampled_from(["file", "image[]"]) | st.text("abcdef", min_size=1, max_size=5),
+        st.binary(max_size=30),
+        st.booleans(),
+    ),
     max_size=5,
 )
 

@@ -68,7 +68,10 @@ def test_structured_output_parses(openai_client: openai.OpenAI) -> None:
 
 def test_the_stream_helper_collects_parallel_tool_calls(openai_client: openai.OpenAI) -> None:
     with openai_client.chat.completions.stream(
-        model="tool", messages=[USER], tools=[WEATHER, CLOCK], parallel_tool_calls=True  # type: ignore[list-item]
+        model="tool",
+        messages=[USER],
+        tools=[WEATHER, CLOCK],
+        parallel_tool_calls=True,  # type: ignore[list-item]
     ) as stream:
         for _ in stream:
             pass

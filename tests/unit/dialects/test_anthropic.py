@@ -15,37 +15,75 @@ def body(**fields):
 
 
 def test_system_text_media_tools_and_results_are_sorted(read):
-    call = read("anthropic", body(
-        system=[{"type": "text", "text": "Be brief."}],
-        messages=[
-            {"role": "user", "content": [
-                {"type": "text", "text": "Look"},
-                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
-                {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}},
-                {"type": "document", "title": "T", "source": {"type": "text", "data": "plain"}},
-                {"type": "image", "source": {"type": "file", "file_id": "file_1"}},
-            ]},
-            {"role": "assistant", "content": [
-                {"type": "thinking", "thinking": "hm", "signature": "xxxx"},
-                {"type": "redacted_thinking", "data": "y" * 40},
-                {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
-            ]},
-            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [
-                {"type": "text", "text": "sunny"},
-                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "BBBB"}},
-            ]}]},
-        ],
-        tools=[{"name": "f", "input_schema": {"enum": ["a"]}},
-               {"type": "web_search_20250305", "name": "web_search", "max_uses": 4}],
-        tool_choice={"type": "any"}, service_tier="standard_only", speed="fast", metadata={"user_id": "u"},
-    ))
+    call = read(
+        "anthropic",
+        body(
+            system=[{"type": "text", "text": "Be brief."}],
+            messages=[
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "text", "text": "Look"},
+                        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
+                        {
+                            "type": "document",
+                            "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBE"},
+                        },
+                        {"type": "document", "title": "T", "source": {"type": "text", "data": "plain"}},
+                        {"type": "image", "source": {"type": "file", "file_id": "file_1"}},
+                    ],
+                },
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "thinking", "thinking": "hm", "signature": "xxxx"},
+                        {"type": "redacted_thinking", "data": "y" * 40},
+                        {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+                    ],
+                },
+                {
+                    "role": "user",
+                    "content": [
+                        {
+                            "type": "tool_result",
+                            "tool_use_id": "t",
+                            "content": [
+                                {"type": "text", "text": "sunny"},
+                                {
+                                    "type": "image",
+                                    "source": {"type": "base64", "media_type": "image/png", "data": "BBBB"},
+                                },
+                            ],
+                        }
+                    ],
+                },
+            ],
+            tools=[
+                {"name": "f", "input_schema": {"enum": ["a"]}},
+                {"type": "web_search_20250305", "name": "web_search", "max_uses": 4},
+            ],
+            tool_choice={"type": "any"},
+            service_tier="standard_only",
+            speed="fast",
+            metadata={"user_id": "u"},
+        ),
+    )
     assert call.prompt.messages == 4
     assert call.prompt.texts == (
-        "Be brief.", "Look", "T", "plain", "hm", '{"name":"f","input":{"a":1}}', "sunny",
+        "Be brief.",
+        "Look",
+        "T",
+        "plain",
+        "hm",
+        '{"name":"f","input":{"a":1}}',
+        "sunny",
     )
     assert call.prompt.tokens == 10
     assert call.prompt.media == (
-        ImageInput("AAAA"), DocumentInput("JVBE", "application/pdf"), ImageInput(), ImageInput("BBBB"),
+        ImageInput("AAAA"),
+        DocumentInput("JVBE", "application/pdf"),
+        ImageInput(),
+        ImageInput("BBBB"),
     )
     assert call.item_references == ("file_1",)
     (search,) = call.server_tools
@@ -55,22 +93,53 @@ def test_system_text_media_tools_and_results_are_sorted(read):
 
 
 def test_results_of_the_providers_own_tools_are_read_in_any_shape(read):
-    call = read("anthropic", body(messages=[{"role": "assistant", "content": [
-        {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}},
-        {"type": "web_search_tool_result", "tool_use_id": "s", "content": [
-            {"type": "web_search_result", "url": "u", "title": "t", "encrypted_content": "z" * 400}]},
-        {"type": "code_execution_tool_result", "tool_use_id": "s", "content": {
-            "type": "code_execution_result", "stdout": "1", "stderr": "", "return_code": 0, "content": []}},
-        {"type": "web_search_tool_result", "tool_use_id": "s", "content": {
-            "type": "web_search_tool_result_error", "error_code": "max_uses_exceeded"}},
-    ]}]))
+    call = read(
+        "anthropic",
+        body(
+            messages=[
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}},
+                        {
+                            "type": "web_search_tool_result",
+                            "tool_use_id": "s",
+                            "content": [
+                                {"type": "web_search_result", "url": "u", "title": "t", "encrypted_content": "z" * 400}
+                            ],
+                        },
+                        {
+                            "type": "code_execution_tool_result",
+                            "tool_use_id": "s",
+                            "content": {
+                                "type": "code_execution_result",
+                                "stdout": "1",
+                                "stderr": "",
+                                "return_code": 0,
+                                "content": [],
+                            },
+                        },
+                        {
+                            "type": "web_search_tool_result",
+                            "tool_use_id": "s",
+                            "content": {"type": "web_search_tool_result_error", "error_code": "max_uses_exceeded"},
+                        },
+                    ],
+                }
+            ]
+        ),
+    )
     assert call.prompt.tokens == 100
 
 
 @pytest.mark.parametrize(
     ("fields", "param"),
-    [({"max_tokens": None}, "max_tokens"), ({"max_tokens": -1}, "max_tokens"), ({"max_tokens": "x"}, "max_tokens"),
-     ({"messages": None}, "messages")],
+    [
+        ({"max_tokens": None}, "max_tokens"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"max_tokens": "x"}, "max_tokens"),
+        ({"messages": None}, "messages"),
+    ],
 )
 def test_a_wrong_field_is_refused_by_name(read, fields, param):
     with pytest.raises(InvalidRequest) as refused:
@@ -97,21 +166,30 @@ def test_only_the_model_is_patched():
 
 
 USAGE = {
-    "input_tokens": 10, "cache_read_input_tokens": 20, "cache_creation_input_tokens": 9,
+    "input_tokens": 10,
+    "cache_read_input_tokens": 20,
+    "cache_creation_input_tokens": 9,
     "cache_creation": {"ephemeral_5m_input_tokens": 4, "ephemeral_1h_input_tokens": 5},
-    "output_tokens": 30, "output_tokens_details": {"thinking_tokens": 12},
-    "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 1}, "service_tier": "standard",
+    "output_tokens": 30,
+    "output_tokens_details": {"thinking_tokens": 12},
+    "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 1},
+    "service_tier": "standard",
 }
 UNITS = {
-    Unit.INPUT: 10, Unit.CACHE_READ: 20, Unit.CACHE_WRITE_5M: 4, Unit.CACHE_WRITE_1H: 5, Unit.OUTPUT: 18,
-    Unit.REASONING: 12, Unit.WEB_SEARCH: 2, Unit.WEB_FETCH: 1,
+    Unit.INPUT: 10,
+    Unit.CACHE_READ: 20,
+    Unit.CACHE_WRITE_5M: 4,
+    Unit.CACHE_WRITE_1H: 5,
+    Unit.OUTPUT: 18,
+    Unit.REASONING: 12,
+    Unit.WEB_SEARCH: 2,
+    Unit.WEB_FETCH: 1,
 }
 
 
 def stream_of(events, start_usage, delta_usage):
     return events(
-        {"type": "message_start", "message": {"id": "msg_1", "model": "claude-x", "content": [],
-                                              "usage": start_usage}},
+        {"type": "message_start", "message": {"id": "msg_1", "model": "claude-x", "content": [], "usage": start_usage}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": ""}},
         {"type": "ping"},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "thinking_delta", "thinking": "hm"}},
@@ -120,8 +198,11 @@ def stream_of(events, start_usage, delta_usage):
         {"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}},
         {"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "Привет"}},
         {"type": "content_block_stop", "index": 1},
-        {"type": "content_block_start", "index": 2,
-         "content_block": {"type": "tool_use", "id": "t", "name": "f", "input": {}}},
+        {
+            "type": "content_block_start",
+            "index": 2,
+            "content_block": {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+        },
         {"type": "content_block_delta", "index": 2, "delta": {"type": "input_json_delta", "partial_json": "{}"}},
         {"type": "content_block_stop", "index": 2},
         {"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": delta_usage},
@@ -133,11 +214,20 @@ def stream_of(events, start_usage, delta_usage):
 @pytest.mark.parametrize("size", [1 << 20, 7, 1])
 def test_a_stream_and_a_body_meter_alike(metered, events, size):
     stream = stream_of(events, USAGE | {"output_tokens": 1}, {"output_tokens": 30})
-    whole = json.dumps({
-        "id": "msg_1", "type": "message", "model": "claude-x", "stop_reason": "tool_use", "usage": USAGE,
-        "content": [{"type": "thinking", "thinking": "hm", "signature": "sig"}, {"type": "text", "text": "Привет"},
-                    {"type": "tool_use", "id": "t", "name": "f", "input": {}}],
-    }).encode()
+    whole = json.dumps(
+        {
+            "id": "msg_1",
+            "type": "message",
+            "model": "claude-x",
+            "stop_reason": "tool_use",
+            "usage": USAGE,
+            "content": [
+                {"type": "thinking", "thinking": "hm", "signature": "sig"},
+                {"type": "text", "text": "Привет"},
+                {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+            ],
+        }
+    ).encode()
     billed = metered("anthropic", whole, body=True)
     assert (billed.usage, billed.reply_id, billed.tier, billed.finished) == (UNITS, "msg_1", "standard", True)
     for meter in (metered("anthropic", stream, size=size), metered("anthropic", whole, in_full=True)):
@@ -149,22 +239,37 @@ def test_a_stream_and_a_body_meter_alike(metered, events, size):
 
 def test_the_last_cumulative_value_of_each_field_wins(metered, events):
     start = {"input_tokens": 2060, "output_tokens": 1, "cache_read_input_tokens": 5}
-    meter = metered("anthropic", stream_of(events, start, {
-        "input_tokens": 31772, "output_tokens": 40, "cache_read_input_tokens": 0, "server_tool_use": None}))
+    meter = metered(
+        "anthropic",
+        stream_of(
+            events,
+            start,
+            {"input_tokens": 31772, "output_tokens": 40, "cache_read_input_tokens": 0, "server_tool_use": None},
+        ),
+    )
     assert meter.usage == {Unit.INPUT: 31772, Unit.CACHE_READ: 5, Unit.OUTPUT: 40}
 
 
 def test_writes_beyond_the_split_have_the_default_lifetime(metered):
-    usage = {"input_tokens": 1, "output_tokens": 1, "cache_creation_input_tokens": 8239,
-             "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0}}
+    usage = {
+        "input_tokens": 1,
+        "output_tokens": 1,
+        "cache_creation_input_tokens": 8239,
+        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+    }
     text = json.dumps({"id": "m", "content": [], "stop_reason": "end_turn", "usage": usage}).encode()
     assert metered("anthropic", text, body=True).usage[Unit.CACHE_WRITE_5M] == 8239
 
 
 def test_another_model_inside_the_reply_is_metered_apart(metered):
-    usage = {"input_tokens": 1, "output_tokens": 1, "iterations": [
-        {"type": "message", "input_tokens": 1, "output_tokens": 1},
-        {"type": "advisor_message", "model": "opus", "input_tokens": 7, "output_tokens": 3}]}
+    usage = {
+        "input_tokens": 1,
+        "output_tokens": 1,
+        "iterations": [
+            {"type": "message", "input_tokens": 1, "output_tokens": 1},
+            {"type": "advisor_message", "model": "opus", "input_tokens": 7, "output_tokens": 3},
+        ],
+    }
     text = json.dumps({"id": "m", "content": [], "stop_reason": "end_turn", "usage": usage}).encode()
     (other,) = metered("anthropic", text, body=True).others
     assert (other.model, other.usage) == ("opus", {Unit.INPUT: 7, Unit.OUTPUT: 3})

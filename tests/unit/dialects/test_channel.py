@@ -73,8 +73,10 @@ def test_a_cost_comment_stands_before_the_end():
 
 def test_the_comment_knows_the_usage_that_came_in_the_last_event():
     call = Call(operation="responses", dialect="openai_responses", model="m", stream=True)
-    end = b'event: response.completed\ndata: {"type":"response.completed","response":{"id":"r","status":"completed",' \
-          b'"output":[],"usage":{"input_tokens":7,"output_tokens":1}}}\n\n'
+    end = (
+        b'event: response.completed\ndata: {"type":"response.completed","response":{"id":"r","status":"completed",'
+        b'"output":[],"usage":{"input_tokens":7,"output_tokens":1}}}\n\n'
+    )
     passthrough = channel(call, cost_comment=lambda meter: b"%d" % sum(meter.usage.values()))
     assert through(passthrough, end, 1 << 20) == b": 8\n\n" + end
 
@@ -123,7 +125,8 @@ def test_kept_text_is_bounded_and_measured_beyond():
         (b'{"type":"error","error":{"type":"overloaded_error","message":"busy"}}', "overloaded", "busy"),
         (b'[{"error":{"code":400,"message":"bad","status":"INVALID_ARGUMENT"}}]', "invalid_request", "bad"),
         (b'{"object":"error","message":"odd","type":"x","code":1}', "rate_limited", "odd"),
-        (b'{"detail":"no"}', "rate_limited", "no"), (b"<html>", "rate_limited", "<html>"),
+        (b'{"detail":"no"}', "rate_limited", "no"),
+        (b"<html>", "rate_limited", "<html>"),
     ],
 )
 def test_the_providers_error_is_understood_in_every_shape(body, kind, message):
@@ -134,10 +137,20 @@ def test_the_providers_error_is_understood_in_every_shape(body, kind, message):
 @pytest.mark.parametrize("name", sorted(DIALECTS))
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\xff\xfe", b"data: \xff\n\n", b"data: {\n\n", b"data: []\n\ndata: 7\n\ndata: null\n\n", b"[", b"[1,2]",
-     b"{}",
-     b'data: {"choices":[null,7],"usage":[],"type":[],"candidates":{},"response":4,"delta":[]}\n\n',
-     b'{"usage":{"input_tokens":{}},"choices":[{"message":{"content":{}}}]}', b"\r\n\r\n\r\n", b"event: x\n\n"],
+    [
+        b"",
+        b"\xff\xfe",
+        b"data: \xff\n\n",
+        b"data: {\n\n",
+        b"data: []\n\ndata: 7\n\ndata: null\n\n",
+        b"[",
+        b"[1,2]",
+        b"{}",
+        b'data: {"choices":[null,7],"usage":[],"type":[],"candidates":{},"response":4,"delta":[]}\n\n',
+        b'{"usage":{"input_tokens":{}},"choices":[{"message":{"content":{}}}]}',
+        b"\r\n\r\n\r\n",
+        b"event: x\n\n",
+    ],
 )
 def test_odd_bytes_never_raise_and_pass(name, data):
     call = Call(operation="chat", dialect=name, model="m", stream=True, stream_format="sse")

@@ -22,16 +22,22 @@ FUNDS = InsufficientFunds(source="key", required=11_812_320_000, available=145_0
 
 def test_openai_clients_find_detail_and_error_object():
     assert json.loads(faults.error("openai", UnknownModel("x"))) == {
-        "error": {"message": "Model not supported: x", "type": "invalid_request_error", "param": "model",
-                  "code": "model_not_found"},
+        "error": {
+            "message": "Model not supported: x",
+            "type": "invalid_request_error",
+            "param": "model",
+            "code": "model_not_found",
+        },
         "detail": "Model not supported: x",
     }
 
 
 def test_anthropic_clients_find_type_error_and_request_id():
     assert json.loads(faults.error("anthropic", Unauthenticated(), "req-1")) == {
-        "type": "error", "error": {"type": "authentication_error", "message": "Invalid API Key"},
-        "request_id": "req-1", "detail": "Invalid API Key",
+        "type": "error",
+        "error": {"type": "authentication_error", "message": "Invalid API Key"},
+        "request_id": "req-1",
+        "detail": "Invalid API Key",
     }
 
 

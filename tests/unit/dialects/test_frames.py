@@ -14,8 +14,10 @@ def pieces(data, size):
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 1000])
 def test_events_are_read_with_every_line_end_and_every_cut(end, size):
-    text = (b'data: {"a":1}\n\nevent: x\ndata:no space\n\n: comment\n\nid: 1\ndata: one\ndata: two\nretry: 5\n\n'
-            b"event: y\ndata: z\n\n\ndata: last\n\n").replace(b"\n", end)
+    text = (
+        b'data: {"a":1}\n\nevent: x\ndata:no space\n\n: comment\n\nid: 1\ndata: one\ndata: two\nretry: 5\n\n'
+        b"event: y\ndata: z\n\n\ndata: last\n\n"
+    ).replace(b"\n", end)
     found = [(frame.event, frame.data) for frame in pieces(text, size) if frame.data]
     assert found == [("", b'{"a":1}'), ("x", b"no space"), ("", b"one\ntwo"), ("y", b"z"), ("", b"last")]
 

@@ -15,41 +15,75 @@ MODEL = {"model": "gemini-3-flash"}
 @pytest.mark.parametrize("snake", [False, True])
 def test_both_spellings_of_every_field_are_read(read, snake):
     names = {
-        "systemInstruction": "system_instruction", "inlineData": "inline_data", "mimeType": "mime_type",
-        "generationConfig": "generation_config", "maxOutputTokens": "max_output_tokens",
-        "candidateCount": "candidate_count", "functionDeclarations": "function_declarations",
-        "googleSearch": "google_search", "responseModalities": "response_modalities",
-        "functionResponse": "function_response", "functionCall": "function_call", "urlContext": "url_context",
-        "fileData": "file_data", "fileUri": "file_uri", "codeExecution": "code_execution",
+        "systemInstruction": "system_instruction",
+        "inlineData": "inline_data",
+        "mimeType": "mime_type",
+        "generationConfig": "generation_config",
+        "maxOutputTokens": "max_output_tokens",
+        "candidateCount": "candidate_count",
+        "functionDeclarations": "function_declarations",
+        "googleSearch": "google_search",
+        "responseModalities": "response_modalities",
+        "functionResponse": "function_response",
+        "functionCall": "function_call",
+        "urlContext": "url_context",
+        "fileData": "file_data",
+        "fileUri": "file_uri",
+        "codeExecution": "code_execution",
     }
     file = "https://generativelanguage.googleapis.com/v1beta/files/abc"
-    text = json.dumps({
-        "systemInstruction": {"parts": [{"text": "Be brief."}]},
-        "contents": [
-            {"role": "user", "parts": [
-                {"text": "Hi"}, {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
-                {"inlineData": {"mimeType": "audio/wav", "data": "UklG"}},
-                {"fileData": {"mimeType": "video/mp4", "fileUri": file}},
-                {"inlineData": {"mimeType": "application/pdf", "data": "JVBE"}}]},
-            {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {"a": 1}}}]},
-            {"parts": [{"functionResponse": {"name": "f", "response": {"r": 2}, "parts": [
-                {"inlineData": {"mimeType": "image/png", "data": "BBBB"}}]}}]},
-        ],
-        "tools": [{"functionDeclarations": [{"name": "f"}]}, {"googleSearch": {}}, {"urlContext": {}},
-                  {"codeExecution": None}],
-        "generationConfig": {"maxOutputTokens": "64", "candidateCount": 2, "responseModalities": ["TEXT", "IMAGE"]},
-    })
+    text = json.dumps(
+        {
+            "systemInstruction": {"parts": [{"text": "Be brief."}]},
+            "contents": [
+                {
+                    "role": "user",
+                    "parts": [
+                        {"text": "Hi"},
+                        {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
+                        {"inlineData": {"mimeType": "audio/wav", "data": "UklG"}},
+                        {"fileData": {"mimeType": "video/mp4", "fileUri": file}},
+                        {"inlineData": {"mimeType": "application/pdf", "data": "JVBE"}},
+                    ],
+                },
+                {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {"a": 1}}}]},
+                {
+                    "parts": [
+                        {
+                            "functionResponse": {
+                                "name": "f",
+                                "response": {"r": 2},
+                                "parts": [{"inlineData": {"mimeType": "image/png", "data": "BBBB"}}],
+                            }
+                        }
+                    ]
+                },
+            ],
+            "tools": [
+                {"functionDeclarations": [{"name": "f"}]},
+                {"googleSearch": {}},
+                {"urlContext": {}},
+                {"codeExecution": None},
+            ],
+            "generationConfig": {"maxOutputTokens": "64", "candidateCount": 2, "responseModalities": ["TEXT", "IMAGE"]},
+        }
+    )
     if snake:
         for camel, other in names.items():
             text = text.replace(f'"{camel}"', f'"{other}"')
     call = read("gemini", text.encode(), **MODEL, stream=True)
     assert call.prompt.texts == (
-        "Be brief.", "Hi", json.dumps({"name": "f", "args": {"a": 1}}, separators=(",", ":")),
+        "Be brief.",
+        "Hi",
+        json.dumps({"name": "f", "args": {"a": 1}}, separators=(",", ":")),
         '{"name":"f","response":{"r":2}}',
     )
     assert call.prompt.media == (
-        ImageInput("AAAA"), AudioInput("UklG", "audio/wav"), VideoInput("", "video/mp4"),
-        DocumentInput("JVBE", "application/pdf"), ImageInput("BBBB"),
+        ImageInput("AAAA"),
+        AudioInput("UklG", "audio/wav"),
+        VideoInput("", "video/mp4"),
+        DocumentInput("JVBE", "application/pdf"),
+        ImageInput("BBBB"),
     )
     assert (call.model, call.stream, call.choices, call.output_tokens_max) == ("gemini-3-flash", True, 2, 64)
     assert call.output_modalities == ("image",)
@@ -102,15 +136,26 @@ def test_embeddings_and_counts_are_read(read):
 
 
 USAGE = {
-    "promptTokenCount": 100, "cachedContentTokenCount": 40, "toolUsePromptTokenCount": 20,
-    "candidatesTokenCount": 30, "thoughtsTokenCount": 12, "totalTokenCount": 162, "serviceTier": "standard",
+    "promptTokenCount": 100,
+    "cachedContentTokenCount": 40,
+    "toolUsePromptTokenCount": 20,
+    "candidatesTokenCount": 30,
+    "thoughtsTokenCount": 12,
+    "totalTokenCount": 162,
+    "serviceTier": "standard",
     "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 70}, {"modality": "AUDIO", "tokenCount": 30}],
     "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 10}, {"modality": "TEXT", "tokenCount": 30}],
     "candidatesTokensDetails": [{"modality": "AUDIO", "tokenCount": 5}, {"modality": "IMAGE", "tokenCount": 7}],
 }
 UNITS = {
-    Unit.INPUT: 60, Unit.CACHE_READ: 30, Unit.CACHE_READ_AUDIO: 10, Unit.INPUT_AUDIO: 20, Unit.OUTPUT: 18,
-    Unit.OUTPUT_AUDIO: 5, Unit.OUTPUT_IMAGE: 7, Unit.REASONING: 12,
+    Unit.INPUT: 60,
+    Unit.CACHE_READ: 30,
+    Unit.CACHE_READ_AUDIO: 10,
+    Unit.INPUT_AUDIO: 20,
+    Unit.OUTPUT: 18,
+    Unit.OUTPUT_AUDIO: 5,
+    Unit.OUTPUT_IMAGE: 7,
+    Unit.REASONING: 12,
 }
 SEARCHED = {"webSearchQueries": ["a", "b", ""], "searchEntryPoint": {}}
 
@@ -124,8 +169,11 @@ def chunk(*parts, reason=None, **fields):
 
 
 PARTS = (
-    {"text": "hm", "thought": True}, {"text": "При"}, {"text": "вет"},
-    {"functionCall": {"name": "f", "args": {"a": 1}}}, {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
+    {"text": "hm", "thought": True},
+    {"text": "При"},
+    {"text": "вет"},
+    {"functionCall": {"name": "f", "args": {"a": 1}}},
+    {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
 )
 CHUNKS = (
     chunk(PARTS[0], PARTS[1], usageMetadata={"promptTokenCount": 90, "serviceTier": "standard"}),

@@ -18,30 +18,60 @@ def body(**fields):
 
 
 def test_texts_names_and_messages_of_the_prompt_are_kept_apart(read):
-    call = read("openai_chat", body(messages=[
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "name": "ann", "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": "you"}]},
-        {"role": "assistant", "content": None, "tool_calls": [
-            {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\": 1}"}}]},
-        {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
-    ]))
+    call = read(
+        "openai_chat",
+        body(
+            messages=[
+                {"role": "system", "content": "Be brief."},
+                {
+                    "role": "user",
+                    "name": "ann",
+                    "content": [{"type": "text", "text": "Hi"}, {"type": "text", "text": "you"}],
+                },
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [
+                        {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+                    ],
+                },
+                {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+            ]
+        ),
+    )
     assert call.prompt.messages == 4
     assert call.prompt.names == ("ann",)
     assert call.prompt.texts == ("Be brief.", "Hi", "you", '{"name":"f","arguments":{"a": 1}}', "sunny")
 
 
 def test_media_are_never_text(read):
-    call = read("openai_chat", body(messages=[{"role": "user", "content": [
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
-        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
-        {"type": "input_audio", "input_audio": {"data": "UklG", "format": "wav"}},
-        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"}},
-        {"type": "file", "file": {"file_id": "file-1"}},
-    ]}]))
+    call = read(
+        "openai_chat",
+        body(
+            messages=[
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA", "detail": "low"}},
+                        {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+                        {"type": "input_audio", "input_audio": {"data": "UklG", "format": "wav"}},
+                        {
+                            "type": "file",
+                            "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"},
+                        },
+                        {"type": "file", "file": {"file_id": "file-1"}},
+                    ],
+                }
+            ]
+        ),
+    )
     assert call.prompt.texts == ()
     assert call.prompt.media == (
-        ImageInput("AAAA", "low"), ImageInput(), AudioInput("UklG", "wav"),
-        DocumentInput("JVBE", "application/pdf"), DocumentInput(),
+        ImageInput("AAAA", "low"),
+        ImageInput(),
+        AudioInput("UklG", "wav"),
+        DocumentInput("JVBE", "application/pdf"),
+        DocumentInput(),
     )
     assert call.item_references == ("file-1",)
 
@@ -75,9 +105,15 @@ def test_hosted_searches_are_seen_wherever_they_are_asked_for(read):
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
-        ({"n": 0}, "n"), ({"n": 10**30}, "n"), ({"n": 1.5}, "n"), ({"max_tokens": -1}, "max_tokens"),
-        ({"max_completion_tokens": 10**30}, "max_completion_tokens"), ({"model": 7}, "model"),
-        ({"messages": "hi"}, "messages"), ({"stream": "yes"}, "stream"), ({"model": ""}, "model"),
+        ({"n": 0}, "n"),
+        ({"n": 10**30}, "n"),
+        ({"n": 1.5}, "n"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"max_completion_tokens": 10**30}, "max_completion_tokens"),
+        ({"model": 7}, "model"),
+        ({"messages": "hi"}, "messages"),
+        ({"stream": "yes"}, "stream"),
+        ({"model": ""}, "model"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(read, fields, param):
@@ -168,8 +204,11 @@ def test_only_the_value_of_the_top_level_model_is_replaced(form, first):
 
 def test_string_image_urls_become_objects_and_other_bytes_stay():
     url = "data:image/png;base64,AAAA"
-    parts = [{"type": "text", "text": "x"}, {"type": "image_url", "image_url": url},
-             {"type": "image_url", "image_url": {"url": url}}]
+    parts = [
+        {"type": "text", "text": "x"},
+        {"type": "image_url", "image_url": url},
+        {"type": "image_url", "image_url": {"url": url}},
+    ]
     text = json.dumps(body(messages=[{"role": "user", "content": "a"}, {"role": "user", "content": parts}])).encode()
     call = CHAT.read(text)
     assert call.string_image_urls
@@ -186,11 +225,28 @@ def test_string_image_urls_become_objects_and_other_bytes_stay():
         ({"prompt_cache_retention": "24h"}, "12h"),
         ({"prompt_cache_options": {"mode": "explicit", "ttl": "12h"}}, "12h"),
         ({"prompt_cache_options": {"ttl": "30m"}}, "30m"),
-        ({"messages": [{"role": "user", "content": [
-            {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]}]}, "5m"),
-        ({"messages": [{"role": "user", "content": [
-            {"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
-            {"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}}]}]}, "1h"),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]}
+                ]
+            },
+            "5m",
+        ),
+        (
+            {
+                "messages": [
+                    {
+                        "role": "user",
+                        "content": [
+                            {"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "1h"}},
+                            {"type": "text", "text": "b", "cache_control": {"type": "ephemeral"}},
+                        ],
+                    }
+                ]
+            },
+            "1h",
+        ),
         ({"messages": [{"role": "user", "content": '{"cache_control": {"ttl": "1h"}}'}]}, ""),
     ],
 )
@@ -209,22 +265,33 @@ def test_an_advisor_is_known_with_the_model_it_asks(read):
 # --- replies ------------------------------------------------------------------------------------------------------
 
 USAGE = {
-    "prompt_tokens": 100, "completion_tokens": 50, "total_tokens": 150,
+    "prompt_tokens": 100,
+    "completion_tokens": 50,
+    "total_tokens": 150,
     "prompt_tokens_details": {"cached_tokens": 30, "audio_tokens": 10},
     "completion_tokens_details": {"reasoning_tokens": 20, "audio_tokens": 5},
 }
 UNITS = {
-    Unit.INPUT: 60, Unit.CACHE_READ: 30, Unit.INPUT_AUDIO: 10, Unit.OUTPUT: 25, Unit.REASONING: 20,
+    Unit.INPUT: 60,
+    Unit.CACHE_READ: 30,
+    Unit.INPUT_AUDIO: 10,
+    Unit.OUTPUT: 25,
+    Unit.REASONING: 20,
     Unit.OUTPUT_AUDIO: 5,
 }
 
 
 def answer(usage=USAGE, **message):
     message = {"role": "assistant", "content": "Hi", **message}
-    return json.dumps({
-        "id": "c1", "model": "gpt-4o-2024", "service_tier": "flex",
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage,
-    }).encode()
+    return json.dumps(
+        {
+            "id": "c1",
+            "model": "gpt-4o-2024",
+            "service_tier": "flex",
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": usage,
+        }
+    ).encode()
 
 
 def chunk(delta=None, reason=None, **fields):
@@ -235,8 +302,13 @@ def chunk(delta=None, reason=None, **fields):
 @pytest.mark.parametrize("size", [1 << 20, 7, 1])
 def test_a_stream_and_a_body_meter_alike(metered, events, size):
     stream = events(
-        chunk({"role": "assistant", "content": ""}), chunk({"reasoning_content": "hm"}), chunk({"content": "Привет"}),
-        chunk({"content": "!"}), chunk({}, "stop"), chunk(usage=USAGE), done=True,
+        chunk({"role": "assistant", "content": ""}),
+        chunk({"reasoning_content": "hm"}),
+        chunk({"content": "Привет"}),
+        chunk({"content": "!"}),
+        chunk({}, "stop"),
+        chunk(usage=USAGE),
+        done=True,
     )
     got = metered("openai_chat", stream, size=size)
     whole = answer(content="Привет!", reasoning_content="hm")
@@ -253,8 +325,10 @@ def test_a_stream_and_a_body_meter_alike(metered, events, size):
 def test_tool_calls_are_text_to_be_counted(metered, events):
     call = {"index": 0, "id": "t1", "function": {"name": "f", "arguments": ""}}
     stream = events(
-        chunk({"tool_calls": [call]}), chunk({"tool_calls": [{"index": 0, "function": {"arguments": "{\"a\""}}]}),
-        chunk({"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]}), chunk({}, "tool_calls"),
+        chunk({"tool_calls": [call]}),
+        chunk({"tool_calls": [{"index": 0, "function": {"arguments": '{"a"'}}]}),
+        chunk({"tool_calls": [{"index": 0, "function": {"arguments": ":1}"}}]}),
+        chunk({}, "tool_calls"),
     )
     assert metered("openai_chat", stream).texts == ["f", '{"a"', ":1}"]
 
@@ -263,26 +337,64 @@ def test_tool_calls_are_text_to_be_counted(metered, events):
     ("usage", "units"),
     [
         ({"prompt_tokens": 0, "completion_tokens": 0}, {Unit.INPUT: 0, Unit.OUTPUT: 0}),
-        ({"prompt_tokens": 9, "completion_tokens": 1, "prompt_cache_hit_tokens": 4, "prompt_cache_miss_tokens": 5},
-         {Unit.INPUT: 5, Unit.CACHE_READ: 4, Unit.OUTPUT: 1}),
-        ({"prompt_tokens": 165, "completion_tokens": 2, "total_tokens": 292,
-          "completion_tokens_details": {"reasoning_tokens": 125}},
-         {Unit.INPUT: 165, Unit.OUTPUT: 2, Unit.REASONING: 125}),
-        ({"prompt_tokens": 11, "completion_tokens": 15, "total_tokens": 401,
-          "prompt_tokens_details": {"audio_tokens": 375}},
-         {Unit.INPUT: 11, Unit.INPUT_AUDIO: 375, Unit.OUTPUT: 15}),
-        ({"prompt_tokens": 7, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 163}},
-         {Unit.INPUT: 7, Unit.CACHE_READ: 163, Unit.OUTPUT: 1}),
-        ({"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 8, "audio_tokens": 5},
-          "completion_tokens_details": {"reasoning_tokens": 9}},
-         {Unit.INPUT: 0, Unit.CACHE_READ: 8, Unit.INPUT_AUDIO: 2, Unit.OUTPUT: 0, Unit.REASONING: 2}),
+        (
+            {"prompt_tokens": 9, "completion_tokens": 1, "prompt_cache_hit_tokens": 4, "prompt_cache_miss_tokens": 5},
+            {Unit.INPUT: 5, Unit.CACHE_READ: 4, Unit.OUTPUT: 1},
+        ),
+        (
+            {
+                "prompt_tokens": 165,
+                "completion_tokens": 2,
+                "total_tokens": 292,
+                "completion_tokens_details": {"reasoning_tokens": 125},
+            },
+            {Unit.INPUT: 165, Unit.OUTPUT: 2, Unit.REASONING: 125},
+        ),
+        (
+            {
+                "prompt_tokens": 11,
+                "completion_tokens": 15,
+                "total_tokens": 401,
+                "prompt_tokens_details": {"audio_tokens": 375},
+            },
+            {Unit.INPUT: 11, Unit.INPUT_AUDIO: 375, Unit.OUTPUT: 15},
+        ),
+        (
+            {"prompt_tokens": 7, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 163}},
+            {Unit.INPUT: 7, Unit.CACHE_READ: 163, Unit.OUTPUT: 1},
+        ),
+        (
+            {
+                "prompt_tokens": 10,
+                "completion_tokens": 2,
+                "prompt_tokens_details": {"cached_tokens": 8, "audio_tokens": 5},
+                "completion_tokens_details": {"reasoning_tokens": 9},
+            },
+            {Unit.INPUT: 0, Unit.CACHE_READ: 8, Unit.INPUT_AUDIO: 2, Unit.OUTPUT: 0, Unit.REASONING: 2},
+        ),
         ({"prompt_tokens": -5, "completion_tokens": "x"}, {Unit.INPUT: 0, Unit.OUTPUT: 0}),
-        ({"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {
-            "cache_write_tokens": 5, "cache_write_tokens_details": {"ttl_12h_tokens": 2, "ttl_30m_tokens": 3}}},
-         {Unit.INPUT: 4, Unit.CACHE_WRITE_12H: 2, Unit.CACHE_WRITE_30M: 3, Unit.OUTPUT: 1}),
+        (
+            {
+                "prompt_tokens": 9,
+                "completion_tokens": 1,
+                "prompt_tokens_details": {
+                    "cache_write_tokens": 5,
+                    "cache_write_tokens_details": {"ttl_12h_tokens": 2, "ttl_30m_tokens": 3},
+                },
+            },
+            {Unit.INPUT: 4, Unit.CACHE_WRITE_12H: 2, Unit.CACHE_WRITE_30M: 3, Unit.OUTPUT: 1},
+        ),
     ],
-    ids=["zeros", "deepseek", "reasoning outside", "audio outside", "cached outside", "parts too large", "odd",
-         "writes"],
+    ids=[
+        "zeros",
+        "deepseek",
+        "reasoning outside",
+        "audio outside",
+        "cached outside",
+        "parts too large",
+        "odd",
+        "writes",
+    ],
 )
 def test_usage_becomes_disjoint_units(metered, usage, units):
     assert metered("openai_chat", answer(usage), body=True).usage == units
@@ -301,7 +413,9 @@ def test_absent_usage_is_none_and_not_zero(metered, usage):
         ('"cost": 0.0133176, "is_byok": false, "cost_details": {"upstream_inference_cost": 0.0133176}', 13317600),
         ('"cost": 0, "is_byok": true, "cost_details": {"upstream_inference_cost": 0.00417}', 4170000),
         ('"cost": 0.0160614, "cost_details": {"upstream_inference_cost": 0.0001764}', 16061400),
-        ('"cost": 1e-10', 1), ('"cost": 0.1234567891', 123456790), ('"cost": 0', 0),
+        ('"cost": 1e-10', 1),
+        ('"cost": 0.1234567891', 123456790),
+        ('"cost": 0', 0),
     ],
 )
 def test_a_reported_cost_is_exact_and_byok_adds_the_providers_bill(metered, fields, nano):
@@ -326,8 +440,10 @@ def test_usage_is_found_where_groq_puts_it(metered, events):
 
 
 def test_absurd_numbers_of_a_provider_do_no_harm(metered):
-    text = b'{"id":"c","created":1e300,"choices":[{"index":1000000000,"message":{"content":"a"}}],"usage":{' \
-           b'"prompt_tokens":1e999,"completion_tokens":1e30,"cost":1e-999999999}}'
+    text = (
+        b'{"id":"c","created":1e300,"choices":[{"index":1000000000,"message":{"content":"a"}}],"usage":{'
+        b'"prompt_tokens":1e999,"completion_tokens":1e30,"cost":1e-999999999}}'
+    )
     for way in ({"body": True}, {"in_full": True}):
         meter = metered("openai_chat", text, **way)
         assert meter.usage == {Unit.INPUT: 0, Unit.OUTPUT: 0, Unit.REPORTED_COST: 0}

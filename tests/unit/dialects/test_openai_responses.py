@@ -16,28 +16,47 @@ def body(**fields):
 
 def test_input_may_be_text_or_items_of_many_kinds(read):
     assert read("openai_responses", body(instructions="Be brief.")).prompt.texts == ("Be brief.", "Hello")
-    call = read("openai_responses", body(input=[
-        {"role": "user", "content": "a"},
-        {"type": "message", "role": "user", "content": [
-            {"type": "input_text", "text": "b"},
-            {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"},
-            {"type": "input_image", "file_id": "file-i"},
-            {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"},
-        ]},
-        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "s"}],
-         "encrypted_content": "e" * 80},
-        {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{\"x\":1}"},
-        {"type": "function_call_output", "call_id": "c", "output": "sunny"},
-        {"type": "computer_call_output", "call_id": "d",
-         "output": {"type": "computer_screenshot", "image_url": "data:image/png;base64,BBBB"}},
-        {"type": "item_reference", "id": "msg_9"},
-        {"type": "additional_tools", "tools": [{"type": "function", "name": "g"}, {"type": "web_search"}]},
-    ]))
+    call = read(
+        "openai_responses",
+        body(
+            input=[
+                {"role": "user", "content": "a"},
+                {
+                    "type": "message",
+                    "role": "user",
+                    "content": [
+                        {"type": "input_text", "text": "b"},
+                        {"type": "input_image", "image_url": "data:image/png;base64,AAAA", "detail": "low"},
+                        {"type": "input_image", "file_id": "file-i"},
+                        {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"},
+                    ],
+                },
+                {
+                    "type": "reasoning",
+                    "id": "rs_1",
+                    "summary": [{"type": "summary_text", "text": "s"}],
+                    "encrypted_content": "e" * 80,
+                },
+                {"type": "function_call", "call_id": "c", "name": "f", "arguments": '{"x":1}'},
+                {"type": "function_call_output", "call_id": "c", "output": "sunny"},
+                {
+                    "type": "computer_call_output",
+                    "call_id": "d",
+                    "output": {"type": "computer_screenshot", "image_url": "data:image/png;base64,BBBB"},
+                },
+                {"type": "item_reference", "id": "msg_9"},
+                {"type": "additional_tools", "tools": [{"type": "function", "name": "g"}, {"type": "web_search"}]},
+            ]
+        ),
+    )
     assert call.prompt.messages == 2
     assert call.prompt.texts == ("a", "b", "s", '{"name":"f","arguments":{"x":1}}', "sunny")
     assert call.prompt.tokens == 20
     assert call.prompt.media == (
-        ImageInput("AAAA", "low"), ImageInput(), DocumentInput("JVBE", "application/pdf"), ImageInput("BBBB"),
+        ImageInput("AAAA", "low"),
+        ImageInput(),
+        DocumentInput("JVBE", "application/pdf"),
+        ImageInput("BBBB"),
     )
     assert call.item_references == ("file-i", "msg_9")
     assert call.server_tools[0].kind == "web_search"
@@ -45,8 +64,10 @@ def test_input_may_be_text_or_items_of_many_kinds(read):
 
 
 def test_state_at_the_provider_is_named(read):
-    call = read("openai_responses", body(
-        previous_response_id="resp_1", background=True, conversation={"id": "conv_1"}, prompt={"id": "pmpt_1"}))
+    call = read(
+        "openai_responses",
+        body(previous_response_id="resp_1", background=True, conversation={"id": "conv_1"}, prompt={"id": "pmpt_1"}),
+    )
     assert (call.previous_response_id, call.background, call.conversation) == ("resp_1", True, "conv_1")
     assert call.item_references == ("pmpt_1",)
     assert call.store
@@ -54,15 +75,30 @@ def test_state_at_the_provider_is_named(read):
 
 
 def test_hosted_tools_carry_what_decides_their_price(read):
-    call = read("openai_responses", body(max_tool_calls=3, tools=[
-        {"type": "web_search_preview_2025_03_11", "search_context_size": "high"},
-        {"type": "file_search", "vector_store_ids": ["vs_1"]},
-        {"type": "code_interpreter", "container": {"type": "auto", "memory_limit": "4g", "file_ids": ["file-1"]}},
-        {"type": "image_generation", "model": "gpt-image-1", "quality": "high", "size": "1024x1024"},
-        {"type": "computer_use_preview"}, {"type": "function", "name": "f"}, {"type": "mcp", "server_label": "x"},
-    ]))
+    call = read(
+        "openai_responses",
+        body(
+            max_tool_calls=3,
+            tools=[
+                {"type": "web_search_preview_2025_03_11", "search_context_size": "high"},
+                {"type": "file_search", "vector_store_ids": ["vs_1"]},
+                {
+                    "type": "code_interpreter",
+                    "container": {"type": "auto", "memory_limit": "4g", "file_ids": ["file-1"]},
+                },
+                {"type": "image_generation", "model": "gpt-image-1", "quality": "high", "size": "1024x1024"},
+                {"type": "computer_use_preview"},
+                {"type": "function", "name": "f"},
+                {"type": "mcp", "server_label": "x"},
+            ],
+        ),
+    )
     assert [tool.kind for tool in call.server_tools] == [
-        "web_search", "file_search", "code_execution", "image_generation", "computer",
+        "web_search",
+        "file_search",
+        "code_execution",
+        "image_generation",
+        "computer",
     ]
     assert dict(call.server_tools[2].options)["memory_limit"] == "4g"
     assert dict(call.server_tools[3].options)["quality"] == "high"
@@ -87,8 +123,11 @@ def test_only_the_model_is_patched():
 
 
 USAGE = {
-    "input_tokens": 100, "input_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 10},
-    "output_tokens": 30, "output_tokens_details": {"reasoning_tokens": 12}, "total_tokens": 130,
+    "input_tokens": 100,
+    "input_tokens_details": {"cached_tokens": 40, "cache_write_tokens": 10},
+    "output_tokens": 30,
+    "output_tokens_details": {"reasoning_tokens": 12},
+    "total_tokens": 130,
 }
 UNITS = {Unit.INPUT: 50, Unit.CACHE_READ: 40, Unit.CACHE_WRITE_30M: 10, Unit.OUTPUT: 18, Unit.REASONING: 12}
 ITEMS = [
@@ -98,15 +137,28 @@ ITEMS = [
     {"type": "file_search_call", "id": "fs", "status": "completed"},
     {"type": "code_interpreter_call", "id": "ci1", "container_id": "c1", "status": "completed", "code": "1"},
     {"type": "code_interpreter_call", "id": "ci2", "container_id": "c1", "status": "completed", "code": "2"},
-    {"type": "message", "id": "m", "status": "completed",
-     "content": [{"type": "output_text", "text": "Привет", "annotations": []}]},
+    {
+        "type": "message",
+        "id": "m",
+        "status": "completed",
+        "content": [{"type": "output_text", "text": "Привет", "annotations": []}],
+    },
 ]
 HOSTED = {Unit.WEB_SEARCH: 1, Unit.FILE_SEARCH: 1, Unit.CODE_SESSION: 1}
 
 
 def response(output=ITEMS, usage=USAGE, status="completed", **fields):
-    return {"id": "resp_1", "object": "response", "model": "gpt-5-x", "service_tier": "default", "status": status,
-            "output": output, "usage": usage, "error": None, **fields}
+    return {
+        "id": "resp_1",
+        "object": "response",
+        "model": "gpt-5-x",
+        "service_tier": "default",
+        "status": status,
+        "output": output,
+        "usage": usage,
+        "error": None,
+        **fields,
+    }
 
 
 def stream_of(events, end="response.completed", final=None):
@@ -132,8 +184,10 @@ def stream_of(events, end="response.completed", final=None):
 @pytest.mark.parametrize("size", [1 << 20, 7, 1])
 def test_a_stream_and_a_body_meter_alike(metered, events, size):
     whole = json.dumps(response()).encode()
-    for meter in (metered("openai_responses", stream_of(events), size=size),
-                  metered("openai_responses", whole, body=True)):
+    for meter in (
+        metered("openai_responses", stream_of(events), size=size),
+        metered("openai_responses", whole, body=True),
+    ):
         assert meter.usage == UNITS | HOSTED
         assert "".join(meter.texts) == "hm12Привет"
         assert (meter.reply_id, meter.model, meter.tier) == ("resp_1", "gpt-5-x", "default")
@@ -169,8 +223,14 @@ def test_pictures_made_inside_a_reply_are_another_models(metered):
     item = {"type": "image_generation_call", "id": "ig", "status": "completed", "result": "AAAA"}
     (by_piece,) = metered("openai_responses", json.dumps(response([item], tools=tools)).encode(), body=True).others
     assert (by_piece.model, by_piece.usage) == ("gpt-image-1", {Unit.IMAGES: 1})
-    tokens = {"image_gen": {"input_tokens": 9, "input_tokens_details": {"image_tokens": 4, "text_tokens": 5},
-                            "output_tokens": 272, "total_tokens": 281}}
+    tokens = {
+        "image_gen": {
+            "input_tokens": 9,
+            "input_tokens_details": {"image_tokens": 4, "text_tokens": 5},
+            "output_tokens": 272,
+            "total_tokens": 281,
+        }
+    }
     text = json.dumps(response([item], tools=tools, tool_usage=tokens)).encode()
     (by_token,) = metered("openai_responses", text, body=True).others
     assert by_token.usage == {Unit.INPUT: 5, Unit.INPUT_IMAGE: 4, Unit.OUTPUT_IMAGE: 272}
@@ -183,8 +243,11 @@ def test_a_running_background_response_is_an_answer_without_usage(metered):
 
 @pytest.mark.parametrize(
     "event",
-    [{"type": "error", "code": "x", "message": "boom"}, {"type": "error", "error": {"message": "boom"}},
-     {"error": {"message": "boom"}}],
+    [
+        {"type": "error", "code": "x", "message": "boom"},
+        {"type": "error", "error": {"message": "boom"}},
+        {"error": {"message": "boom"}},
+    ],
 )
 def test_an_error_event_is_a_failure(metered, events, event):
     assert metered("openai_responses", events(event)).failed.message == "boom"
