@@ -25,7 +25,7 @@ Parameters = Sequence[object]
 
 BUSY_SECONDS = 5.0
 """How long SQLite itself waits for a lock: only for those who don't take our own lock, such as a sqlite3 shell."""
-CACHE_KIBIBYTES = 65_536
+CACHE_KIBIBYTES = 16_384
 CHECKPOINT_PAGES = 4_000
 """16 MB of WAL between checkpoints: rare enough not to be felt, small enough to be done in a few milliseconds."""
 WAL_BYTES_KEPT = 64 * 2**20
