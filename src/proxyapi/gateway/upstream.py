@@ -94,7 +94,7 @@ class Upstream:
         start = b"%b %b HTTP/1.1\r\nhost: %b\r\n%b: %b\r\naccept-encoding: identity\r\n" % (
             method.encode(),
             path.encode("ascii"),
-            provider.host.encode("idna"),
+            _host(provider.host),
             name.encode(),
             value.encode("latin-1"),
         )
@@ -115,3 +115,8 @@ def refused_credential(status: int, provider: Provider) -> UpstreamError | None:
             f"{provider.title} refused the gateway's own access. Nothing was charged; tell the operator."
         )
     return None
+
+
+def _host(name: str) -> bytes:
+    """For the Host header; a name beyond ASCII in the form that the network knows."""
+    return name.encode() if name.isascii() else name.encode("idna")
