@@ -231,22 +231,8 @@ class Worker:
             body_bytes_max=limits.body_bytes_max,
             ready=self._why_not_ready,
         )
-        handlers: dict[routes.Kind, Handler] = {
-            "paid": relay.paid,
-            "upload": relay.upload,
-            "stored": stored.handle,
-            "models": own.models,
-            "model": own.model,
-            "balance": own.balance,
-            "estimate": own.estimate,
-            "prices": own.prices,
-            "health": own.health,
-            "ready": own.ready,
-            "metrics": own.metrics,
-            "hello": own.hello,
-        }
         return Entrance(
-            handlers=handlers,
+            handlers=_handlers(relay, stored, own),
             keys=keys,
             admission=admission,
             pauses=pauses,
@@ -347,6 +333,24 @@ class Worker:
         if self._stopping.is_set():
             return "stopping"
         return "" if self.ledger.well else "the store cannot be reached"
+
+
+def _handlers(relay: Relay, stored: Stored, own: Own) -> dict[routes.Kind, Handler]:
+    """Who answers each kind of route."""
+    return {
+        "paid": relay.paid,
+        "upload": relay.upload,
+        "stored": stored.handle,
+        "models": own.models,
+        "model": own.model,
+        "balance": own.balance,
+        "estimate": own.estimate,
+        "prices": own.prices,
+        "health": own.health,
+        "ready": own.ready,
+        "metrics": own.metrics,
+        "hello": own.hello,
+    }
 
 
 def build_catalog(settings: Settings, database: Database, sandbox_port: int) -> Catalog:

@@ -12,15 +12,13 @@ from proxyapi.ids import IdSource
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.money import NANOS_PER_UNIT
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import Database
+from proxyapi.store.sqlite import Database, make_directory
 
 if TYPE_CHECKING:
     from proxyapi.settings import Settings
 
 ACCOUNT_NAME = "first"
 KEY_NAME = "first key"
-DIRECTORY_MODE = 0o700
-"""The database knows who spends what: only its owner may read it."""
 TEST_MONEY = 1_000 * NANOS_PER_UNIT
 """Enough for some hundred requests to the dearest model of the sandbox."""
 
@@ -30,7 +28,7 @@ def prepare(settings: Settings) -> str | None:
 
     SettingsError if the currency does not fit the money that is there; StoreError if the store can't be written.
     """
-    settings.database.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    make_directory(settings.database)
     database = Database(settings.database)
     try:
         migrate(database)

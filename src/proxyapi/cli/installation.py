@@ -16,10 +16,7 @@ from proxyapi.ids import IdSource
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.settings import Settings
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import Database
-
-DIRECTORY_MODE = 0o700
-"""Balances and the digests of keys are nobody else's business."""
+from proxyapi.store.sqlite import Database, make_directory
 
 
 class Installation:
@@ -64,7 +61,7 @@ def installation(data: Path | None, config: Path | None, *, create: bool = False
     settings = load_settings(data, config)
     path = settings.database
     if create:
-        path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+        make_directory(path)
     else:
         existing_database(settings)
     database = Database(path)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from proxyapi.cli.installation import DIRECTORY_MODE, existing_database, load_settings
+from proxyapi.cli.installation import existing_database, load_settings
 from proxyapi.cli.options import installation_options
 from proxyapi.cli.output import emit
 from proxyapi.identity.currency import agree_on_currency, recorded_currency
 from proxyapi.store.migrate import migrate as apply_migrations
-from proxyapi.store.sqlite import Database
+from proxyapi.store.sqlite import Database, make_directory
 
 COPY_MODE = 0o600
 
@@ -24,7 +24,7 @@ def migrate(data: Path | None, config: Path | None, json: bool) -> None:
     Every other command does it too. Make a backup first when you install a newer version.
     """
     settings = load_settings(data, config)
-    settings.database.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    make_directory(settings.database)
     database = Database(settings.database)
     try:
         applied = apply_migrations(database)

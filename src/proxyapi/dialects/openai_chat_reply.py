@@ -154,7 +154,7 @@ def report(body: bytes) -> Report | None:
 class _State:
     """One alternative: which parts are open."""
 
-    __slots__ = ("calls", "done", "last_call", "open", "part")
+    __slots__ = ("calls", "done", "open", "part")
 
     def __init__(self) -> None:
         self.open = ""
@@ -162,21 +162,19 @@ class _State:
         self.part = 0
         self.calls: dict[int, int] = {}
         """Part of each tool call, by the wire's index."""
-        self.last_call = -1
         self.done = False
 
 
 class ChatReader:
     """Chunks to events."""
 
-    __slots__ = ("_ids", "_parts", "_started", "_states", "metered")
+    __slots__ = ("_ids", "_parts", "_started", "_states")
 
     def __init__(self) -> None:
         self._started = False
         self._parts = 0
         self._states: dict[int, _State] = {}
         self._ids: dict[tuple[int, int], str] = {}
-        self.metered = False
 
     def read(self, data: bytes, events: list[Event]) -> bool:
         """Appends the events of one chunk. True: it carries nothing but usage."""
@@ -222,7 +220,6 @@ class ChatReader:
                 events.append(faults.failed(groq["error"], 502))
         if not wire:
             return False
-        self.metered = True
         events.append(Metered(token_usage(wire)))
         return chunk.choices == [] and chunk.usage is not ABSENT
 

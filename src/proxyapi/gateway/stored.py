@@ -17,6 +17,7 @@ from proxyapi.gateway.headers import to_client
 from proxyapi.gateway.upstream import failure, refused_credential
 from proxyapi.identity.keys import strip_key
 from proxyapi.identity.objects import FORGET, REMEMBER, Objects, remember
+from proxyapi.providers.provider import SANDBOX
 from proxyapi.wire.errors import WireError
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from proxyapi.ledger.ledger import Ledger
     from proxyapi.providers.catalog import Catalog
     from proxyapi.providers.provider import Provider
-
-SANDBOX = "sandbox"
-"""Stands in for every provider without a key."""
 
 
 class Stored:

@@ -38,7 +38,7 @@ from proxyapi.pricing.facts import (
     SpeechRule,
 )
 from proxyapi.pricing.price import Price
-from proxyapi.providers.provider import Provider
+from proxyapi.providers.provider import SANDBOX, Provider
 from proxyapi.usage import INPUT_TOKENS, OUTPUT_TOKENS, Unit, Usage
 
 __all__ = ["Catalog", "Listing", "ModelFacts", "OtherModels", "Target"]
@@ -52,7 +52,6 @@ _ALIAS_STEPS_MAX = 4
 _VENDOR_ALIASES = {"gemini": "google"}
 _AGGREGATOR = "openrouter"
 """Serves the models of vendors that aren't connected themselves."""
-_SANDBOX = "sandbox"
 _MAGIC = re.compile(r"echo|tool|nousage|fail-\d{3}|(?:slow|cut|error)-\d{1,6}")
 """Models of the sandbox that test a client."""
 _MAGIC_OUTPUT_MAX = 16_384
@@ -151,7 +150,7 @@ class Catalog:
         `hold_factors`: by tokenizer family, what counted prompts are multiplied with in holds.
         """
         self._providers = dict(providers)
-        self._sandbox = self._providers.get(_SANDBOX)
+        self._sandbox = self._providers.get(SANDBOX)
         self._book = book
         self._clock = clock
         self._aliases = dict(aliases or {})
@@ -196,7 +195,7 @@ class Catalog:
         if len(model) > NAME_CHARACTERS_MAX:
             raise UnknownModel(model[:NAME_CHARACTERS_MAX] + "…")
         name, native = self._names(dialect, model, provider)
-        if name == _SANDBOX or (provider is not None and _MAGIC.fullmatch(native)):
+        if name == SANDBOX or (provider is not None and _MAGIC.fullmatch(native)):
             return self._magic(dialect, native, provider)
         owner = self._providers.get(name)
         known = self._find(owner, native) if owner is not None and owner.enabled else None
@@ -269,7 +268,7 @@ class Catalog:
         if not slash:
             return _default_vendor(dialect), model
         vendor = _VENDOR_ALIASES.get(vendor, vendor)
-        if vendor in self._providers or vendor == _SANDBOX:
+        if vendor in self._providers or vendor == SANDBOX:
             return vendor, name
         return _AGGREGATOR, model
 
@@ -284,17 +283,17 @@ class Catalog:
 
     def _magic(self, dialect: str, native: str, provider: str | None) -> Target:
         if self._sandbox is None or not _MAGIC.fullmatch(native):
-            raise UnknownModel(f"{_SANDBOX}/{native}", "" if self._sandbox else "the sandbox is switched off")
-        stands_for = provider if provider is not None and provider != _SANDBOX else _default_vendor(dialect)
+            raise UnknownModel(f"{SANDBOX}/{native}", "" if self._sandbox else "the sandbox is switched off")
+        stands_for = provider if provider is not None and provider != SANDBOX else _default_vendor(dialect)
         upstream = msgspec.structs.replace(self._sandbox, stands_for=stands_for)
         facts = ModelFacts(
-            name=f"{_SANDBOX}/{native}",
-            provider=_SANDBOX,
+            name=f"{SANDBOX}/{native}",
+            provider=SANDBOX,
             model=native,
-            vendor=_SANDBOX,
+            vendor=SANDBOX,
             output_tokens_max=_MAGIC_OUTPUT_MAX,
             billed_by_seconds=True,
-            picture=self._rules.find(PictureRule, f"{_SANDBOX}/{native}"),
+            picture=self._rules.find(PictureRule, f"{SANDBOX}/{native}"),
             speech=SpeechRule(characters=True),
         )
         return Target(upstream, native, facts.name, dialect, sandbox_price(native), facts)
@@ -402,7 +401,7 @@ class Catalog:
         return None if known is None else _listing(known)
 
     def _offers(self, owner: Provider) -> bool:
-        return owner.enabled and owner.name != _SANDBOX and (owner.connected or self._sandbox is not None)
+        return owner.enabled and owner.name != SANDBOX and (owner.connected or self._sandbox is not None)
 
     def _list(self, owner: Provider) -> Iterator[Listing]:
         names = dict.fromkeys(self._book.names(owner.name))

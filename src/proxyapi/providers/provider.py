@@ -21,7 +21,10 @@ NAMES = ("openai", "anthropic", "google", "openrouter", "deepseek")
 
 OnGone = Literal["cancel", "drain"]
 
-_CUSTOM, _SANDBOX = "custom", "sandbox"
+SANDBOX = "sandbox"
+"""Stands in for every provider without a key."""
+
+_CUSTOM = "custom"
 _PORTS = {"https": 443, "http": 80}
 _VERSION, _ACTION = "v1beta", "generateContent"
 
@@ -126,10 +129,10 @@ def load_providers(configs: Mapping[str, ProviderConfig]) -> dict[str, Provider]
 
     The sandbox is among them if `configs["sandbox"]` names its address. It never needs a key.
     """
-    names = [*NAMES, *(name for name in configs if name not in NAMES and name != _SANDBOX)]
-    sandbox = configs.get(_SANDBOX)
+    names = [*NAMES, *(name for name in configs if name not in NAMES and name != SANDBOX)]
+    sandbox = configs.get(SANDBOX)
     if sandbox is not None and sandbox.base_url and sandbox.enabled:
-        names.append(_SANDBOX)
+        names.append(SANDBOX)
     return {name: _provider(name, configs.get(name, ProviderConfig())) for name in names}
 
 
@@ -153,7 +156,7 @@ def _provider(name: str, config: ProviderConfig) -> Provider:
         cache_writes_automatic=file.cache_writes_automatic,
         passes_credential_errors=config.passes_credential_errors or file.passes_credential_errors,
         forwarded_headers=config.forwarded_headers,
-        stands_for=NAMES[0] if name == _SANDBOX else "",
+        stands_for=NAMES[0] if name == SANDBOX else "",
         enabled=config.enabled,
         connected=bool(config.key or config.base_url),
         key_variable=file.key_variable,

@@ -29,6 +29,8 @@ CACHE_KIBIBYTES = 16_384
 CHECKPOINT_PAGES = 4_000
 """16 MB of WAL between checkpoints: rare enough not to be felt, small enough to be done in a few milliseconds."""
 WAL_BYTES_KEPT = 64 * 2**20
+DIRECTORY_MODE = 0o700
+"""Balances and the digests of keys are nobody else's business."""
 STATEMENTS_CACHED = 256
 
 DATABASE_CLOCK_MS = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)"
@@ -96,6 +98,11 @@ def connect(path: Path, *, durable: bool = True, read_only: bool = False) -> sql
     except sqlite3.Error as error:
         raise translate(error) from error
     return connection
+
+
+def make_directory(database: Path) -> None:
+    """The directory of a database that begins; one that is there stays as it is."""
+    database.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
 
 
 def _quoted(path: Path) -> str:
