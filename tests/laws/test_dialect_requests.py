@@ -13,11 +13,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from proxyapi.dialects import DIALECTS
-from proxyapi.dialects.anthropic import Anthropic
+from proxyapi.dialects.anthropic.call import Anthropic
 from proxyapi.dialects.call import Call
 from proxyapi.dialects.fields import elements, members, place
 from proxyapi.dialects.multipart import FormScanner
-from proxyapi.dialects.openai_chat import OpenAIChat
+from proxyapi.dialects.openai_chat.call import OpenAIChat
 from proxyapi.errors import GatewayError, InvalidRequest
 
 CHAT = DIALECTS["openai_chat"]

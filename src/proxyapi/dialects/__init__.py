@@ -8,11 +8,11 @@
 
 from __future__ import annotations
 
-from proxyapi.dialects.anthropic import Anthropic, AnthropicCount
+from proxyapi.dialects.anthropic.call import Anthropic, AnthropicCount
 from proxyapi.dialects.dialect import Dialect
-from proxyapi.dialects.gemini import Gemini, GeminiCount, GeminiEmbed
-from proxyapi.dialects.openai_chat import OpenAIChat
-from proxyapi.dialects.openai_media import (
+from proxyapi.dialects.gemini.call import Gemini, GeminiCount, GeminiEmbed
+from proxyapi.dialects.openai_chat.call import OpenAIChat
+from proxyapi.dialects.openai_media.call import (
     OpenAICompletions,
     OpenAIEmbeddings,
     OpenAIImages,
@@ -20,7 +20,7 @@ from proxyapi.dialects.openai_media import (
     OpenAISpeech,
     OpenAITranscription,
 )
-from proxyapi.dialects.openai_responses import OpenAICount, OpenAIResponses
+from proxyapi.dialects.openai_responses.call import OpenAICount, OpenAIResponses
 
 DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect

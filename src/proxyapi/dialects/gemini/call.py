@@ -34,7 +34,7 @@ from proxyapi.dialects.fields import (
     single,
     whole,
 )
-from proxyapi.dialects.gemini_reply import EmbeddingBody, GeminiBody, GeminiStream, report
+from proxyapi.dialects.gemini.reply_in import EmbeddingBody, GeminiBody, GeminiStream, report
 from proxyapi.dialects.model import ABSENT, given
 from proxyapi.dialects.stream import CountBody
 

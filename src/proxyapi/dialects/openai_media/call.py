@@ -14,8 +14,8 @@ from proxyapi.dialects import patching
 from proxyapi.dialects.call import Call, ImageInput, MediaInput, Prompt, WireName
 from proxyapi.dialects.dialect import Decoder, Unreported
 from proxyapi.dialects.fields import CHOICES_MAX, TOKENS_MAX, data_url, decode, named, once, whole
-from proxyapi.dialects.openai_chat_reply import ChatBody, ChatStream
-from proxyapi.dialects.openai_media_reply import (
+from proxyapi.dialects.openai_chat.reply_in import ChatBody, ChatStream
+from proxyapi.dialects.openai_media.reply_in import (
     EmbeddingBody,
     ImagesBody,
     ImageStream,

@@ -35,7 +35,7 @@ from proxyapi.dialects.fields import (
     whole,
 )
 from proxyapi.dialects.model import ABSENT, given
-from proxyapi.dialects.openai_responses_reply import ResponseBody, ResponseStream, report
+from proxyapi.dialects.openai_responses.reply_in import ResponseBody, ResponseStream, report
 from proxyapi.dialects.stream import CountBody
 
 OPAQUE_CHARACTERS_PER_TOKEN = 4

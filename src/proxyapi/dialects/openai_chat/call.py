@@ -41,7 +41,7 @@ from proxyapi.dialects.fields import (
     whole,
 )
 from proxyapi.dialects.model import ABSENT, given
-from proxyapi.dialects.openai_chat_reply import ChatBody, ChatStream, report
+from proxyapi.dialects.openai_chat.reply_in import ChatBody, ChatStream, report
 
 __all__ = ["OpenAIChat"]
 

@@ -1,0 +1,95 @@
+"""Documented deviations of providers and models, as named flags. They are data: `providers/data/*.toml` sets them.
+
+A codec reads its flags from the target that it writes for, each in one place. No code compares names of providers or
+models: where something has to differ, it is a flag here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from proxyapi.dialects.model import Effort
+
+ThinkingForm = Literal[
+    "none", "effort", "budget", "adaptive", "adaptive_always", "between_tools", "level", "gemini_budget"
+]
+"""How a model is told how much to think; `none`: it can't be told.
+
+* effort: Chat `reasoning_effort`, Responses `reasoning.effort`
+* budget: Messages `thinking: {type: enabled, budget_tokens}`
+* adaptive, adaptive_always, between_tools: Messages `thinking: {type: adaptive}` + `output_config.effort`; `always`
+  has no `disabled`, `between_tools` is the least that its model allows
+* level, gemini_budget: Gemini `thinkingLevel`, `thinkingBudget`
+"""
+
+
+class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Of one model at one provider. The defaults are what the dialect's own documentation says."""
+
+    # Chat Completions
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    system_role: Literal["system", "developer", "user"] = "system"
+    """Role of instructions; `user`: they are prepended to the first user message."""
+    reasoning_field: Literal["reasoning_content", "reasoning", "content_parts", "think_tags"] = "reasoning_content"
+    """Where the text of thoughts is."""
+    echo_reasoning: bool = False
+    """`reasoning_content` of an assistant turn with tool calls has to come back."""
+    thinking_switch: bool = False
+    """A top-level `thinking: {type: enabled|disabled}` turns thinking on and off."""
+    required_word: Literal["required", "any"] = "required"
+    chat_tools_no_effort: bool = False
+    """Chat refuses function tools together with an effort: such a request goes to Responses."""
+    web_search: bool = False
+    """Chat takes `web_search_options`."""
+    reasoning_outside_output: bool = False
+    """`completion_tokens` excludes reasoning."""
+    cached_outside_prompt: bool = False
+    audio_outside_prompt: bool = False
+
+    # Messages
+    mid_system: bool = False
+    """Takes system messages within `messages`."""
+    no_temperature_with_top_p: bool = False
+    no_output_format: bool = False
+    """No `output_config.format`: a forced tool or a sentence stands for it."""
+    no_forced_tool: bool = False
+    """Refuses the tool choices `any` and `tool`."""
+    temperature_max: float = 2.0
+
+    # Gemini
+    signature_required: bool = False
+    """Calls of the current turn need their thought signatures."""
+    call_ids: bool = True
+    """`functionCall` and `functionResponse` have an id."""
+    no_mixed_tools: bool = False
+    """Functions and server tools exclude each other."""
+    no_schema_with_tools: bool = False
+    openapi_schema: bool = False
+    """Takes `parameters` and `responseSchema` only, not JSON Schema."""
+    no_link_media: bool = True
+    """`fileData` takes the provider's own URIs only."""
+
+    # All
+    thinking_form: ThinkingForm = "effort"
+    efforts: tuple[Effort, ...] = ("low", "medium", "high")
+    """Levels that are accepted, from least to most."""
+    thinking_budget_min: int = 1_024
+    thinking_budget_max: int = 32_768
+    thinking_can_be_off: bool = True
+    """A budget of 0, or the dialect's word for none, is accepted."""
+    no_prefill: bool = False
+    """Refuses a final assistant message."""
+    no_sampling: bool = False
+    """Refuses temperature, top_p and top_k."""
+    no_stop: bool = False
+    """Refuses stop sequences: the gateway cuts the text."""
+    no_strict: bool = False
+    """Knows no strict tools."""
+    no_logprobs: bool = False
+    no_seed: bool = False
+    no_parallel_choice: bool = False
+    """Knows no switch for parallel calls."""
+    no_json_schema: bool = False
+    """`response_format: json_schema` is refused; `json_object` and a sentence stand for it."""
