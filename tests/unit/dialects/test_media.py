@@ -1,153 +1,86 @@
-"""Embeddings, moderation, speech, transcription and pictures: requests and what their replies cost."""
+"""Types of pictures, sounds and files: what the bytes say counts before what the client says."""
 
-import json
+from base64 import b64encode, urlsafe_b64encode
 
 import pytest
 
-from proxyapi.dialects import DIALECTS
-from proxyapi.dialects.call import ImageInput
-from proxyapi.errors import InvalidRequest, UnsupportedMedia
-from proxyapi.usage import Unit
+from proxyapi.dialects.media import from_url, sniffed, to_url
+from proxyapi.dialects.model import Inline, Link
 
-
-def test_an_embedding_takes_texts_or_tokens(read):
-    assert read("openai_embeddings", {"model": "m", "input": ["a", "b"]}).prompt.texts == ("a", "b")
-    assert read("openai_embeddings", {"model": "m", "input": [1, 2, 3]}).prompt.tokens == 3
-    assert read("openai_embeddings", {"model": "m", "input": [[1, 2], [3]]}).prompt.tokens == 3
-
-
-def test_speech_is_read_for_its_characters(read):
-    call = read(
-        "openai_speech",
-        {
-            "model": "tts-1",
-            "input": "Привет",
-            "voice": "alloy",
-            "instructions": "slowly",
-            "response_format": "wav",
-            "stream_format": "sse",
-        },
-    )
-    assert (call.text, call.instructions, call.response_format, call.stream) == ("Привет", "slowly", "wav", True)
-    with pytest.raises(InvalidRequest, match="stream_format"):
-        read("openai_speech", {"model": "m", "input": "x", "stream_format": "mp3"})
-
-
-def test_pictures_are_read_for_their_number_and_size(read):
-    call = read(
-        "openai_images",
-        {"prompt": "a cat", "n": 2, "size": "1024x1024", "quality": "high", "stream": True, "partial_images": 3},
-    )
-    assert (call.model, call.choices, call.size, call.quality) == ("dall-e-2", 2, "1024x1024", "high")
-    assert (call.operation, call.stream, call.partial_images) == ("image_generation", True, 3)
-    edit = read("openai_images", {"model": "gpt-image-1", "prompt": "x", "images": [{"image_url": "https://a/b"}]})
-    assert (edit.operation, edit.prompt.media) == ("image_edit", (ImageInput(),))
-
-
-def test_a_model_that_was_left_out_can_be_named_for_the_provider():
-    dialect = DIALECTS["openai_images"]
-    text = b'{"prompt": "a"}'
-    call = dialect.read(text)
-    assert dialect.patch(text, call, model=call.model) is text
-    assert json.loads(dialect.patch(text, call, model="x")) == {"prompt": "a", "model": "x"}
-
-
-def test_moderation_takes_texts_and_pictures(read):
-    parts = [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "https://x/y.png"}}]
-    call = read("openai_moderations", {"input": parts})
-    assert (call.model, call.prompt.texts, call.prompt.media) == ("omni-moderation-latest", ("a",), (ImageInput(),))
-
-
-def test_a_transcription_is_a_form_and_nothing_else(read):
-    with pytest.raises(UnsupportedMedia):
-        read("openai_transcription", {"model": "whisper-1"})
-
-
-TOKENS = {
-    "type": "tokens",
-    "input_tokens": 26,
-    "output_tokens": 5,
-    "total_tokens": 31,
-    "input_token_details": {"text_tokens": 5, "audio_tokens": 21},
-}
-IMAGE = {
-    "input_tokens": 14,
-    "input_tokens_details": {"image_tokens": 4, "text_tokens": 10},
-    "output_tokens": 272,
-    "total_tokens": 286,
-}
+PNG = b64encode(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR").decode()
 
 
 @pytest.mark.parametrize(
-    ("dialect", "wire", "units"),
+    ("head", "media_type"),
     [
-        ("openai_embeddings", {"data": [], "usage": {"prompt_tokens": 8, "total_tokens": 8}}, {Unit.INPUT: 8}),
-        ("openai_embeddings", {"data": []}, None),
-        ("openai_embeddings", {"data": [], "usage": {"prompt_tokens": 0}}, {Unit.INPUT: 0}),
-        ("openai_moderations", {"id": "modr-1", "results": []}, None),
-        ("openai_transcription", {"text": "a", "usage": TOKENS}, {Unit.INPUT: 5, Unit.INPUT_AUDIO: 21, Unit.OUTPUT: 5}),
-        ("openai_transcription", {"text": "a", "usage": {"type": "duration", "seconds": 6.2}}, {Unit.AUDIO_SECONDS: 7}),
-        ("openai_transcription", {"text": "a", "duration": 8.470000267028809}, {Unit.AUDIO_SECONDS: 9}),
-        ("openai_transcription", {"text": "a"}, None),
-        (
-            "openai_images",
-            {"created": 1, "data": [{"b64_json": "AA"}], "usage": IMAGE},
-            {Unit.INPUT: 10, Unit.INPUT_IMAGE: 4, Unit.OUTPUT_IMAGE: 272},
-        ),
-        ("openai_images", {"created": 1, "data": [{"url": "a"}, {"url": "b"}]}, {Unit.IMAGES: 2}),
-        ("gemini_embed", {"embedding": {}, "usageMetadata": {"promptTokenCount": 3}}, {Unit.INPUT: 3}),
-        ("gemini_embed", {"embedding": {}}, None),
-        ("gemini_count", {"totalTokens": 3}, {}),
-        ("openai_count", {"object": "response.input_tokens", "input_tokens": 3}, {}),
+        (b"\x89PNG\r\n\x1a\n", "image/png"),
+        (b"\xff\xd8\xff\xe0", "image/jpeg"),
+        (b"GIF89a", "image/gif"),
+        (b"RIFF\x10\x00\x00\x00WEBPVP8 ", "image/webp"),
+        (b"RIFF\x10\x00\x00\x00WAVEfmt ", "audio/wav"),
+        (b"BM\x36\x00", "image/bmp"),
+        (b"II*\x00", "image/tiff"),
+        (b"\x00\x00\x00\x18ftypheic", "image/heic"),
+        (b"\x00\x00\x00\x18ftypisom", "video/mp4"),
+        (b"%PDF-1.7", "application/pdf"),
+        (b"ID3\x04", "audio/mpeg"),
+        (b"\xff\xfb\x90\x64", "audio/mpeg"),
+        (b"OggS\x00\x02", "audio/ogg"),
+        (b"fLaC\x00", "audio/flac"),
+        (b"\x1aE\xdf\xa3", "video/webm"),
+        (b"no signature", "application/octet-stream"),
+        (b"", "application/octet-stream"),
     ],
 )
-def test_a_body_is_metered_by_what_it_reports(metered, dialect, wire, units):
-    meter = metered(dialect, json.dumps(wire).encode(), body=True)
-    assert meter.usage == units
-    assert meter.finished
+def test_a_type_that_nobody_declared_is_read_from_the_bytes(head, media_type):
+    assert sniffed(b64encode(head).decode()) == media_type
+
+
+def test_a_wrong_type_is_corrected():
+    assert sniffed(PNG, "image/jpeg") == "image/png"
+    assert sniffed(b64encode(b"%PDF-1.4 x").decode(), "application/octet-stream") == "application/pdf"
+
+
+def test_a_declared_type_stands_where_the_bytes_prove_nothing():
+    assert sniffed(b64encode(b"hello").decode(), "text/plain") == "text/plain"
+    assert sniffed(b64encode(b"BM a text").decode(), "text/plain") == "text/plain"
+    assert sniffed(b64encode(b"\xff\xfb\x90\x64").decode(), "audio/L16;rate=24000") == "audio/L16;rate=24000"
+
+
+def test_a_container_of_films_and_sounds_is_what_the_client_calls_it():
+    assert sniffed(b64encode(b"\x1aE\xdf\xa3").decode(), "audio/webm") == "audio/webm"
+    assert sniffed(b64encode(b"\x00\x00\x00\x18ftypmp42").decode(), "audio/mp4") == "audio/mp4"
+    assert sniffed(b64encode(b"\x00\x00\x00\x18ftypheic").decode(), "video/mp4") == "image/heic"
+
+
+def test_other_spellings_of_a_type_become_the_registered_one():
+    assert sniffed("AAAA", "image/jpg") == "image/jpeg"
+    assert sniffed("AAAA", "Audio/MP3") == "audio/mpeg"
+
+
+def test_url_safe_base64_and_broken_base64_are_no_obstacle():
+    assert sniffed(urlsafe_b64encode(b"\xff\xd8\xff\xfe\xfb\xff").decode()) == "image/jpeg"
+    assert sniffed(PNG[:20] + "\n" + PNG[20:]) == "image/png"
+    assert sniffed("é§", "image/png") == "image/png"
+
+
+def test_a_data_url_is_its_bytes():
+    assert from_url(f"data:image/png;base64,{PNG}") == Inline(PNG, "image/png")
+    assert from_url(f"data:;base64,{PNG}") == Inline(PNG, "image/png")
+    assert from_url(f"DATA:image/gif;charset=x;base64,{PNG}") == Inline(PNG, "image/png")
+
+
+def test_a_data_url_in_percent_encoding_becomes_base64():
+    assert from_url("data:text/plain,a%20b") == Inline(b64encode(b"a b").decode(), "text/plain")
 
 
 @pytest.mark.parametrize(
-    "dialect", ["openai_embeddings", "openai_images", "openai_transcription", "openai_moderations", "gemini_embed"]
+    "url", ["https://example.com/a.png", "gs://bucket/a", "data:nothing", "data:" + "x" * 600 + ",y"]
 )
-def test_an_error_inside_a_200_is_a_failure_and_not_an_answer(metered, dialect):
-    meter = metered(dialect, b'{"error": {"message": "boom"}}', body=True)
-    assert (meter.failed.message, meter.usage, meter.finished) == ("boom", None, False)
+def test_another_address_is_a_link(url):
+    assert from_url(url) == Link(url)
 
 
-def test_subtitles_are_delivered_text(metered):
-    meter = metered("openai_transcription", "1\n00:00 --> 00:01\nПривет\n".encode(), body=True)
-    assert (meter.usage, meter.finished) == (None, True)
-    assert "Привет" in meter.texts[0]
-
-
-@pytest.mark.parametrize("size", [1 << 20, 7, 1])
-def test_media_streams_are_metered_however_they_are_cut(metered, events, size):
-    speech = events(
-        {"type": "speech.audio.delta", "audio": "AAAA"},
-        {"type": "speech.audio.delta", "audio": "BBBB"},
-        {"type": "speech.audio.done", "usage": {"input_tokens": 14, "output_tokens": 101}},
-    )
-    meter = metered("openai_speech", speech, size=size, stream_format="sse")
-    assert (meter.usage, meter.data_characters) == ({Unit.INPUT: 14, Unit.OUTPUT_AUDIO: 101}, 8)
-    words = events(
-        {"type": "transcript.text.delta", "delta": "При"},
-        {"type": "transcript.text.delta", "delta": "вет"},
-        {"type": "transcript.text.done", "text": "Привет", "usage": TOKENS},
-        done=True,
-    )
-    meter = metered("openai_transcription", words, size=size)
-    assert (meter.usage[Unit.INPUT_AUDIO], meter.texts, meter.finished) == (21, ["При", "вет"], True)
-    images = events(
-        {"type": "image_generation.partial_image", "b64_json": "AA", "partial_image_index": 0},
-        {"type": "image_generation.completed", "b64_json": "BBBB", "usage": IMAGE},
-        names=True,
-    )
-    meter = metered("openai_images", images, size=size)
-    assert (meter.usage[Unit.OUTPUT_IMAGE], meter.finished) == (272, True)
-
-
-def test_a_sound_is_kept_by_its_size_and_its_head(metered):
-    data = b"RIFF" + bytes(100_000)
-    meter = metered("openai_speech", data, size=1000)
-    assert (meter.body_bytes, meter.head, meter.finished) == (100_004, data[:65_536], True)
+def test_there_and_back_again():
+    for source in (Inline(PNG, "image/png"), Inline("AAAA", "audio/L16;rate=24000"), Link("https://example.com/a.png")):
+        assert from_url(to_url(source)) == source
