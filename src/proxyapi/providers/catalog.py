@@ -10,10 +10,8 @@ list of models.
 
 from __future__ import annotations
 
-import calendar
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -22,6 +20,7 @@ from msgspec import Struct
 
 from proxyapi.dialects.call import Call
 from proxyapi.dialects.model import ModelUsage
+from proxyapi.dialects.quirks import Quirks
 from proxyapi.errors import UnknownModel
 from proxyapi.pricing.book import Entry, Offer, PriceBook, sandbox_price
 from proxyapi.pricing.charge import charge
@@ -38,7 +37,9 @@ from proxyapi.pricing.facts import (
     SpeechRule,
 )
 from proxyapi.pricing.price import Price
+from proxyapi.providers.listing import Listing, created_of, ended, listing_of
 from proxyapi.providers.provider import SANDBOX, Provider
+from proxyapi.providers.quirks import origin_of
 from proxyapi.usage import INPUT_TOKENS, OUTPUT_TOKENS, Unit, Usage
 
 __all__ = ["Catalog", "Listing", "ModelFacts", "OtherModels", "Target"]
@@ -87,10 +88,9 @@ _MODALITIES: dict[str, tuple[str, ...]] = {
 """Of a vendor's conversations, where `models.toml` is silent."""
 _OUTPUTS = {"audio_speech": ("audio",), "image_generation": ("image",), "embedding": ("vector",)}
 _INPUTS = {"audio_transcription": ("audio", "text")}
-_DATE = re.compile(r"-(20\d\d)-?(\d\d)-?(\d\d)(?:$|[-:])")
 
 
-class Target(Struct, frozen=True):
+class Target(Struct, frozen=True, kw_only=True):
     provider: Provider
     model: str
     """As the provider names it."""
@@ -100,23 +100,10 @@ class Target(Struct, frozen=True):
     """What to speak to the provider: the client's own dialect wherever it serves that."""
     price: Price
     facts: ModelFacts
-
-
-class Listing(NamedTuple):
-    """A model as it is shown to customers."""
-
-    name: str
-    native_name: str
-    vendor: str
-    mode: str
-    created: int
-    context_tokens_max: int | None
-    output_tokens_max: int | None
-    modalities_in: tuple[str, ...]
-    modalities_out: tuple[str, ...]
-    pricing: dict[str, int]
-    """Nanos per 1,000,000 units, by unit; only what the model can use."""
-    free: bool
+    quirks: Quirks = Quirks()
+    """What differs at this model from its dialect's documentation."""
+    origin: str = ""
+    """Provider and model family, of `[a-z0-9_-]`: who can read its reasoning states."""
 
 
 class OtherModels(NamedTuple):
@@ -205,12 +192,22 @@ class Catalog:
         if facts.mode not in _MODES[operation]:
             raise UnknownModel(model, f"it does not serve {operation.replace('_', ' ')}")
         upstream = self._upstream(owner, dialect, operation)
+        nature = owner.rules.nature(owner.name, facts.model)
         speaks = dialect
         if not upstream.serves(dialect, operation):
             if operation not in _CONVERSATIONS or operation == "count_tokens":
                 raise UnknownModel(model, f"{owner.title} has no {operation.replace('_', ' ')} in this dialect")
             speaks = upstream.chat_dialect
-        return Target(upstream, facts.model, facts.name, speaks, known.offer.price, facts)
+        return Target(
+            provider=upstream,
+            model=facts.model,
+            name=facts.name,
+            dialect=speaks,
+            price=known.offer.price,
+            facts=facts,
+            quirks=nature.quirks,
+            origin=nature.origin if upstream is owner else origin_of(SANDBOX, nature.origin),
+        )
 
     # --- other models inside one reply -------------------------------------------------------------------------------
 
@@ -236,7 +233,14 @@ class Catalog:
                 known = self._other(target, next((value for name, value in tool.options if name == "model"), ""))
                 if known is not None:
                     facts = known.facts
-                    return Target(target.provider, facts.model, facts.name, target.dialect, known.offer.price, facts)
+                    return Target(
+                        provider=target.provider,
+                        model=facts.model,
+                        name=facts.name,
+                        dialect=target.dialect,
+                        price=known.offer.price,
+                        facts=facts,
+                    )
         return None
 
     def _other(self, target: Target, model: str) -> _Known | None:
@@ -296,7 +300,15 @@ class Catalog:
             picture=self._rules.find(PictureRule, f"{SANDBOX}/{native}"),
             speech=SpeechRule(characters=True),
         )
-        return Target(upstream, native, facts.name, dialect, sandbox_price(native), facts)
+        return Target(
+            provider=upstream,
+            model=native,
+            name=facts.name,
+            dialect=dialect,
+            price=sandbox_price(native),
+            facts=facts,
+            origin=origin_of(SANDBOX, native),
+        )
 
     def _hint(self, provider: str, native: str) -> str:
         aggregator = self._providers.get(_AGGREGATOR)
@@ -358,7 +370,7 @@ class Catalog:
             modalities_in=inputs,
             modalities_out=outputs,
             reasoning=window.reasoning if window else False,
-            created=_created(entry.model),
+            created=created_of(entry.model),
             ends=window.ends if window else "",
             listed=not any(c.unlisted for c in entry.corrections),
             cost_reported=owner.reports_cost,
@@ -398,7 +410,7 @@ class Catalog:
         if owner is None or not self._offers(owner):
             return None
         known = self._find(owner, native.removeprefix("models/"))
-        return None if known is None else _listing(known)
+        return None if known is None else listing_of(known.facts, known.offer.price)
 
     def _offers(self, owner: Provider) -> bool:
         return owner.enabled and owner.name != SANDBOX and (owner.connected or self._sandbox is not None)
@@ -412,84 +424,9 @@ class Catalog:
         today = self._clock()
         for name in names:
             known = self._find(owner, name)
-            if known is not None and known.facts.listed and not _ended(known.facts.ends, today):
-                yield _listing(known)
+            if known is not None and known.facts.listed and not ended(known.facts.ends, today):
+                yield listing_of(known.facts, known.offer.price)
 
 
 def _default_vendor(dialect: str) -> str:
     return next((vendor for start, vendor in _DEFAULT_VENDORS if dialect.startswith(start)), "openai")
-
-
-def _listing(known: _Known) -> Listing:
-    facts, rates = known.facts, known.offer.price.rates
-    return Listing(
-        name=facts.name,
-        native_name=facts.model,
-        vendor=facts.vendor,
-        mode=facts.mode,
-        created=facts.created,
-        context_tokens_max=facts.context_tokens_max,
-        output_tokens_max=facts.output_tokens_max,
-        modalities_in=facts.modalities_in,
-        modalities_out=facts.modalities_out,
-        pricing={unit.value: rates[unit] for unit in _shown(facts, known.offer.price)},
-        free=not any(rates[unit] for unit in _OWN_UNITS),
-    )
-
-
-def _shown(facts: ModelFacts, price: Price) -> Iterator[Unit]:
-    """The units that a customer can meet, in the order of `Unit`."""
-    rates = price.rates
-    needed = _SHOWN.get(facts.mode, _SHOWN["chat"])
-    for unit in Unit:
-        if unit in needed:
-            shown = rates[unit] > 0 or (unit in (Unit.INPUT, Unit.OUTPUT) and facts.mode in _TEXT_MODES)
-        elif facts.mode != "chat" or unit not in _OWN_UNITS:
-            shown = False
-        elif unit in _FOLLOWERS:
-            shown = rates[unit] not in (0, rates[_FOLLOWERS[unit]])
-        else:
-            shown = rates[unit] > 0 and unit in _FEES
-        if shown:
-            yield unit
-
-
-_TEXT_MODES = frozenset({"chat", "embedding", "moderation"})
-_SHOWN: dict[str, frozenset[Unit]] = {
-    "chat": frozenset({Unit.INPUT, Unit.CACHE_READ, Unit.OUTPUT, Unit.REASONING}),
-    "embedding": frozenset({Unit.INPUT}),
-    "moderation": frozenset({Unit.INPUT}),
-    "audio_speech": frozenset({Unit.CHARACTERS, Unit.INPUT, Unit.OUTPUT_AUDIO}),
-    "audio_transcription": frozenset({Unit.AUDIO_SECONDS, Unit.INPUT, Unit.INPUT_AUDIO, Unit.OUTPUT}),
-    "image_generation": frozenset({Unit.IMAGES, Unit.INPUT, Unit.INPUT_IMAGE, Unit.OUTPUT_IMAGE}),
-    "request": frozenset({Unit.REQUESTS}),
-}
-"""Always shown for a mode, where they cost anything."""
-_FOLLOWERS = {
-    Unit.INPUT_AUDIO: Unit.INPUT,
-    Unit.INPUT_IMAGE: Unit.INPUT,
-    Unit.CACHE_READ_AUDIO: Unit.CACHE_READ,
-    Unit.CACHE_WRITE_5M: Unit.INPUT,
-    Unit.CACHE_WRITE_30M: Unit.CACHE_WRITE_5M,
-    Unit.CACHE_WRITE_1H: Unit.CACHE_WRITE_5M,
-    Unit.CACHE_WRITE_12H: Unit.CACHE_WRITE_1H,
-    Unit.OUTPUT_AUDIO: Unit.OUTPUT,
-}
-"""Shown where they cost something else than the unit that they follow."""
-_OWN_UNITS = tuple(unit for unit in Unit if unit not in (Unit.REPORTED_COST, Unit.OTHER_MODELS))
-_FEES = frozenset({Unit.WEB_SEARCH, Unit.FILE_SEARCH, Unit.CODE_SESSION})
-
-
-def _created(model: str) -> int:
-    """Unix seconds of the date in a name."""
-    match = _DATE.search(model)
-    if match is None:
-        return 0
-    try:
-        return calendar.timegm(date(*map(int, match.groups())).timetuple())
-    except ValueError:
-        return 0
-
-
-def _ended(ends: str, now: float) -> bool:
-    return bool(ends) and calendar.timegm(date.fromisoformat(ends).timetuple()) <= now

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec import Struct
 
-from proxyapi.dialects.call import Operation, WireName
+from proxyapi.dialects.call import Operation
+from proxyapi.dialects.model import DialectName
 from proxyapi.errors import SettingsError
+from proxyapi.providers.quirks import ModelRules, read_rules
 from proxyapi.wire.upstream import Origin
 
 DATA = Path(__file__).parent / "data"
@@ -40,6 +42,10 @@ class ProviderConfig(Struct, frozen=True, kw_only=True):
     forwarded_headers: frozenset[bytes] = frozenset()
     """Request headers that pass besides the usual ones, lower-case."""
     passes_credential_errors: bool = False
+    quirks: Mapping[str, object] = {}
+    """Flags of `dialects.quirks` for all of its models, as `[quirks]` of a data file."""
+    models: Sequence[object] = ()
+    """Rows as `[[models]]` of a data file."""
 
     def __repr__(self) -> str:
         return f"ProviderConfig(base_url={self.base_url!r}, key={'***' if self.key else ''})"
@@ -52,12 +58,14 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     base_url: str
     key_variable: str
     credential: tuple[str, str]
-    chat_dialect: WireName
+    chat_dialect: DialectName
     on_gone: OnGone
     reports_cost: bool
     paths: dict[str, str | dict[str, str]]
     cache_writes_automatic: bool = False
     passes_credential_errors: bool = False
+    quirks: dict[str, Any] = {}
+    models: list[dict[str, Any]] = []
 
 
 class Provider(Struct, frozen=True, kw_only=True):
@@ -70,7 +78,7 @@ class Provider(Struct, frozen=True, kw_only=True):
     credential_header: str
     credential_template: str
     key: str
-    chat_dialect: WireName
+    chat_dialect: DialectName
     """What conversations are translated to where it doesn't speak the client's dialect."""
     paths: dict[str, str | dict[str, str]]
     """By dialect; where a dialect has several endpoints, by operation."""
@@ -83,6 +91,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     passes_credential_errors: bool = False
     """401 and 402 are the client's doing."""
     forwarded_headers: frozenset[bytes] = frozenset()
+    rules: ModelRules = ModelRules()
+    """What differs from model to model."""
     stands_for: str = ""
     """The sandbox: whose place it takes."""
     enabled: bool = True
@@ -156,11 +166,19 @@ def _provider(name: str, config: ProviderConfig) -> Provider:
         cache_writes_automatic=file.cache_writes_automatic,
         passes_credential_errors=config.passes_credential_errors or file.passes_credential_errors,
         forwarded_headers=config.forwarded_headers,
+        rules=_rules(name, file, config),
         stands_for=NAMES[0] if name == SANDBOX else "",
         enabled=config.enabled,
         connected=bool(config.key or config.base_url),
         key_variable=file.key_variable,
     )
+
+
+def _rules(name: str, file: _File, config: ProviderConfig) -> ModelRules:
+    shipped = read_rules(file.quirks, file.models, place=f"{name}.toml: ")
+    if not config.quirks and not config.models:
+        return shipped
+    return read_rules(config.quirks, config.models, place=f"providers.{name}.").over(shipped)
 
 
 def _read(name: str) -> _File:
