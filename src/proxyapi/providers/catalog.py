@@ -192,22 +192,12 @@ class Catalog:
         if facts.mode not in _MODES[operation]:
             raise UnknownModel(model, f"it does not serve {operation.replace('_', ' ')}")
         upstream = self._upstream(owner, dialect, operation)
-        nature = owner.rules.nature(owner.name, facts.model)
         speaks = dialect
         if not upstream.serves(dialect, operation):
             if operation not in _CONVERSATIONS or operation == "count_tokens":
                 raise UnknownModel(model, f"{owner.title} has no {operation.replace('_', ' ')} in this dialect")
             speaks = upstream.chat_dialect
-        return Target(
-            provider=upstream,
-            model=facts.model,
-            name=facts.name,
-            dialect=speaks,
-            price=known.offer.price,
-            facts=facts,
-            quirks=nature.quirks,
-            origin=nature.origin if upstream is owner else origin_of(SANDBOX, nature.origin),
-        )
+        return _target(upstream, owner, known, speaks)
 
     # --- other models inside one reply -------------------------------------------------------------------------------
 
@@ -232,15 +222,7 @@ class Catalog:
             if tool.kind == "advisor":
                 known = self._other(target, next((value for name, value in tool.options if name == "model"), ""))
                 if known is not None:
-                    facts = known.facts
-                    return Target(
-                        provider=target.provider,
-                        model=facts.model,
-                        name=facts.name,
-                        dialect=target.dialect,
-                        price=known.offer.price,
-                        facts=facts,
-                    )
+                    return _target(target.provider, self._providers[known.facts.provider], known, target.dialect)
         return None
 
     def _other(self, target: Target, model: str) -> _Known | None:
@@ -426,6 +408,22 @@ class Catalog:
             known = self._find(owner, name)
             if known is not None and known.facts.listed and not ended(known.facts.ends, today):
                 yield listing_of(known.facts, known.offer.price)
+
+
+def _target(upstream: Provider, owner: Provider, known: _Known, dialect: str) -> Target:
+    """`upstream`: the owner itself, or the sandbox in its place: a state that the sandbox made is never the owner's."""
+    facts = known.facts
+    nature = owner.rules.nature(owner.name, facts.model)
+    return Target(
+        provider=upstream,
+        model=facts.model,
+        name=facts.name,
+        dialect=dialect,
+        price=known.offer.price,
+        facts=facts,
+        quirks=nature.quirks,
+        origin=nature.origin if upstream.name == owner.name else origin_of(SANDBOX, nature.origin),
+    )
 
 
 def _default_vendor(dialect: str) -> str:
