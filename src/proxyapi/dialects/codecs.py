@@ -1,0 +1,7 @@
+"""The codecs of the conversational dialects: what can be translated into each other. This is the whole list."""
+
+from __future__ import annotations
+
+from proxyapi.dialects.codec import Codec
+
+CODECS: dict[str, Codec] = {}

@@ -1,0 +1,90 @@
+"""One open part at a time, for dialects whose parts can't overlap: the first one flows, later ones wait for its end."""
+
+from __future__ import annotations
+
+from proxyapi.dialects.model import Event, Finish, PartData, PartDelta, PartEnd, PartStart
+
+WAITING_CHARACTERS_MAX = 64 * 1024 * 1024
+"""Of the parts that wait; the largest whole reply has as many. No provider interleaves more than a few calls."""
+
+
+class _Waiting:
+    """A part whose turn has not come."""
+
+    __slots__ = ("ended", "events", "index")
+
+    def __init__(self, start: PartStart) -> None:
+        self.index = start.index
+        self.events: list[Event] = [start]
+        self.ended = False
+
+
+class Line:
+    """Puts events in order: parts as they were opened, each whole, and the end of a choice after its parts."""
+
+    __slots__ = ("_by_index", "_characters", "_current", "_queue")
+
+    def __init__(self) -> None:
+        self._current: int | None = None
+        self._queue: list[_Waiting | Finish] = []
+        self._by_index: dict[int, _Waiting] = {}
+        self._characters = 0
+
+    @property
+    def full(self) -> bool:
+        """More waits than any reply has."""
+        return self._characters > WAITING_CHARACTERS_MAX
+
+    def push(self, event: Event, out: list[Event]) -> None:
+        """Appends to `out` what may go on now. Events of parts only for parts that were opened."""
+        if isinstance(event, PartDelta) and event.index == self._current:
+            out.append(event)
+        elif isinstance(event, PartStart):
+            self._open(event, out)
+        elif isinstance(event, Finish):
+            if self._current is None:
+                out.append(event)
+            else:
+                self._queue.append(event)
+        else:
+            index: int | None = getattr(event, "index", None)
+            if index is None or index == self._current:
+                out.append(event)
+                if isinstance(event, PartEnd):
+                    self._advance(out)
+            else:
+                self._wait(index, event)
+
+    def _open(self, event: PartStart, out: list[Event]) -> None:
+        if self._current is None:
+            self._current = event.index
+            out.append(event)
+        else:
+            waiting = self._by_index[event.index] = _Waiting(event)
+            self._queue.append(waiting)
+
+    def _wait(self, index: int, event: Event) -> None:
+        waiting = self._by_index[index]
+        waiting.events.append(event)
+        if isinstance(event, PartDelta):
+            self._characters += len(event.text)
+        elif isinstance(event, PartData):
+            self._characters += len(event.data)
+        elif isinstance(event, PartEnd):
+            waiting.ended = True
+
+    def _advance(self, out: list[Event]) -> None:
+        """The current part has ended: the next one's turn, and of whatever is whole behind it."""
+        self._current = None
+        taken = 0
+        for waiting in self._queue:
+            taken += 1
+            if isinstance(waiting, Finish):
+                out.append(waiting)
+                continue
+            del self._by_index[waiting.index]
+            out += waiting.events
+            if not waiting.ended:
+                self._current = waiting.index
+                break
+        del self._queue[:taken]
