@@ -1,8 +1,9 @@
-"""Errors as each dialect spells them: ours as bodies and as stream events, and the provider's to `Failed`."""
+"""Errors as each dialect spells them: ours as bodies and as stream events, and the provider's to `Failed` and back."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Raw
@@ -66,6 +67,10 @@ _WORDS: dict[str, ErrorKind] = {
     "context_length_exceeded": "context_length",
     "content_policy_violation": "content_policy",
     "content_filter": "content_policy",
+    "unsupported_parameter": "unsupported",
+    "unsupported_value": "unsupported",
+    "model_not_found": "not_found",
+    "invalid_api_key": "unauthenticated",
     "rate_limit_exceeded": "rate_limited",
     "rate_limit_error": "rate_limited",
     "overloaded_error": "overloaded",
@@ -90,6 +95,56 @@ _WORDS: dict[str, ErrorKind] = {
     "FAILED_PRECONDITION": "invalid_request",
 }
 _ENCODER = msgspec.json.Encoder()
+
+
+class _Told(NamedTuple):
+    """How a kind of error is spelled."""
+
+    status: int
+    openai_type: str
+    openai_code: str | None
+    anthropic: str
+    google: str
+
+
+_TOLD: dict[ErrorKind, _Told] = {
+    "invalid_request": _Told(400, "invalid_request_error", None, "invalid_request_error", "INVALID_ARGUMENT"),
+    "context_length": _Told(
+        400, "invalid_request_error", "context_length_exceeded", "invalid_request_error", "INVALID_ARGUMENT"
+    ),
+    "unsupported": _Told(
+        400, "invalid_request_error", "unsupported_parameter", "invalid_request_error", "INVALID_ARGUMENT"
+    ),
+    "content_policy": _Told(
+        400, "invalid_request_error", "content_policy_violation", "invalid_request_error", "INVALID_ARGUMENT"
+    ),
+    "unauthenticated": _Told(
+        401, "invalid_request_error", "invalid_api_key", "authentication_error", "UNAUTHENTICATED"
+    ),
+    "insufficient_balance": _Told(
+        402, "insufficient_quota", "insufficient_balance", "billing_error", "FAILED_PRECONDITION"
+    ),
+    "forbidden": _Told(403, "permission_error", None, "permission_error", "PERMISSION_DENIED"),
+    "not_found": _Told(404, "invalid_request_error", "model_not_found", "not_found_error", "NOT_FOUND"),
+    "conflict": _Told(409, "invalid_request_error", "conflict", "invalid_request_error", "ABORTED"),
+    "too_large": _Told(413, "invalid_request_error", "request_too_large", "request_too_large", "INVALID_ARGUMENT"),
+    "rate_limited": _Told(429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_error", "RESOURCE_EXHAUSTED"),
+    "internal": _Told(502, "server_error", None, "api_error", "INTERNAL"),
+    "overloaded": _Told(503, "server_error", "overloaded", "overloaded_error", "UNAVAILABLE"),
+    "timeout": _Told(504, "server_error", "timeout", "timeout_error", "DEADLINE_EXCEEDED"),
+}
+_OVERLOADED_STATUS = 529
+"""Anthropic's own; its clients know it, others do not."""
+_UNTOLD_STATUS = 502
+"""Of an error inside an answer that began with 200: the kind says more."""
+_TOO_LONG = "prompt is too long"
+"""What clients of Messages look for before they compact a conversation."""
+_LENGTH = re.compile(
+    r"prompt is too long|maximum context length|input token count.{0,40}exceeds|context window", re.IGNORECASE
+)
+_KEY = re.compile(r"(incorrect|invalid) api key|api key (is not|not|is) (in)?valid|API_KEY_INVALID", re.IGNORECASE)
+"""Refusals of a key that some providers send with status 400."""
+_DELAY = re.compile(r"(\d{1,6}(?:\.\d{1,9})?)s")
 
 
 def shape_of(dialect: WireName) -> Shape:
@@ -190,26 +245,87 @@ def _responses_event(fault: GatewayError, reply_id: str, model: str) -> bytes:
     )
 
 
+# --- what providers say, told in another dialect --------------------------------------------------------------------
+
+
+def from_gateway(fault: GatewayError) -> Failed:
+    """An error of our own, for an encoder."""
+    kind = _KINDS.get(fault.status, "internal")
+    return Failed(kind=kind, message=fault.detail, status=fault.status, code=fault.code, param=fault.param or "")
+
+
+def status_of(shape: Shape, failed: Failed) -> int:
+    """The status that clients of the shape know for it: the provider's own wherever that is one."""
+    status = failed.status if failed.status != _UNTOLD_STATUS else _TOLD[failed.kind].status
+    if failed.kind == "overloaded" and status in (503, _OVERLOADED_STATUS):
+        return _OVERLOADED_STATUS if shape == "anthropic" else 503
+    return status
+
+
+def told(shape: Shape, failed: Failed, request_id: str = "") -> dict[str, Any]:
+    """A provider's error as the object of another dialect, `error` first: the SDK of Gemini looks at the beginning."""
+    words, message = _TOLD[failed.kind], failed.message or "The provider gave no reason."
+    match shape:
+        case "openai":
+            known = failed.code.isidentifier() and failed.code != words.openai_type
+            code = failed.code if known else words.openai_code
+            error = {"message": message, "type": words.openai_type, "param": failed.param or None, "code": code}
+            return {"error": error}
+        case "anthropic":
+            if failed.kind == "context_length" and not message.startswith(_TOO_LONG):
+                message = f"{_TOO_LONG}: {message}"
+            error = {"type": words.anthropic, "message": message}
+            return {"type": "error", "error": error, "request_id": request_id or None}
+        case "google":
+            return {"error": {"code": status_of(shape, failed), "message": message, "status": words.google}}
+
+
+def refusal(shape: Shape, failed: Failed, request_id: str = "") -> tuple[int, bytes]:
+    """Status and body of an answer that tells a provider's error to clients of another dialect."""
+    return status_of(shape, failed), _ENCODER.encode(told(shape, failed, request_id))
+
+
 # --- what providers say -------------------------------------------------------------------------------------------
 
 
 def failed(wire: Any, status: int) -> Failed:
     """A provider's error object, or bare text, of any dialect."""
     if not isinstance(wire, dict):
-        return Failed(kind=_KINDS.get(status, "internal"), message=str(wire), status=status)
+        return Failed(kind=_by_words(_KINDS.get(status, "internal"), str(wire)), message=str(wire), status=status)
     code, kind = wire.get("code"), wire.get("type") or wire.get("status")
     if isinstance(code, int) and not isinstance(code, bool) and 400 <= code <= 599:
         status = code
     word = _WORDS.get(str(code)) or _WORDS.get(str(kind)) or _KINDS.get(status, "internal")
     message, param = wire.get("message"), wire.get("param")
+    message = message if isinstance(message, str) else ""
+    delay, key_refused = _details(wire.get("details"))
     return Failed(
-        kind=word,
-        message=message if isinstance(message, str) else "",
+        kind="unauthenticated" if key_refused else _by_words(word, message),
+        message=message,
         status=status,
         code=str(code) if code is not None else "",
         param=param if isinstance(param, str) else "",
         type=kind if isinstance(kind, str) else "",
+        retry_after_seconds=delay,
     )
+
+
+def _by_words(kind: ErrorKind, message: str) -> ErrorKind:
+    """Where only the text tells what is wrong with a request."""
+    if kind == "invalid_request" and _LENGTH.search(message):
+        return "context_length"
+    return "unauthenticated" if kind == "invalid_request" and _KEY.search(message) else kind
+
+
+def _details(details: Any) -> tuple[float | None, bool]:
+    """Google's: when to try again, and whether it was the key. https://google.aip.dev/193"""
+    delay, key_refused = None, False
+    for detail in details if isinstance(details, list) else ():
+        if isinstance(detail, dict):
+            found = _DELAY.fullmatch(str(detail.get("retryDelay") or ""))
+            delay = float(found[1]) if found else delay
+            key_refused = key_refused or detail.get("reason") == "API_KEY_INVALID"
+    return delay, key_refused
 
 
 def read_error(body: bytes, status: int) -> Failed:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from proxyapi.dialects import faults
+from proxyapi.dialects.model import Failed
 from proxyapi.errors import (
     Forbidden,
     InsufficientFunds,
@@ -91,3 +92,78 @@ def test_the_stream_forms_end_as_each_dialect_ends():
     assert faults.error_event("gemini", broken, elements=0).startswith(b'[{"error"')
     assert faults.error_event("gemini", broken, elements=2).startswith(b',{"error"')
     assert faults.error_event("gemini", broken, elements=-1) == b""
+
+
+# --- a provider's error, told in another dialect ------------------------------------------------------------------
+
+ANTHROPIC = b'{"type":"error","error":{"type":"%b","message":"%b"},"request_id":"req"}'
+SAID = [
+    (400, ANTHROPIC % (b"invalid_request_error", b"prompt is too long: 9 tokens > 8"), "context_length"),
+    (400, b'{"error":{"message":"This model\'s maximum context length is 8","code":null}}', "context_length"),
+    (400, b'{"error":{"message":"no","param":"n","code":"unsupported_value"}}', "unsupported"),
+    (400, b'{"error":{"message":"no","code":"model_not_found"}}', "not_found"),
+    (400, b'{"code":"invalid-argument","error":"Incorrect API key provided."}', "unauthenticated"),
+    (400, b'{"error":{"code":400,"message":"x","details":[{"reason":"API_KEY_INVALID"}]}}', "unauthenticated"),
+    (401, b'{"detail":"Invalid API Key"}', "unauthenticated"),
+    (429, b'[{"error":{"code":429,"message":"slow down","status":"RESOURCE_EXHAUSTED"}}]', "rate_limited"),
+    (529, ANTHROPIC % (b"overloaded_error", b"Overloaded"), "overloaded"),
+    (500, b"<html>oops</html>", "internal"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "kind"), SAID)
+def test_what_a_provider_says_is_understood(status, body, kind):
+    assert faults.read_error(body, status).kind == kind
+
+
+def test_google_says_in_a_detail_when_to_try_again():
+    body = b'{"error":{"code":429,"message":"slow","status":"RESOURCE_EXHAUSTED","details":[{"retryDelay":"7.5s"}]}}'
+    assert faults.read_error(body, 429).retry_after_seconds == 7.5
+
+
+TOLD = {
+    "rate_limited": (429, ("rate_limit_error", "rate_limit_exceeded"), "rate_limit_error", "RESOURCE_EXHAUSTED"),
+    "invalid_request": (400, ("invalid_request_error", None), "invalid_request_error", "INVALID_ARGUMENT"),
+    "not_found": (404, ("invalid_request_error", "model_not_found"), "not_found_error", "NOT_FOUND"),
+    "timeout": (504, ("server_error", "timeout"), "timeout_error", "DEADLINE_EXCEEDED"),
+    "internal": (500, ("server_error", None), "api_error", "INTERNAL"),
+}
+
+
+@pytest.mark.parametrize("kind", TOLD)
+def test_each_kind_is_told_in_the_words_of_each_dialect_with_its_status(kind):
+    status, openai, anthropic, google = TOLD[kind]
+    failed = Failed(kind=kind, message="why", status=status)
+    assert {faults.refusal(shape, failed)[0] for shape in ("openai", "anthropic", "google")} == {status}
+    error = faults.told("openai", failed)["error"]
+    assert ((error["type"], error["code"]), error["message"]) == (openai, "why")
+    told = faults.told("anthropic", failed, "req-1")
+    assert told == {"type": "error", "error": {"type": anthropic, "message": "why"}, "request_id": "req-1"}
+    assert faults.told("google", failed) == {"error": {"code": status, "message": "why", "status": google}}
+
+
+def test_overloaded_is_529_for_clients_of_anthropic_and_503_for_all_others():
+    for status in (503, 529):
+        failed = Failed(kind="overloaded", message="busy", status=status)
+        assert [faults.status_of(shape, failed) for shape in ("openai", "anthropic", "google")] == [503, 529, 503]
+
+
+def test_an_error_inside_a_200_gets_the_status_of_its_kind():
+    failed = faults.failed({"type": "rate_limit_error", "message": "slow"}, 502)
+    assert faults.status_of("openai", failed) == 429
+
+
+def test_a_prompt_that_is_too_long_is_told_in_the_words_that_clients_look_for():
+    failed = Failed(kind="context_length", message="maximum context length is 8", status=400)
+    assert faults.told("anthropic", failed)["error"]["message"].startswith("prompt is too long: ")
+    assert faults.told("openai", failed)["error"]["code"] == "context_length_exceeded"
+
+
+def test_an_openai_clients_provider_keeps_its_own_code_and_field():
+    failed = faults.read_error(b'{"error":{"message":"no","param":"n","code":"unsupported_value"}}', 400)
+    assert faults.told("openai", failed)["error"] == {
+        "message": "no",
+        "type": "invalid_request_error",
+        "param": "n",
+        "code": "unsupported_value",
+    }
