@@ -363,6 +363,8 @@ def build_catalog(settings: Settings, database: Database, sandbox_port: int) -> 
             on_gone=provider.on_gone,
             forwarded_headers=frozenset(header.lower().encode() for header in provider.forward_headers),
             passes_credential_errors=provider.credential_errors == "pass",
+            quirks=provider.quirks,
+            models=provider.models,
         )
         for name, provider in settings.providers.items()
     }

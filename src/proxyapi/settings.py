@@ -142,6 +142,14 @@ class ProviderSettings(Struct, frozen=True, kw_only=True):
         Literal["hide", "pass"],
         Meta(description="Provider refuses your key (401, 402): `hide` answers 502, `pass` shows its words."),
     ] = "hide"
+    quirks: Annotated[
+        dict[str, Any],
+        Meta(description="What differs from the API's documentation at all models: flags of the page on quirks."),
+    ] = field(default_factory=dict)
+    models: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(description="What differs at some models: tables `[[providers.NAME.models]]` with `match` and flags."),
+    ] = ()
 
 
 class Sandbox(Struct, frozen=True, kw_only=True):

@@ -147,6 +147,8 @@ class Call(Struct, frozen=True, kw_only=True):
     server_tools: tuple[ServerTool, ...] = ()
     server_tool_calls_max: int | None = None
     """Responses `max_tool_calls`: all tools together."""
+    effort_and_tools: bool = False
+    """Chat: tools together with a `reasoning_effort` other than `none`, which some models refuse."""
     output_modalities: tuple[str, ...] = ()
     """Other than text: `audio`, `image`."""
     media_resolution: str = ""

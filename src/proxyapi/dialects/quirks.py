@@ -79,6 +79,10 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     thinking_budget_max: int = 32_768
     thinking_can_be_off: bool = True
     """A budget of 0, or the dialect's word for none, is accepted."""
+    off_effort_max: Effort = "max"
+    """Messages: thinking can be off only with an effort up to this one."""
+    budget_too: bool = False
+    """Messages: besides `adaptive`, `thinking: {type: enabled, budget_tokens}` is still taken."""
     no_prefill: bool = False
     """Refuses a final assistant message."""
     no_sampling: bool = False

@@ -138,10 +138,10 @@ class Relay:
     def _target(self, visit: Visit, call: Call) -> Target:
         route, caller = visit.route, visit.caller
         assert route is not None and caller is not None, "the entrance found them"
-        target = self._catalog.resolve(call.operation, route.dialect, call.model, route.provider)
+        target = self._catalog.choose(call, route.provider)
         visit.provider, visit.model = target.provider.name, target.name
         if target.dialect != route.dialect:
-            spoken = _SPOKEN[target.dialect]
+            spoken = _SPOKEN.get(target.dialect, "use its native address")
             raise UnknownModel(call.model, f"{target.provider.title} is not reached in this dialect; {spoken}")
         check_model(caller, target.name, target.model)
         return target

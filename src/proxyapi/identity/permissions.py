@@ -20,8 +20,13 @@ FREE_ENDPOINTS = frozenset({"models", "model", "balance", "estimate", "prices"})
 
 
 def model_allowed(patterns: Sequence[str], name: str, native_name: str) -> bool:
-    """Does one of the patterns (`openai/*`, `gpt-4o*`) match the unified name or the provider's bare one?"""
-    return not patterns or any(fnmatchcase(name, at) or fnmatchcase(native_name, at) for at in patterns)
+    """Does one of the patterns match: `openai/*` the unified name, `gpt-4o*` the provider's bare one?
+
+    A pattern with a slash never means a bare name: `openai/*` is not OpenAI's models at an aggregator.
+    """
+    return not patterns or any(
+        fnmatchcase(name, at) or ("/" not in at and fnmatchcase(native_name, at)) for at in patterns
+    )
 
 
 def check_model(caller: Caller, name: str, native_name: str) -> None:

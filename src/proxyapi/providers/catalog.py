@@ -40,6 +40,7 @@ from proxyapi.pricing.price import Price
 from proxyapi.providers.listing import Listing, created_of, ended, listing_of
 from proxyapi.providers.provider import SANDBOX, Provider
 from proxyapi.providers.quirks import origin_of
+from proxyapi.providers.spoken import CONVERSATIONS, spoken
 from proxyapi.usage import INPUT_TOKENS, OUTPUT_TOKENS, Unit, Usage
 
 __all__ = ["Catalog", "Listing", "ModelFacts", "OtherModels", "Target"]
@@ -63,7 +64,6 @@ _DEFAULT_VENDORS = (("anthropic", "anthropic"), ("gemini", "google"), ("openai",
 _TOKENS = (INPUT_TOKENS | OUTPUT_TOKENS | {Unit.WEB_SEARCH, Unit.WEB_FETCH}) - {Unit.OUTPUT_IMAGE}
 """What another model can be charged for by itself: not pictures of a hosted tool, not the whole reply's own cost."""
 
-_CONVERSATIONS = frozenset({"chat", "responses", "messages", "generate", "completions", "count_tokens"})
 _TALKING: frozenset[str] = frozenset({"chat", "request"})
 _MODES: dict[str, frozenset[str]] = {
     **dict.fromkeys(("chat", "responses", "messages", "completions"), _TALKING),
@@ -97,7 +97,8 @@ class Target(Struct, frozen=True, kw_only=True):
     name: str
     """Unified: `vendor/name`."""
     dialect: str
-    """What to speak to the provider: the client's own dialect wherever it serves that."""
+    """What to speak to the provider: the client's own dialect wherever it serves that. Empty: it is not asked, since it
+    counts no tokens; the gateway does."""
     price: Price
     facts: ModelFacts
     quirks: Quirks = Quirks()
@@ -183,21 +184,32 @@ class Catalog:
             raise UnknownModel(model[:NAME_CHARACTERS_MAX] + "…")
         name, native = self._names(dialect, model, provider)
         if name == SANDBOX or (provider is not None and _MAGIC.fullmatch(native)):
-            return self._magic(dialect, native, provider)
+            return self._magic(operation, dialect, native, provider)
         owner = self._providers.get(name)
         known = self._find(owner, native) if owner is not None and owner.enabled else None
         if owner is None or known is None:
             raise UnknownModel(model, self._hint(name, native))
+        return _target(self._upstream(owner), owner, known, self._spoken(owner, known, dialect, operation, provider))
+
+    def choose(self, call: Call, provider: str | None) -> Target:
+        """As `resolve`, with what a call itself decides: some models take effort and functions in Responses only."""
+        target = self.resolve(call.operation, call.dialect, call.model, provider)
+        if call.effort_and_tools and provider is None and target.quirks.chat_tools_no_effort:
+            return msgspec.structs.replace(target, dialect="openai_responses")
+        return target
+
+    def _spoken(self, owner: Provider, known: _Known, dialect: str, operation: str, provider: str | None) -> str:
         facts = known.facts
+        what = operation.replace("_", " ")
         if facts.mode not in _MODES[operation]:
-            raise UnknownModel(model, f"it does not serve {operation.replace('_', ' ')}")
-        upstream = self._upstream(owner, dialect, operation)
-        speaks = dialect
-        if not upstream.serves(dialect, operation):
-            if operation not in _CONVERSATIONS or operation == "count_tokens":
-                raise UnknownModel(model, f"{owner.title} has no {operation.replace('_', ' ')} in this dialect")
-            speaks = upstream.chat_dialect
-        return _target(upstream, owner, known, speaks)
+            raise UnknownModel(facts.name, f"it does not serve {what}")
+        nature = owner.rules.nature(owner.name, facts.model)
+        speaks = spoken(owner, nature, dialect, operation, native=provider is not None)
+        if speaks is None:
+            raise UnknownModel(facts.name, f"{owner.title} has no {what} in this dialect")
+        if speaks != dialect and operation in CONVERSATIONS and facts.mode not in _TALKING:
+            raise UnknownModel(facts.name, f"it holds no conversation, so that {what} cannot be translated to it")
+        return speaks
 
     # --- other models inside one reply -------------------------------------------------------------------------------
 
@@ -258,38 +270,45 @@ class Catalog:
             return vendor, name
         return _AGGREGATOR, model
 
-    def _upstream(self, owner: Provider, dialect: str, operation: str) -> Provider:
-        """The provider itself, or the sandbox in its place if the operator has not connected it."""
+    def _upstream(self, owner: Provider) -> Provider:
+        """The provider itself, or the sandbox in its place, in its dialect, if the operator has not connected it."""
         if owner.connected:
             return owner
         if self._sandbox is None:
             raise UnknownModel(owner.name, f"the operator has not connected {owner.title}")
-        stands_for = owner.name if owner.serves(dialect, operation) else _default_vendor(dialect)
-        return msgspec.structs.replace(self._sandbox, stands_for=stands_for)
+        return msgspec.structs.replace(self._sandbox, stands_for=owner.name)
 
-    def _magic(self, dialect: str, native: str, provider: str | None) -> Target:
-        if self._sandbox is None or not _MAGIC.fullmatch(native):
+    def _magic(self, operation: str, dialect: str, native: str, provider: str | None) -> Target:
+        """`sandbox/echo` answers in the client's dialect, `sandbox/google/echo` in Google's."""
+        vendor, slash, model = native.rpartition("/")
+        owner = self._providers.get(
+            _VENDOR_ALIASES.get(vendor, vendor) if slash else provider or _default_vendor(dialect)
+        )
+        if self._sandbox is None or owner is None or owner.name == SANDBOX or not _MAGIC.fullmatch(model):
             raise UnknownModel(f"{SANDBOX}/{native}", "" if self._sandbox else "the sandbox is switched off")
-        stands_for = provider if provider is not None and provider != SANDBOX else _default_vendor(dialect)
-        upstream = msgspec.structs.replace(self._sandbox, stands_for=stands_for)
         facts = ModelFacts(
             name=f"{SANDBOX}/{native}",
             provider=SANDBOX,
-            model=native,
+            model=model,
             vendor=SANDBOX,
             output_tokens_max=_MAGIC_OUTPUT_MAX,
             billed_by_seconds=True,
-            picture=self._rules.find(PictureRule, f"{SANDBOX}/{native}"),
+            picture=self._rules.find(PictureRule, f"{SANDBOX}/{model}"),
             speech=SpeechRule(characters=True),
         )
+        nature = owner.rules.nature(owner.name, model)
+        speaks = spoken(owner, nature, dialect, operation, native=provider is not None)
+        if speaks is None:
+            raise UnknownModel(facts.name, f"{owner.title} has no {operation.replace('_', ' ')} in this dialect")
         return Target(
-            provider=upstream,
-            model=native,
+            provider=msgspec.structs.replace(self._sandbox, stands_for=owner.name),
+            model=model,
             name=facts.name,
-            dialect=dialect,
-            price=sandbox_price(native),
+            dialect=speaks,
+            price=sandbox_price(model),
             facts=facts,
-            origin=origin_of(SANDBOX, native),
+            quirks=nature.quirks,
+            origin=origin_of(SANDBOX, nature.origin),
         )
 
     def _hint(self, provider: str, native: str) -> str:

@@ -175,10 +175,10 @@ def _provider(name: str, config: ProviderConfig) -> Provider:
 
 
 def _rules(name: str, file: _File, config: ProviderConfig) -> ModelRules:
-    shipped = read_rules(file.quirks, file.models, place=f"{name}.toml: ")
+    shipped = read_rules(file.quirks, file.models, place=name)
     if not config.quirks and not config.models:
         return shipped
-    return read_rules(config.quirks, config.models, place=f"providers.{name}.").over(shipped)
+    return read_rules(config.quirks, config.models, place=f"providers.{name}").over(shipped)
 
 
 def _read(name: str) -> _File:

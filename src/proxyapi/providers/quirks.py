@@ -13,6 +13,7 @@ A row can also say that a model is not served in a dialect (`lacks`), which one 
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import translate
@@ -31,7 +32,7 @@ _ORIGIN_FOREIGN = re.compile(r"[^a-z0-9-]+")
 """What an origin is freed of: it travels inside tool call ids, which have few characters."""
 _VERSION = re.compile(r"(?:[-@:](?:20\d\d-?\d\d-?\d\d|latest|preview(?:-\d\d-(?:20)?\d\d)?|free|thinking|online))+$")
 """Endings that name a snapshot or a variant: reasoning passes between those of one model."""
-_FIELDS = frozenset(Quirks.__struct_fields__)
+_FIELDS = tuple(sorted(Quirks.__struct_fields__))
 
 _Kind = TypeVar("_Kind")
 
@@ -93,38 +94,44 @@ def origin_of(provider: str, family: str) -> str:
 
 
 def read_rules(quirks: object, models: object, *, place: str) -> ModelRules:
-    """Of a TOML document: its `quirks` table and its `models` array. `place` begins an error. SettingsError."""
+    """Of a TOML document: its `quirks` table and its `models` array. SettingsError names the place of a mistake.
+
+    `place`: the table that they are in, such as `providers.acme`.
+    """
+    where = f"[[{place}.models]]"
     if not isinstance(models, Sequence) or isinstance(models, str):
-        raise SettingsError(f"{place}models has to be a list of tables: [[…models]]")
-    rules = []
-    for number, row in enumerate(models, 1):
-        where = f"{place}models, row {number}"
-        if not isinstance(row, Mapping):
-            raise SettingsError(f"{where} has to be a table")
-        own = {name: value for name, value in row.items() if name not in _FIELDS}
-        flags = {name: value for name, value in row.items() if name in _FIELDS}
-        parsed = _convert(own, _Row, where, known=(*_Row.__struct_fields__, *sorted(_FIELDS)))
-        patterns = (parsed.match,) if isinstance(parsed.match, str) else parsed.match
-        rules.append(_Rule(_pattern(*patterns), parsed, _flags(flags, where)))
-    return ModelRules(_flags(quirks, f"{place}quirks"), rules)
+        raise SettingsError(f"{where} has to be a list of tables")
+    rules = [_rule(row, f"{where} number {number}") for number, row in enumerate(models, 1)]
+    return ModelRules(_flags(quirks, f"[{place}.quirks]"), rules)
+
+
+def _rule(row: object, where: str) -> _Rule:
+    if not isinstance(row, Mapping):
+        raise SettingsError(f"{where} has to be a table")
+    own = {name: value for name, value in row.items() if name not in _FIELDS}
+    parsed = _convert(own, _Row, where, known=(*_Row.__struct_fields__, *_FIELDS))
+    patterns = (parsed.match,) if isinstance(parsed.match, str) else parsed.match
+    return _Rule(_pattern(*patterns), parsed, _flags({name: row[name] for name in row if name in _FIELDS}, where))
 
 
 def _flags(raw: object, where: str) -> dict[str, Any]:
     """Checked flags, only those that are given."""
     if not isinstance(raw, Mapping):
         raise SettingsError(f"{where} has to be a table")
-    checked = _convert(raw, Quirks, where, known=sorted(_FIELDS))
+    checked = _convert(raw, Quirks, where, known=_FIELDS)
     return {name: getattr(checked, name) for name in raw}
 
 
 def _convert(raw: Mapping[str, object], kind: type[_Kind], where: str, *, known: Sequence[str]) -> _Kind:
     for name in raw:
         if name not in known:
-            raise SettingsError(f"{where}: {name} is no quirk; known are: {', '.join(known)}")
+            close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+            hint = f"did you mean {close[0]}?" if close else f"known are: {', '.join(known)}"
+            raise SettingsError(f"{where} {name} is not a quirk; {hint}")
     try:
-        return msgspec.convert(raw, kind, strict=False)
+        return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{where}: {error}") from None
+        raise SettingsError(f"{where} {error}") from None
 
 
 def _pattern(*patterns: str) -> re.Pattern[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -81,13 +82,53 @@ def test_the_clients_dialect_is_spoken_wherever_it_is_served(catalog: Catalog) -
     assert catalog.resolve("messages", "anthropic", "google/gemini-2.5-flash", None).dialect == "gemini"
 
 
-def test_what_cannot_be_translated_is_not_on_sale(catalog: Catalog) -> None:
-    with pytest.raises(UnknownModel):
-        catalog.resolve("embeddings", "openai_embeddings", "google/gemini-embedding-001", None)
-    with pytest.raises(UnknownModel, match="does not serve chat"):
-        catalog.resolve("chat", "openai_chat", "whisper-1", None)
-    with pytest.raises(UnknownModel):
-        catalog.resolve("count_tokens", "anthropic_count", "openai/gpt-4o", None)
+def test_what_no_provider_has_is_refused_in_words(catalog: Catalog) -> None:
+    for operation, dialect, name, why in (
+        ("chat", "openai_chat", "whisper-1", "openai/whisper-1 (it does not serve chat)"),
+        ("completions", "openai_completions", "anthropic/claude-sonnet-4-5", "Anthropic has no completions"),
+        ("speech", "openai_speech", "google/gemini-2.5-flash-preview-tts", "Google has no speech"),
+        ("generate", "gemini", "openai/tts-1", "it holds no conversation"),
+    ):
+        with pytest.raises(UnknownModel, match=re.escape(why)):
+            catalog.resolve(operation, dialect, name, None)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "name", "speaks"),
+    [
+        ("anthropic_count", "anthropic/claude-sonnet-4-5", "anthropic_count"),
+        ("anthropic_count", "openai/gpt-4o", "openai_count"),
+        ("anthropic_count", "google/gemini-2.5-flash", "gemini_count"),
+        ("gemini_count", "anthropic/claude-sonnet-4-5", "anthropic_count"),
+        ("openai_count", "google/gemini-2.5-flash", "gemini_count"),
+        ("openai_count", "deepseek/deepseek-chat", ""),
+    ],
+)
+def test_a_prompt_is_counted_where_its_provider_counts(catalog: Catalog, dialect: str, name: str, speaks: str) -> None:
+    assert catalog.resolve("count_tokens", dialect, name, None).dialect == speaks
+
+
+def test_vectors_are_asked_for_in_the_providers_dialect(catalog: Catalog) -> None:
+    google = catalog.resolve("embeddings", "openai_embeddings", "google/gemini-embedding-001", None)
+    openai = catalog.resolve("embeddings", "gemini_embed", "openai/text-embedding-3-small", None)
+    assert (google.dialect, openai.dialect) == ("gemini_embed", "openai_embeddings")
+
+
+def test_a_native_route_never_translates(catalog: Catalog) -> None:
+    assert catalog.resolve("chat", "openai_chat", "gpt-5-pro", "openai").dialect == "openai_chat"
+    assert catalog.resolve("chat", "openai_chat", "gpt-5-pro", None).dialect == "openai_responses"
+    effort = Call(operation="chat", dialect="openai_chat", model="gpt-5.6-sol", effort_and_tools=True)
+    assert catalog.choose(effort, "openai").dialect == "openai_chat"
+
+
+def test_effort_and_tools_together_go_to_responses_where_chat_refuses_them(catalog: Catalog) -> None:
+    def speaks(model: str, effort_and_tools: bool) -> str:
+        call = Call(operation="chat", dialect="openai_chat", model=model, effort_and_tools=effort_and_tools)
+        return catalog.choose(call, None).dialect
+
+    assert speaks("openai/gpt-5.6-sol", True) == "openai_responses"
+    assert speaks("openai/gpt-5.6-sol", False) == "openai_chat"
+    assert speaks("openai/gpt-4o", True) == "openai_chat"
 
 
 def test_an_unknown_model_says_where_it_is(catalog: Catalog) -> None:
@@ -104,7 +145,8 @@ def test_without_a_key_the_sandbox_answers_at_the_models_price(catalog: Catalog,
     assert stand_in.price == real.price
     assert stand_in.provider.path("openai_chat", "chat") == "/openai/v1/chat/completions"
     claude = keyless.resolve("chat", "openai_chat", "anthropic/claude-sonnet-4-5", None)
-    assert (claude.dialect, claude.provider.stands_for) == ("openai_chat", "openai")
+    assert (claude.dialect, claude.provider.stands_for) == ("anthropic", "anthropic")
+    assert claude.origin != catalog.resolve("chat", "openai_chat", "anthropic/claude-sonnet-4-5", None).origin
 
 
 def test_without_key_and_sandbox_nothing_is_on_sale(book: PriceBook) -> None:
@@ -125,7 +167,9 @@ def test_magic_models_on_native_and_unified_routes(catalog: Catalog) -> None:
     native = catalog.resolve("messages", "anthropic", "slow-100", "anthropic")
     assert (native.name, native.provider.stands_for) == ("sandbox/slow-100", "anthropic")
     assert catalog.resolve("chat", "openai_chat", "sandbox/echo", None).price.rates[Unit.INPUT] == 10**12
-    for wrong in ("sandbox/nothing", "sandbox/fail-1", "echo"):
+    foreign = catalog.resolve("chat", "openai_chat", "sandbox/google/tool", None)
+    assert (foreign.dialect, foreign.provider.stands_for, foreign.model) == ("gemini", "google", "tool")
+    for wrong in ("sandbox/nothing", "sandbox/fail-1", "echo", "sandbox/nobody/echo", "sandbox/sandbox/echo"):
         with pytest.raises(UnknownModel):
             catalog.resolve("chat", "openai_chat", wrong, None)
 

@@ -124,6 +124,7 @@ class _Request(Struct):
     functions: Raw = ABSENT
     tool_choice: str | dict[str, Any] | None = None
     function_call: str | dict[str, Any] | None = None
+    reasoning_effort: Raw = ABSENT
     response_format: Raw = ABSENT
     service_tier: str | None = None
     modalities: list[str] | None = None
@@ -193,6 +194,7 @@ _SERVER_TOOLS: dict[str, Any] = {
     "openrouter:image_generation": "image_generation",
     "openrouter:advisor": "advisor",
 }
+_NO_EFFORT = (Raw(b'"none"'), Raw(b'""'))
 _WEB_RESULTS = 5
 """What OpenRouter's web plugin fetches unless told: https://openrouter.ai/docs/features/web-search"""
 _LIVE_SEARCH_RESULTS = 20
@@ -246,6 +248,7 @@ class OpenAIChat:
             service_tier=wire.service_tier or "",
             cache_writes=cache_writes(body),
             server_tools=_server_tools(wire, name),
+            effort_and_tools=bool(tools) and given(wire.reasoning_effort) and wire.reasoning_effort not in _NO_EFFORT,
             output_modalities=tuple(m for m in wire.modalities if m != "text") if wire.modalities else (),
             end_user=wire.safety_identifier or wire.user or "",
             item_references=tuple(prompt.references),
