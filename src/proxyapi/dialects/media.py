@@ -54,6 +54,19 @@ _BRANDS = {
     b"qt  ": "video/quicktime",
 }
 """Major brands of `ftyp` boxes; any other is a film."""
+_SOUND_FORMATS = {
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "flac": "audio/flac",
+    "opus": "audio/opus",
+    "ogg": "audio/ogg",
+    "aac": "audio/aac",
+    "m4a": "audio/mp4",
+    "webm": "audio/webm",
+    "pcm16": "audio/L16;rate=24000",
+}
+"""Words of Chat and Responses for the format of a sound."""
+_SOUND_WORDS = {media_type: word for word, media_type in _SOUND_FORMATS.items()}
 _CONTAINERS = ((b"OggS", "audio/ogg"), (b"\x1aE\xdf\xa3", "video/webm"))
 """Of sound and of films alike: which of them, only the client knows."""
 
@@ -72,6 +85,16 @@ def from_url(url: str) -> Inline | Link:
 def to_url(source: Inline | Link) -> str:
     """The address of a link, the bytes as a `data:` URL."""
     return source.url if isinstance(source, Link) else f"data:{source.media_type};base64,{source.data}"
+
+
+def sound_type(word: str) -> str:
+    """Media type of a sound whose format Chat and Responses call `word`."""
+    return _SOUND_FORMATS.get(word.lower(), f"audio/{word.lower()}" if word else "")
+
+
+def sound_word(media_type: str) -> str:
+    """The same the other way; empty: they have no word for it."""
+    return _SOUND_WORDS.get(_ALIASES.get(media_type, media_type), "")
 
 
 def sniffed(data: str, declared: str = "") -> str:

@@ -1,15 +1,20 @@
-"""Usage objects of OpenAI and of those who speak its dialects, as disjoint units."""
+"""Usage objects of OpenAI and of those who speak its dialects, from disjoint units and to them."""
 
 from __future__ import annotations
 
 from decimal import ROUND_CEILING, Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from proxyapi.dialects.units import QUANTITY_MAX, add, count, inner, reported_cost, split, wire_object
-from proxyapi.usage import Unit, Usage
+from proxyapi.usage import INPUT_TOKENS, OUTPUT_TOKENS, Unit, Usage
+
+_CACHED_AUDIO = "cached_audio_tokens"
+_FOREIGN_WRITES = ((Unit.CACHE_WRITE_5M, "cache_write_5m_tokens"), (Unit.CACHE_WRITE_1H, "cache_write_1h_tokens"))
+"""What OpenAI has no field for: keys of our own inside the details, read back by the same names."""
+_WRITES = (Unit.CACHE_WRITE_5M, Unit.CACHE_WRITE_30M, Unit.CACHE_WRITE_1H, Unit.CACHE_WRITE_12H)
 
 _HOSTED = frozenset({"server_tool_use_details", "server_side_tool_usage_details"})
 
@@ -119,6 +124,7 @@ def token_usage(wire: dict[str, Any]) -> Usage:
     prompt, output = count(wire, "prompt_tokens", "input_tokens"), count(wire, "completion_tokens", "output_tokens")
     cached = count(into, "cached_tokens") or count(wire, "prompt_cache_hit_tokens", "num_cached_tokens")
     audio, reasoning = count(into, "audio_tokens"), count(out, "reasoning_tokens")
+    heard = min(cached, count(into, _CACHED_AUDIO))
     if cached > prompt:
         prompt += cached
     outside = count(wire, "total_tokens") - prompt - output
@@ -127,7 +133,9 @@ def token_usage(wire: dict[str, Any]) -> Usage:
             prompt += outside
         else:
             output, reasoning = output + outside, max(reasoning, outside)
-    parts = [(Unit.CACHE_READ, cached)] if cached else []
+    parts = [(Unit.CACHE_READ, cached - heard)] if cached else []
+    if heard:
+        parts.append((Unit.CACHE_READ_AUDIO, heard))
     if "cache_write_tokens" in into:
         parts += _cache_writes(into)
     if audio:
@@ -147,12 +155,11 @@ def token_usage(wire: dict[str, Any]) -> Usage:
 
 
 def _cache_writes(details: dict[str, Any]) -> list[tuple[Unit, int]]:
-    """OpenAI caches for 30 minutes unless told 12 hours."""
-    long = count(inner(details, "cache_write_tokens_details"), "ttl_12h_tokens")
-    return [
-        (Unit.CACHE_WRITE_12H, long),
-        (Unit.CACHE_WRITE_30M, max(0, count(details, "cache_write_tokens") - long)),
-    ]
+    """OpenAI caches for 30 minutes unless told 12 hours; `written` adds the other lifetimes."""
+    named = [(Unit.CACHE_WRITE_12H, count(inner(details, "cache_write_tokens_details"), "ttl_12h_tokens"))]
+    named += [(unit, count(details, name)) for unit, name in _FOREIGN_WRITES if name in details]
+    rest = count(details, "cache_write_tokens") - sum(quantity for _, quantity in named)
+    return [*named, (Unit.CACHE_WRITE_30M, max(0, rest))]
 
 
 def _hosted_tools(units: dict[Unit, int], wire: dict[str, Any]) -> None:
@@ -163,6 +170,62 @@ def _hosted_tools(units: dict[Unit, int], wire: dict[str, Any]) -> None:
     add(units, Unit.WEB_SEARCH, count(details, "web_search_calls") + count(details, "x_search_calls"))
     add(units, Unit.CODE_SESSION, count(details, "code_interpreter_calls"))
     add(units, Unit.FILE_SEARCH, count(details, "file_search_calls") + count(details, "document_search_calls"))
+
+
+# --- units to a usage object --------------------------------------------------------------------------------------
+
+_NAMES = {
+    "chat": ("prompt_tokens", "completion_tokens", "prompt_tokens_details", "completion_tokens_details"),
+    "responses": ("input_tokens", "output_tokens", "input_tokens_details", "output_tokens_details"),
+}
+_ENCODER = msgspec.json.Encoder()
+
+
+def written(usage: Usage, dialect: Literal["chat", "responses"], *, cost: str = "", currency: str = "") -> bytes:
+    """`usage` as a client of the dialect reads it: totals that hold their parts, and always both details.
+
+    `cost` is a decimal number as text; empty: it is not told. `token_usage` reads the same tokens back.
+    """
+    total_in, total_out, into, out = _NAMES[dialect]
+    prompt = sum(usage.get(unit, 0) for unit in INPUT_TOKENS)
+    output = sum(usage.get(unit, 0) for unit in OUTPUT_TOKENS)
+    wire: dict[str, Any] = {
+        total_in: prompt,
+        total_out: output,
+        "total_tokens": prompt + output,
+        into: _input_details(usage),
+        out: _output_details(usage),
+    }
+    if cost:
+        wire |= {"cost": Raw(cost.encode()), "cost_currency": currency}
+    return _ENCODER.encode(wire)
+
+
+def _input_details(usage: Usage) -> dict[str, Any]:
+    heard = usage.get(Unit.CACHE_READ_AUDIO, 0)
+    details: dict[str, Any] = {
+        "cached_tokens": usage.get(Unit.CACHE_READ, 0) + heard,
+        "cache_write_tokens": sum(usage.get(unit, 0) for unit in _WRITES),
+    }
+    if long := usage.get(Unit.CACHE_WRITE_12H, 0):
+        short = usage.get(Unit.CACHE_WRITE_30M, 0)
+        details["cache_write_tokens_details"] = {"ttl_30m_tokens": short, "ttl_12h_tokens": long}
+    extras = (
+        *_FOREIGN_WRITES,
+        (Unit.CACHE_READ_AUDIO, _CACHED_AUDIO),
+        (Unit.INPUT_AUDIO, "audio_tokens"),
+        (Unit.INPUT_IMAGE, "image_tokens"),
+    )
+    return details | {name: usage[unit] for unit, name in extras if usage.get(unit)}
+
+
+def _output_details(usage: Usage) -> dict[str, Any]:
+    extras = ((Unit.OUTPUT_AUDIO, "audio_tokens"), (Unit.OUTPUT_IMAGE, "image_tokens"))
+    details = {"reasoning_tokens": usage.get(Unit.REASONING, 0)}
+    return details | {name: usage[unit] for unit, name in extras if usage.get(unit)}
+
+
+# --- other operations ---------------------------------------------------------------------------------------------
 
 
 def embedding_usage(wire: dict[str, Any]) -> Usage:

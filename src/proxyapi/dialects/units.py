@@ -60,14 +60,14 @@ def add(units: dict[Unit, int], unit: Unit, quantity: int) -> None:
 
 
 def reported_cost(wire: dict[str, Any]) -> int | None:
-    """OpenRouter's own bill in nano-dollars, rounded up.
+    """OpenRouter's own bill in nano-dollars, rounded up. None: there is none, or in another currency (ProxyAPI's own).
 
     With the operator's own provider key (`is_byok`) `cost` is OpenRouter's fee alone and the provider's bill comes on
     top; otherwise `cost` holds everything, and the two are often equal.
     https://openrouter.ai/docs/use-cases/usage-accounting
     """
     cost = _amount(wire.get("cost"))
-    if cost is None:
+    if cost is None or wire.get("cost_currency", "USD") != "USD":
         return None
     if wire.get("is_byok") is True:
         cost += _amount(inner(wire, "cost_details").get("upstream_inference_cost")) or 0

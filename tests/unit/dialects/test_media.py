@@ -4,7 +4,7 @@ from base64 import b64encode, urlsafe_b64encode
 
 import pytest
 
-from proxyapi.dialects.media import from_url, sniffed, to_url
+from proxyapi.dialects.media import from_url, sniffed, sound_type, sound_word, to_url
 from proxyapi.dialects.model import Inline, Link
 
 PNG = b64encode(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR").decode()
@@ -84,3 +84,11 @@ def test_another_address_is_a_link(url):
 def test_there_and_back_again():
     for source in (Inline(PNG, "image/png"), Inline("AAAA", "audio/L16;rate=24000"), Link("https://example.com/a.png")):
         assert from_url(to_url(source)) == source
+
+
+def test_formats_of_sounds_have_a_word_and_a_type():
+    assert sound_type("mp3") == "audio/mpeg"
+    assert sound_word("audio/mpeg") == sound_word("audio/mp3") == "mp3"
+    assert all(sound_word(sound_type(word)) == word for word in ("wav", "mp3", "flac", "opus", "pcm16"))
+    assert sound_type("xyz") == "audio/xyz"
+    assert sound_word("audio/xyz") == ""
