@@ -14,6 +14,7 @@ from typing import ClassVar, Protocol
 
 from msgspec import Struct
 
+from proxyapi.dialects.dialect import Decoder
 from proxyapi.dialects.model import DialectName, Event, Failed, ReasoningState, Request
 from proxyapi.dialects.quirks import Quirks
 from proxyapi.errors import ProxyError
@@ -120,6 +121,10 @@ class Codec(Protocol):
         """The request for a provider. Untranslatable."""
         ...
 
+    def decoder(self, *, stream: bool, target: TargetModel) -> Decoder:
+        """For one reply of a provider, as its quirks demand."""
+        ...
+
     def encoder(self, *, stream: bool, asked: Asked) -> Encoder:
-        """For one reply."""
+        """For one reply to a client."""
         ...

@@ -727,6 +727,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """R `include`, which decides what the reply carries."""
     container: str = ""
     """M container of code execution."""
+    legacy_calls: bool = False
+    """C: the tools came as `functions`, so the reply's call is a `function_call`."""
     extra: Mapping[str, Raw] = field(default_factory=dict[str, Raw])
     """Every other top-level field, by wire name. Written back to the same dialect only, but for the allow-list."""
 

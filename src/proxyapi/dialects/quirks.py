@@ -39,6 +39,24 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     thinking_switch: bool = False
     """A top-level `thinking: {type: enabled|disabled}` turns thinking on and off."""
     required_word: Literal["required", "any"] = "required"
+    seed_field: Literal["seed", "random_seed"] = "seed"
+    user_field: Literal["safety_identifier", "user"] = "safety_identifier"
+    cache_mark_field: Literal["prompt_cache_breakpoint", "cache_control", ""] = "prompt_cache_breakpoint"
+    """How a prefix that is worth caching is marked; empty: it can't be."""
+    file_link_field: Literal["", "file_data", "document_url", "file_url"] = ""
+    """Where the address of a document goes; empty: files come as data only."""
+    prefix_prefill: bool = False
+    """A final assistant message that is to be continued has to say `prefix: true`."""
+    no_content_lists: bool = False
+    """Content that is nothing but text has to be one string."""
+    no_custom_tools: bool = False
+    """Knows functions only: a tool that takes free text is a function of one string."""
+    no_allowed_tools: bool = False
+    """Knows no `tool_choice` of type `allowed_tools`: the others are not declared."""
+    call_ids_of_nine: bool = False
+    """Ids of calls are nine letters and digits."""
+    refused_fields: tuple[str, ...] = ()
+    """Top-level fields of Chat that the provider answers with an error. Only mere knobs can be named."""
     chat_tools_no_effort: bool = False
     """Chat refuses function tools together with an effort: such a request goes to Responses."""
     web_search: bool = False
