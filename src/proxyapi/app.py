@@ -33,6 +33,8 @@ from proxyapi.gateway.pauses import Pauses
 from proxyapi.gateway.relay import Relay
 from proxyapi.gateway.replies import Replies
 from proxyapi.gateway.stored import Stored
+from proxyapi.gateway.translate import Translator
+from proxyapi.gateway.translated import TranslatedReplies
 from proxyapi.gateway.upstream import Upstream
 from proxyapi.identity.addresses import ClientAddress
 from proxyapi.identity.keys import Keys
@@ -40,6 +42,7 @@ from proxyapi.identity.objects import Objects
 from proxyapi.identity.pause import PRUNE, PausePolicy
 from proxyapi.identity.queries import QUERIES
 from proxyapi.identity.revisions import Revisions
+from proxyapi.identity.secret import agree_on_secret
 from proxyapi.ids import IdSource, format_id
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.reaper import reap
@@ -174,8 +177,7 @@ class Worker:
     # --- parts -------------------------------------------------------------------------------------------------------
 
     def _entrance(self, catalog: Catalog) -> Entrance:
-        settings, clock = self._settings, time.monotonic
-        limits = settings.limits
+        settings, clock, limits = self._settings, time.monotonic, self._settings.limits
         fetch = self.database.fetch
         keys = Keys(fetch, time.time)
         revisions = Revisions(fetch, on_failure=lambda error: self.log.event("store", text=str(error)))
@@ -194,6 +196,31 @@ class Worker:
             clock_ms=_now_ms,
             reply_bytes_max=limits.reply_bytes_max,
         )
+        relay = self._relay(catalog, bills, admission, upstream, stored)
+        own = Own(
+            ledger=self.ledger,
+            catalog=catalog,
+            relay=relay,
+            metrics=self.metrics,
+            snapshots=self.ledger.snapshots,
+            currency=settings.currency,
+            ready=self._why_not_ready,
+        )
+        return Entrance(
+            handlers=_handlers(relay, stored, own),
+            keys=keys,
+            admission=admission,
+            pauses=pauses,
+            address=ClientAddress(settings.trusted_proxies),
+            ids=self.ids,
+            clock=clock,
+            log=self.log,
+            metrics=self.metrics,
+            cors_origins=settings.cors_origins,
+        )
+
+    def _relay(self, catalog: Catalog, bills: Bills, admission: Admission, upstream: Upstream, stored: Stored) -> Relay:
+        settings, clock, limits = self._settings, time.monotonic, self._settings.limits
         self._background = background = Background(
             bills, upstream, sleep=asyncio.sleep, clock=clock, reply_bytes_max=limits.reply_bytes_max
         )
@@ -208,11 +235,24 @@ class Worker:
             drain_seconds=settings.timeouts.drain_seconds,
             drains_max=limits.drains_max,
         )
-        relay = Relay(
+        translator = Translator(key=agree_on_secret(self.database, os.urandom), clock=time.time)
+        translated = TranslatedReplies(
+            translator=translator,
+            upstream=upstream,
+            replies=replies,
+            bills=bills,
+            metrics=self.metrics,
+            clock=clock,
+            currency=settings.currency,
+            reply_bytes_max=limits.reply_bytes_max,
+        )
+        return Relay(
             catalog=catalog,
             bills=bills,
             upstream=upstream,
             replies=replies,
+            translator=translator,
+            translated=translated,
             stored=stored,
             background=background,
             admission=admission,
@@ -220,28 +260,6 @@ class Worker:
             clock=clock,
             body_bytes_max=limits.body_bytes_max,
             requests_max=limits.concurrent_requests_max,
-        )
-        own = Own(
-            ledger=self.ledger,
-            catalog=catalog,
-            relay=relay,
-            metrics=self.metrics,
-            snapshots=self.ledger.snapshots,
-            currency=settings.currency,
-            body_bytes_max=limits.body_bytes_max,
-            ready=self._why_not_ready,
-        )
-        return Entrance(
-            handlers=_handlers(relay, stored, own),
-            keys=keys,
-            admission=admission,
-            pauses=pauses,
-            address=ClientAddress(settings.trusted_proxies),
-            ids=self.ids,
-            clock=clock,
-            log=self.log,
-            metrics=self.metrics,
-            cors_origins=settings.cors_origins,
         )
 
     def _server(self, entrance: Entrance) -> Server:

@@ -166,25 +166,25 @@ class Bills:
         usage = meter.usage
         if usage is None:
             usage = forecast.counted(bill.call, bill.target.facts, self._tokenizer, meter.texts)
-        return self._settled(bill, meter, usage)
+        return self.settled(bill, meter, usage)
 
     def reported(self, bill: Bill, meter: Meter) -> Usage | None:
         """What the provider says that a whole reply used; None: it has to be found out by `usage_of`."""
-        return self._settled(bill, meter, meter.usage) if meter.usage is not None and meter.finished else None
+        return self.settled(bill, meter, meter.usage) if meter.usage is not None and meter.finished else None
 
     async def usage_of(self, bill: Bill, meter: Meter) -> tuple[Usage, Source] | None:
         """What a reply used, by the best knowledge: reported, else counted. None: nothing was generated."""
         reported = meter.usage
         if reported is not None and meter.finished:
-            return self._settled(bill, meter, reported), "reported"
+            return self.settled(bill, meter, reported), "reported"
         if reported is None and not meter.texts and (meter.failed or not meter.finished):
             return None
         counted = await self._count(bill, meter)
         if reported is None:
-            return self._settled(bill, meter, counted), "counted"
-        return self._settled(bill, meter, _larger_output(reported, counted)), "estimated"
+            return self.settled(bill, meter, counted), "counted"
+        return self.settled(bill, meter, _larger_output(reported, counted)), "estimated"
 
-    def _settled(self, bill: Bill, meter: Meter, usage: Usage) -> Usage:
+    def settled(self, bill: Bill, meter: Meter, usage: Usage) -> Usage:
         """Completed by what no provider reports; priced by the service tier that the answer names."""
         if meter.tier:
             bill.variant = forecast.variant_of(bill.call, bill.target, meter.tier)

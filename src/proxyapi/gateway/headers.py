@@ -24,6 +24,8 @@ _TO_PROVIDER = frozenset(
         b"x-title",
     }
 )
+_TO_FOREIGN_PROVIDER = frozenset({b"http-referer", b"user-agent", b"x-title"})
+"""What is of no dialect: who asks, as providers with statistics want to know it."""
 _TO_CLIENT = frozenset(
     {
         b"cache-control",
@@ -41,6 +43,8 @@ _TO_CLIENT = frozenset(
         b"x-should-retry",
     }
 )
+_FROM_FOREIGN_PROVIDER = frozenset({b"retry-after", b"retry-after-ms", b"x-should-retry"})
+"""What is true of the answer whatever shape it gets."""
 _REQUEST_IDS = frozenset((b"x-request-id", b"request-id", b"x-generation-id", b"x-ds-trace-id"))
 """Where providers put their own request id."""
 
@@ -54,6 +58,15 @@ def to_provider(headers: Headers, extra: frozenset[bytes]) -> list[bytes]:
     return pieces
 
 
+def to_foreign_provider(headers: Headers, extra: frozenset[bytes]) -> list[bytes]:
+    """The same for a provider of another dialect than the client's."""
+    pieces: list[bytes] = []
+    for name, value in headers:
+        if name in _TO_FOREIGN_PROVIDER or name in extra:
+            pieces += (name, b": ", value, b"\r\n")
+    return pieces
+
+
 class ReplyHead(NamedTuple):
     """What the gateway needs of the header of a provider's answer."""
 
@@ -63,17 +76,22 @@ class ReplyHead(NamedTuple):
     """The provider's own id of the request; empty if it names none."""
 
 
-def read_reply(headers: Headers) -> ReplyHead:
+def read_reply(headers: Headers, passed: frozenset[bytes] = _TO_CLIENT) -> ReplyHead:
     """One pass over the provider's header."""
     pieces: list[bytes] = []
     found = b""
     for name, value in headers:
-        if name in _TO_CLIENT:
+        if name in passed:
             pieces += (name, b": ", value, b"\r\n")
         if name in _REQUEST_IDS and not found:
             found = value
             pieces += (b"x-upstream-request-id: ", value, b"\r\n")
     return ReplyHead(b"".join(pieces), found[:200].decode("latin-1"))
+
+
+def read_foreign_reply(headers: Headers) -> ReplyHead:
+    """Of an answer that is translated: its length, encoding and type are not those of what the client gets."""
+    return read_reply(headers, _FROM_FOREIGN_PROVIDER)
 
 
 def to_client(headers: Headers) -> bytes:

@@ -10,9 +10,8 @@ import msgspec
 from msgspec import Raw
 
 from proxyapi import telemetry
-from proxyapi.dialects import DIALECTS
 from proxyapi.errors import InvalidRequest, NotFound
-from proxyapi.gateway import bodies, routes
+from proxyapi.gateway import routes
 from proxyapi.gateway.entrance import JSON_HEADERS
 from proxyapi.identity.addresses import contains, parse_address, parse_network
 from proxyapi.identity.permissions import check_balance_query
@@ -48,7 +47,6 @@ class Own:
         metrics: telemetry.Metrics,
         snapshots: Callable[[], Awaitable[Sequence[str]]],
         currency: str,
-        body_bytes_max: int,
         ready: Callable[[], str],
     ) -> None:
         """`snapshots`: metrics of the other workers, as JSON. `ready`: empty, or why no request is taken."""
@@ -58,7 +56,6 @@ class Own:
         self._metrics = metrics
         self._snapshots = snapshots
         self._currency = currency
-        self._body_bytes_max = body_bytes_max
         self._ready = ready
 
     # --- money ----------------------------------------------------------------------------------------------------
@@ -88,12 +85,7 @@ class Own:
         route = routes.find("POST", path)
         if route.kind not in ("paid", "upload"):
             raise InvalidRequest(f"{path} costs nothing.", param="path")
-        if route.kind == "upload":
-            call = await self._relay.read_upload(visit, route)
-        else:
-            body = await bodies.read(visit.exchange, self._body_bytes_max)
-            call = DIALECTS[route.dialect].read(body, model=route.model, stream=route.stream)
-        target = self._catalog.resolve(call.operation, route.dialect, call.model, route.provider)
+        call, target = await self._relay.would_be(visit, route)
         predicted = await self._relay.forecast(call, target)
         amount = charge(predicted.usage, target.price, variant=predicted.variant)
         answer = {

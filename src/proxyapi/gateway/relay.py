@@ -10,7 +10,7 @@ import msgspec
 
 from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.multipart import FormScan, FormScanner, boundary, read_form
-from proxyapi.errors import GatewayError, Unavailable, UnknownModel
+from proxyapi.errors import GatewayError, Unavailable
 from proxyapi.gateway import bodies
 from proxyapi.gateway.admission import Admission
 from proxyapi.gateway.background import Background
@@ -18,6 +18,8 @@ from proxyapi.gateway.bill import Bill, Bills
 from proxyapi.gateway.headers import read_reply
 from proxyapi.gateway.replies import Replies
 from proxyapi.gateway.stored import Stored
+from proxyapi.gateway.translate import Translator
+from proxyapi.gateway.translated import TranslatedReplies
 from proxyapi.gateway.upstream import Upstream
 from proxyapi.gateway.visit import Visit
 from proxyapi.identity.keys import check_model, strip_key
@@ -37,15 +39,6 @@ FORECAST_INLINE_BYTES_MAX = 100_000
 """Larger prompts are counted in a thread: counting would stall the streams of this process."""
 
 
-_SPOKEN = {
-    "openai_chat": "use /v1/chat/completions",
-    "openai_responses": "use /v1/responses",
-    "anthropic": "use /v1/messages",
-    "gemini": "use /v1beta/models/…:generateContent",
-}
-"""Where a model can be reached whose provider does not speak the client's dialect."""
-
-
 class Relay:
     def __init__(
         self,
@@ -54,6 +47,8 @@ class Relay:
         bills: Bills,
         upstream: Upstream,
         replies: Replies,
+        translator: Translator,
+        translated: TranslatedReplies,
         stored: Stored,
         background: Background,
         admission: Admission,
@@ -66,6 +61,8 @@ class Relay:
         self._bills = bills
         self._upstream = upstream
         self._replies = replies
+        self._translator = translator
+        self._translated = translated
         self._stored = stored
         self._background = background
         self._admission = admission
@@ -83,10 +80,31 @@ class Relay:
         dialect = DIALECTS[route.dialect]
         call = dialect.read(body, model=route.model, stream=route.stream)
         target = self._target(visit, call)
+        if target.dialect != route.dialect:
+            return await self._translate(visit, call, body, target)
         if call.previous_response_id or call.conversation or call.item_references:
             await self._stored.check(visit, call, target.provider.name)
         bill = await self._hold(visit, call, target)
         await self._answer(visit, bill, dialect.patch(body, call, model=target.model))
+        return None
+
+    async def _translate(self, visit: Visit, call: Call, body: bytes, target: Target) -> None:
+        """The same for a provider of another dialect."""
+        route = visit.route
+        assert route is not None, "the entrance found it"
+        translated = await self._translator.translate(visit, route, call, body, target)
+        bill = await self._hold(visit, translated.call, target)
+        self._requests += 1
+        try:
+            if self._requests > self._requests_max:
+                raise _overloaded()
+            await self._translated.answer(visit, bill, translated)
+        except GatewayError as error:
+            bill.release(error.code)
+            raise
+        finally:
+            self._requests -= 1
+            bill.release("interrupted")
 
     async def upload(self, visit: Visit) -> None:
         """A request with a form: sound or pictures, spooled as they arrive and sent on unchanged."""
@@ -107,13 +125,21 @@ class Relay:
             upload.close()
         return None
 
-    async def read_upload(self, visit: Visit, route: Route) -> Call:
-        """An upload as `upload` would see it; nothing is sent."""
-        upload, scan = await self._spool(visit)
-        try:
-            return await self._measured(read_form(scan, route.operation), scan, upload)
-        finally:
-            upload.close()
+    async def would_be(self, visit: Visit, route: Route) -> tuple[Call, Target]:
+        """What a request to `route` would be priced as, and who would answer; nothing is sent."""
+        if route.kind == "upload":
+            upload, scan = await self._spool(visit)
+            try:
+                call = await self._measured(read_form(scan, route.operation), scan, upload)
+            finally:
+                upload.close()
+            return call, self._catalog.choose(call, route.provider)
+        body = await bodies.read(visit.exchange, self._body_bytes_max)
+        call = DIALECTS[route.dialect].read(body, model=route.model, stream=route.stream)
+        target = self._catalog.choose(call, route.provider)
+        if target.dialect != route.dialect:
+            call = (await self._translator.translate(visit, route, call, body, target)).call
+        return call, target
 
     async def _spool(self, visit: Visit) -> tuple[bodies.Spool, FormScan]:
         content_type = (visit.exchange.header(b"content-type") or b"").decode("latin-1")
@@ -140,9 +166,6 @@ class Relay:
         assert route is not None and caller is not None, "the entrance found them"
         target = self._catalog.choose(call, route.provider)
         visit.provider, visit.model = target.provider.name, target.name
-        if target.dialect != route.dialect:
-            spoken = _SPOKEN.get(target.dialect, "use its native address")
-            raise UnknownModel(call.model, f"{target.provider.title} is not reached in this dialect; {spoken}")
         check_model(caller, target.name, target.model)
         return target
 
@@ -178,7 +201,7 @@ class Relay:
         self._requests += 1
         try:
             if self._requests > self._requests_max:
-                raise Unavailable("The gateway is at its limit of running requests; try again.", retry_after_seconds=1)
+                raise _overloaded()
             provider = bill.target.provider
             try:
                 response = await self._upstream.send(visit, provider, self._path(visit, bill), body)
@@ -209,6 +232,10 @@ class Relay:
         if query:
             query = strip_key(query)
         return f"{path}?{query}" if query else path
+
+
+def _overloaded() -> Unavailable:
+    return Unavailable("The gateway is at its limit of running requests; try again.", retry_after_seconds=1)
 
 
 def prompt_tokens(usage: Usage) -> int:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 REFUSAL_BYTES_MAX = 1_048_576
 """An error body; the largest recorded one has 12 kB."""
-ESTIMATE_HEADER = b"x-proxyapi-estimate: %b\r\n"
-_COSTS = b"%bx-proxyapi-estimate: %b\r\nx-proxyapi-cost: %b\r\n"
+ESTIMATE_HEADER = b"x-proxyapi-translation: none\r\nx-proxyapi-estimate: %b\r\n"
+_COSTS = b"%bx-proxyapi-translation: none\r\nx-proxyapi-estimate: %b\r\nx-proxyapi-cost: %b\r\n"
 
 
 def amount_text(nanos: int) -> bytes:
@@ -158,7 +158,7 @@ class Replies:
         headers = bill.header + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
         exchange.start(response.status, headers, None)
         exchange.couple(response)
-        exchange.on_gone(lambda: self._left(bill, response))
+        exchange.on_gone(lambda: self.left(bill, response))
 
         def feed(data: bytes) -> None:
             nonlocal remember, remembered
@@ -189,7 +189,7 @@ class Replies:
             self._metrics.upstream_errors[bill.target.provider.name, broken.code] += 1
             exchange.write(channel.fail(broken, visit.request_id))
             exchange.finish()
-        await self._settle(visit, bill, channel.meter, ending)
+        await self.settle(visit, bill, channel.meter, ending)
 
     def _native(self, visit: Visit) -> bool:
         return visit.route is not None and visit.route.provider is not None
@@ -201,7 +201,7 @@ class Replies:
 
         return comment
 
-    def _left(self, bill: Bill, response: Response) -> None:
+    def left(self, bill: Bill, response: Response) -> None:
         """The client closed its connection in the middle of a stream."""
         if bill.target.provider.on_gone == "drain" and self._draining < self._drains_max:
             self._draining += 1
@@ -214,7 +214,7 @@ class Replies:
         self._draining -= 1
         response.close()
 
-    async def _settle(self, visit: Visit, bill: Bill, meter: Meter, ending: str) -> None:
+    async def settle(self, visit: Visit, bill: Bill, meter: Meter, ending: str) -> None:
         """The ending of an answer that was delivered piece by piece."""
         if bill.call.background and meter.reply_id and not (meter.finished or meter.failed):
             return self._background.follow(visit, bill, meter.reply_id)
@@ -235,7 +235,7 @@ class Replies:
         headers = bill.header + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
         exchange.start(response.status, headers, response.length)
         exchange.couple(response)
-        exchange.on_gone(lambda: self._left(bill, response))
+        exchange.on_gone(lambda: self.left(bill, response))
 
         def feed(data: bytes) -> None:
             meter.feed(data)

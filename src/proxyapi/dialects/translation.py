@@ -1,0 +1,90 @@
+"""The way of a reply to a client of another dialect: decoded, reshaped and encoded as it comes, metered as it passes.
+
+The same interface as `channel.Passthrough`. Both ends may be one body or a stream, in any combination: whatever the
+provider sends becomes events, and events become what the client asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from proxyapi.dialects import faults
+from proxyapi.dialects.channel import Meter
+from proxyapi.dialects.codec import Encoder
+from proxyapi.dialects.dialect import Decoder
+from proxyapi.dialects.model import Event, Failed, Metered
+from proxyapi.dialects.reshape import Reshape
+from proxyapi.errors import GatewayError
+from proxyapi.usage import Usage
+
+
+class Translation:
+    """For one reply."""
+
+    __slots__ = ("_count", "_decoder", "_encoder", "_request_id", "_reshape", "_streams", "failed", "meter", "sent")
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        reshape: Reshape,
+        encoder: Encoder,
+        meter: Meter,
+        *,
+        stream: bool,
+        count: Callable[[Meter], Usage],
+        request_id: str,
+    ) -> None:
+        """`decoder`: of what the provider sends. `stream`: what the client gets. `count`: usage of a reply whose
+        provider tells none. `request_id`: as errors tell it."""
+        self._decoder = decoder
+        self._reshape = reshape
+        self._encoder = encoder
+        self.meter = meter
+        self._streams = stream
+        self._count = count
+        self._request_id = request_id
+        self.failed: Failed | None = None
+        """The reply ended in an error, of the provider or because of what it sent."""
+        self.sent = False
+        """Something went to the client. As long as nothing did, an error can still be a status."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What goes to the client now."""
+        events = self._decoder.feed(data)
+        self.meter.body_bytes += len(data)
+        return self._pass(events) if events else b""
+
+    def close(self) -> bytes:
+        """The rest and the proper end, once the provider has sent everything; nothing after an error."""
+        out = self._pass(self._decoder.close())
+        if self.failed is None:
+            out += self._send(self._reshape.close(finished=self._decoder.finished))
+        if self.failed is not None:
+            return out
+        if self.meter.usage is None:
+            out += self._encoder.feed((Metered(self._count(self.meter), estimated=True),))
+        out += self._encoder.close()
+        self.sent = self.sent or bool(out)
+        return out
+
+    def fail(self, error: GatewayError) -> bytes:
+        """An error event and a proper end, after a provider that broke off. Nothing for a client that has no stream."""
+        return self._send(self._reshape.feed((faults.from_gateway(error),)))
+
+    def _pass(self, events: Sequence[Event]) -> bytes:
+        self.meter.absorb(events)
+        self.meter.finished = self._decoder.finished
+        return self._send(self._reshape.feed(events))
+
+    def _send(self, events: Sequence[Event]) -> bytes:
+        if self.failed is not None or not events:
+            return b""
+        whole = events
+        if self._reshape.failed:
+            self.failed = next(event for event in events if isinstance(event, Failed))
+            whole = events[: events.index(self.failed)]
+        out = self._encoder.feed(whole) if whole else b""
+        self.sent = self.sent or bool(out)
+        if self.failed is not None and self._streams and self.sent:
+            out += self._encoder.fail(self.failed, self._request_id)
+        return out

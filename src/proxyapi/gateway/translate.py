@@ -1,0 +1,235 @@
+"""A request for a provider of another dialect: decoded, encoded anew, and what its reply's translation has to know.
+
+What is billed is what is sent: the call is read again from the encoded body, in the provider's own words, so its
+ceiling, its tools and its service tier are those that the provider will charge for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from proxyapi.dialects import DIALECTS
+from proxyapi.dialects.call import Call, Operation
+from proxyapi.dialects.codec import Asked, Codec, Encoded, TargetModel, Untranslatable
+from proxyapi.dialects.codecs import CODECS
+from proxyapi.dialects.model import DialectName, Failed, Message, Part, Request, Thinking
+from proxyapi.dialects.state import Sealer
+from proxyapi.errors import InvalidRequest, UnknownModel
+from proxyapi.gateway.headers import to_foreign_provider
+from proxyapi.gateway.upstream import ANTHROPIC_VERSION
+
+if TYPE_CHECKING:
+    from proxyapi.gateway.routes import Route
+    from proxyapi.gateway.visit import Visit
+    from proxyapi.providers.catalog import Target
+    from proxyapi.usage import Usage
+
+INLINE_BYTES_MAX = 100_000
+"""Larger bodies are translated in a thread: 20 ms per megabyte would stall the streams of this process."""
+STRICT_HEADER = b"x-proxyapi-strict"
+FIELDS_TOLD_MAX = 20
+"""In a header; a client that sends more unknown fields than that knows that they are unknown."""
+
+_OPERATIONS: dict[str, Operation] = {
+    "openai_chat": "chat",
+    "openai_responses": "responses",
+    "anthropic": "messages",
+    "gemini": "generate",
+}
+_ACTIONS = {False: "generateContent", True: "streamGenerateContent"}
+_EVENTS_QUERY = "alt=sse"
+_ABOUT_STATES = re.compile(
+    r"signature|thinking.{0,20}block|encrypted.?content|reasoning.{0,40}(item|not found)|item.{0,40}reasoning",
+    re.IGNORECASE,
+)
+"""What providers say of states that they can't read, or that no longer fit the conversation."""
+_REFUSED_STATES: frozenset[str] = frozenset({"invalid_request", "not_found", "internal"})
+_UNTOLD = re.compile(r"[^A-Za-z0-9_.\[\]-]")
+
+
+class Translated(Struct, frozen=True, kw_only=True):
+    """One request, ready for its provider."""
+
+    client: Codec
+    provider: Codec
+    request: Request
+    """As the client meant it."""
+    target: TargetModel
+    encoded: Encoded
+    call: Call
+    """What is sent, as the provider bills it; the operation is still the client's."""
+    path: str
+    """With its query."""
+    lines: bytes
+    """Header fields for the provider."""
+    told: bytes
+    """Header lines for the client: whether, and by what, the translation changed the request."""
+    asked_as: str
+    """The model as the client named it."""
+    as_array: bool = False
+    """A Gemini stream without `alt=sse`."""
+
+
+class Translator:
+    def __init__(self, *, key: bytes, clock: Callable[[], float]) -> None:
+        """`key` seals reasoning states; all workers need the same. `clock`: Unix seconds."""
+        self._key = key
+        self._clock = clock
+
+    async def translate(self, visit: Visit, route: Route, call: Call, body: bytes, target: Target) -> Translated:
+        """The request in the dialect of its target. InvalidRequest names the client's field that can't be said there;
+        UnknownModel: the two dialects are never translated into each other."""
+        client, provider = CODECS.get(route.dialect), CODECS.get(target.dialect)
+        if client is None or provider is None:
+            raise UnknownModel(call.model, f"{target.provider.title} does not serve this address")
+        if call.prompt_bytes > INLINE_BYTES_MAX:
+            return await asyncio.to_thread(self._translate, client, provider, visit, route, call, body, target)
+        return self._translate(client, provider, visit, route, call, body, target)
+
+    def _translate(
+        self, client: Codec, provider: Codec, visit: Visit, route: Route, call: Call, body: bytes, target: Target
+    ) -> Translated:
+        request = client.decode(body, model=route.model, stream=route.stream, unseal=self._sealer(visit).unseal)
+        if client.name == "openai_chat" and route.provider is None:
+            request = msgspec.structs.replace(request, stream_usage=True)
+        model = TargetModel(
+            model=target.model,
+            quirks=target.quirks,
+            origin=target.origin,
+            output_tokens_max=target.facts.output_tokens_max,
+        )
+        encoded = _encode(client, provider, request, model)
+        if visit.exchange.header(STRICT_HEADER) == b"1":
+            _refuse_loss(client, encoded)
+        billed = DIALECTS[provider.name].read(encoded.body, model=model.model, stream=request.stream)
+        return Translated(
+            client=client,
+            provider=provider,
+            request=request,
+            target=model,
+            encoded=encoded,
+            call=msgspec.structs.replace(billed, operation=call.operation),
+            path=_path(target, provider.name, stream=request.stream),
+            lines=_lines(visit, target, provider.name, encoded, stream=request.stream),
+            told=_told(client, encoded),
+            asked_as=call.model,
+            as_array=client.name == "gemini" and _EVENTS_QUERY not in visit.exchange.query,
+        )
+
+    def without_states(self, visit: Visit, target: Target, translated: Translated) -> Translated | None:
+        """The request once more without any reasoning state. None: it has none."""
+        request = without_states(translated.request)
+        if request is None:
+            return None
+        encoded = _encode(translated.client, translated.provider, request, translated.target)
+        lines = _lines(visit, target, translated.provider.name, encoded, stream=request.stream)
+        return msgspec.structs.replace(translated, encoded=encoded, lines=lines)
+
+    def asked(self, visit: Visit, translated: Translated, cost: Callable[[Usage], str], currency: str) -> Asked:
+        """What the encoder of the reply has to know."""
+        return Asked(
+            request=translated.request,
+            model=translated.asked_as,
+            reply_id=visit.id.hex(),
+            created_at=int(self._clock()),
+            seal=self._sealer(visit).seal,
+            cost=cost,
+            currency=currency,
+        )
+
+    def _sealer(self, visit: Visit) -> Sealer:
+        """One for each account: a state that one customer got is none for another."""
+        account = visit.caller.account_id if visit.caller is not None else 0
+        return Sealer(hmac.digest(self._key, b"account %d" % account, "sha256"))
+
+
+def _encode(client: Codec, provider: Codec, request: Request, model: TargetModel) -> Encoded:
+    try:
+        return provider.encode(request, model)
+    except Untranslatable as error:
+        field = spelled(client, error.field)
+        raise InvalidRequest(f"{field} cannot be translated for {model.model}: {error.why}", param=field) from error
+
+
+def spelled(client: Codec, field: str) -> str:
+    """A canonical field in the client's own words."""
+    words = client.fields
+    if field in words:
+        return words[field]
+    head, dot, rest = field.partition(".")
+    return f"{words[head]}{dot}{rest}" if head in words else field
+
+
+def _spelled(client: Codec, fields: Iterable[str]) -> list[str]:
+    """Each once, without what has no place in a header: clients may invent names."""
+    return list(dict.fromkeys(_UNTOLD.sub("", spelled(client, field)) for field in fields))[:FIELDS_TOLD_MAX]
+
+
+def _refuse_loss(client: Codec, encoded: Encoded) -> None:
+    dropped, approximated = _spelled(client, encoded.dropped), _spelled(client, encoded.approximated)
+    words = [f"drop {', '.join(dropped)}"] if dropped else []
+    words += [f"say {', '.join(approximated)} in another way"] if approximated else []
+    if words:
+        field = (dropped or approximated)[0]
+        raise InvalidRequest(f"x-proxyapi-strict: the translation would {' and '.join(words)}", param=field)
+
+
+def _told(client: Codec, encoded: Encoded) -> bytes:
+    dropped, approximated = _spelled(client, encoded.dropped), _spelled(client, encoded.approximated)
+    lines = b"x-proxyapi-translation: %b\r\n" % (b"lossy" if dropped or approximated else b"exact")
+    for name, fields in ((b"dropped", dropped), (b"approximated", approximated)):
+        if fields:
+            lines += b"x-proxyapi-%b: %b\r\n" % (name, ", ".join(fields).encode())
+    return lines
+
+
+def _path(target: Target, dialect: DialectName, *, stream: bool) -> str:
+    """Nothing of the client's path or query: they are of another API."""
+    path = target.provider.path(dialect, _OPERATIONS[dialect], model=target.model, action=_ACTIONS[stream])
+    return f"{path}?{_EVENTS_QUERY}" if dialect == "gemini" and stream else path
+
+
+def _lines(visit: Visit, target: Target, dialect: DialectName, encoded: Encoded, *, stream: bool) -> bytes:
+    pieces = to_foreign_provider(visit.exchange.headers, target.provider.forwarded_headers)
+    pieces.append(b"content-type: application/json\r\naccept: ")
+    pieces.append(b"text/event-stream\r\n" if stream else b"application/json\r\n")
+    if dialect == "anthropic":
+        pieces.append(ANTHROPIC_VERSION)
+    for name, value in encoded.headers:
+        pieces += (name, b": ", value, b"\r\n")
+    return b"".join(pieces)
+
+
+# --- reasoning states that a provider refuses -------------------------------------------------------------------------
+
+
+def is_about_states(failed: Failed) -> bool:
+    """Whether a provider refused a request because of the reasoning states in it."""
+    return failed.kind in _REFUSED_STATES and bool(_ABOUT_STATES.search(f"{failed.code} {failed.message}"))
+
+
+def without_states(request: Request) -> Request | None:
+    """The conversation without any proof of reasoning. None: there was none."""
+    messages = [_stripped(message) for message in request.messages]
+    if all(now is before for now, before in zip(messages, request.messages, strict=True)):
+        return None
+    return msgspec.structs.replace(request, messages=tuple(message for message in messages if message.parts))
+
+
+def _stripped(message: Message) -> Message:
+    parts: list[Part] = []
+    for part in message.parts:
+        if isinstance(part, Thinking) and (part.state is not None or part.id):
+            continue
+        parts.append(msgspec.structs.replace(part, state=None) if part.state is not None else part)
+    same = len(parts) == len(message.parts) and all(
+        one is other for one, other in zip(parts, message.parts, strict=True)
+    )
+    return message if same else msgspec.structs.replace(message, parts=tuple(parts))

@@ -1,0 +1,23 @@
+"""The one secret of an installation: all its workers and nodes seal and open with it what clients carry for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proxyapi.identity.queries import QUERIES
+from proxyapi.store.sqlite import Database
+
+_NAME = "secret"
+_BYTES = 32
+
+
+def agree_on_secret(database: Database, random_bytes: Callable[[int], bytes]) -> bytes:
+    """The secret of the store; made by whoever comes first. `random_bytes` is `os.urandom`."""
+    rows = database.fetch_now(QUERIES["setting"], (_NAME,))
+    if not rows:
+        with database.transaction() as transaction:
+            rows = transaction.execute(QUERIES["setting"], (_NAME,))
+            if not rows:
+                rows = [(random_bytes(_BYTES).hex(),)]
+                transaction.execute(QUERIES["setting_put"], (_NAME, rows[0][0]))
+    return bytes.fromhex(str(rows[0][0]))
