@@ -351,6 +351,8 @@ class ServerToolUse(PartBase, frozen=True, tag="server_tool_use"):
     """JSON text: query, code, action, MCP arguments."""
     server: str = ""
     """MCP server label."""
+    caller: str = ""
+    """Id of the code execution that made the call; empty when the model did."""
     result: ServerToolResult | None = None
     """None while running, or when the dialect reports it as a part of its own (M, G)."""
 
@@ -375,6 +377,8 @@ class Compaction(PartBase, frozen=True, tag="compaction"):
 
     text: str = ""
     """Readable summary, when there is one."""
+    native: Raw = ABSENT
+    """The block as received, for its own dialect."""
 
 
 class ToolChange(PartBase, frozen=True, tag="tool_change"):

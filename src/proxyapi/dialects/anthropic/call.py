@@ -8,7 +8,8 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from proxyapi.dialects import patching
-from proxyapi.dialects.anthropic.reply_in import MessageBody, MessageStream, report
+from proxyapi.dialects.anthropic.reply_in import MessageBody, MessageStream
+from proxyapi.dialects.anthropic.usage import report
 from proxyapi.dialects.call import Call, DocumentInput, ImageInput, MediaInput, Operation, Prompt, ServerTool, WireName
 from proxyapi.dialects.dialect import Decoder, Report
 from proxyapi.dialects.fields import (

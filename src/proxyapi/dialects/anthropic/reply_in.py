@@ -5,24 +5,24 @@ Usage comes in `message_start` and again, cumulative, in `message_delta`: the la
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw, Struct
 
 from proxyapi.dialects import faults
-from proxyapi.dialects.dialect import Report
+from proxyapi.dialects.anthropic import citations, hosted
+from proxyapi.dialects.anthropic.usage import others, usage
 from proxyapi.dialects.frames import Frame
 from proxyapi.dialects.model import (
     ABSENT,
-    Citation,
-    DocumentCitation,
+    Compaction,
     Event,
     Finish,
     KeepAlive,
     Metered,
-    ModelUsage,
     Native,
+    Notice,
     Part,
     PartCitation,
     PartDelta,
@@ -30,20 +30,16 @@ from proxyapi.dialects.model import (
     PartStart,
     PartState,
     ReasoningState,
-    ServerToolKind,
-    ServerToolResult,
     ServerToolUse,
     Start,
     StopReason,
     Text,
     Thinking,
     ToolUse,
-    UrlCitation,
     given,
 )
 from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient
-from proxyapi.dialects.units import QUANTITY_MAX, add, count, inner, reported_cost, split, wire_object
-from proxyapi.usage import Unit, Usage
+from proxyapi.dialects.units import inner, wire_object
 
 _STOP: dict[str, StopReason] = {
     "end_turn": "end",
@@ -55,32 +51,34 @@ _STOP: dict[str, StopReason] = {
     "model_context_window_exceeded": "context_window",
     "compaction": "compacted",
 }
-_TOOLS: tuple[tuple[str, ServerToolKind], ...] = (
-    ("web_search", "web_search"),
-    ("web_fetch", "web_fetch"),
-    ("tool_search", "tool_search"),
-    ("advisor", "advisor"),
-    ("mcp", "mcp"),
-    ("bash_code_execution", "code_execution"),
-    ("text_editor_code_execution", "code_execution"),
-    ("code_execution", "code_execution"),
-    ("computer", "computer"),
-    ("browser", "browser"),
-)
-_OTHER_MODEL = ("advisor", "compaction", "fallback")
-"""Kinds of `usage.iterations[]` that are not in the totals: another model, or another prompt."""
+_NOTICES = ("container", "context_management", "diagnostics", "input_transformations")
+"""Side values of a whole message, or of its `message_delta`."""
 
 
 class _Delta(Struct):
+    """More of a block."""
+
     type: str | None = None
     text: str | None = None
     partial_json: str | None = None
     thinking: str | None = None
     signature: str | None = None
+    citation: dict[str, Any] | None = None
+    content: str | None = None
+    encrypted_content: str | None = None
+
+
+class _Ending(_Delta):
+    """More of a block, or the end of the message."""
+
     stop_reason: str | None = None
     stop_sequence: str | None = None
     stop_details: dict[str, Any] | None = None
-    citation: dict[str, Any] | None = None
+    container: Raw = ABSENT
+
+
+class _Caller(Struct):
+    tool_id: str = ""
 
 
 class _Block(Struct):
@@ -93,9 +91,8 @@ class _Block(Struct):
     name: str | None = None
     input: Raw = ABSENT
     server_name: str | None = None
-    tool_use_id: str | None = None
-    is_error: bool | None = None
     citations: list[dict[str, Any]] | None = None
+    caller: _Caller | None = None
 
 
 class _Message(Struct):
@@ -108,16 +105,22 @@ class _Message(Struct):
     stop_details: dict[str, Any] | None = None
     type: str | None = None
     error: Raw = ABSENT
+    container: Raw = ABSENT
+    context_management: Raw = ABSENT
+    diagnostics: Raw = ABSENT
+    input_transformations: Raw = ABSENT
 
 
 class _Frame(Struct):
     type: str | None = None
     index: int | None = None
-    delta: _Delta | None = None
+    delta: _Ending | None = None
     content_block: Raw = ABSENT
     message: _Message | None = None
     usage: Raw = ABSENT
     error: Raw = ABSENT
+    context_management: Raw = ABSENT
+    input_transformations: Raw = ABSENT
 
 
 class _Growth(Struct, forbid_unknown_fields=True):
@@ -137,102 +140,12 @@ class _Rescue(Struct):
     error: Raw = ABSENT
 
 
-_INPUT, _OUTPUT, _CACHE_READ = Unit.INPUT, Unit.OUTPUT, Unit.CACHE_READ
 _FRAME = msgspec.json.Decoder(_Frame)
 _GROWTH = msgspec.json.Decoder(_Growth)
 _RESCUE = msgspec.json.Decoder(_Rescue)
 _MESSAGE = msgspec.json.Decoder(_Message)
 _BLOCK = msgspec.json.Decoder(_Block)
-
-
-_Count = Annotated[int, Meta(ge=0, le=QUANTITY_MAX)]
-
-
-class _Creation(Struct, forbid_unknown_fields=True, gc=False):
-    ephemeral_5m_input_tokens: _Count = 0
-    ephemeral_1h_input_tokens: _Count = 0
-
-
-class _PlainUsage(Struct, forbid_unknown_fields=True, gc=False):
-    """The usual `usage`: whole numbers, no hosted tools, no other models."""
-
-    input_tokens: _Count
-    output_tokens: _Count
-    cache_creation_input_tokens: _Count | None = None
-    cache_read_input_tokens: _Count | None = None
-    cache_creation: _Creation | None = None
-    service_tier: str | None = None
-    server_tool_use: None = None
-    inference_geo: str | None = None
-
-
-class _Report(Struct):
-    """All that metering needs of a whole reply whose provider counted."""
-
-    usage: Raw
-    stop_reason: str
-    type: Literal["message"]
-    id: str = ""
-    model: str = ""
-    error: Raw = ABSENT
-
-
-_USAGE = msgspec.json.Decoder(_PlainUsage)
-_REPORT = msgspec.json.Decoder(_Report)
-
-
-def report(body: bytes) -> Report | None:
-    """Usage of a whole message. None: it is not the usual one."""
-    try:
-        wire = _REPORT.decode(body)
-        spent = _USAGE.decode(wire.usage)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
-    if wire.error is not ABSENT or not wire.stop_reason:
-        return None
-    units = {_INPUT: spent.input_tokens}
-    if spent.cache_read_input_tokens:
-        units[_CACHE_READ] = spent.cache_read_input_tokens
-    written, hour = spent.cache_creation_input_tokens or 0, 0
-    if spent.cache_creation is not None:
-        hour = spent.cache_creation.ephemeral_1h_input_tokens
-        written = max(written, hour + spent.cache_creation.ephemeral_5m_input_tokens)
-    if written:
-        add(units, Unit.CACHE_WRITE_1H, hour)
-        add(units, Unit.CACHE_WRITE_5M, written - hour)
-    units[_OUTPUT] = spent.output_tokens
-    return Report(units, wire.id, wire.model, spent.service_tier or "")
-
-
-def usage(wire: dict[str, Any]) -> Usage:
-    """One `usage` object, or the merge of those of a stream. `input_tokens` has neither cache in it."""
-    units: dict[Unit, int] = {Unit.INPUT: count(wire, "input_tokens")}
-    add(units, Unit.CACHE_READ, count(wire, "cache_read_input_tokens"))
-    lifetimes = inner(wire, "cache_creation")
-    hour, minutes = count(lifetimes, "ephemeral_1h_input_tokens"), count(lifetimes, "ephemeral_5m_input_tokens")
-    # The split can fall short of the total; what it leaves out has the default lifetime.
-    written = max(count(wire, "cache_creation_input_tokens"), hour + minutes)
-    add(units, Unit.CACHE_WRITE_1H, hour)
-    add(units, Unit.CACHE_WRITE_5M, written - hour)
-    thinking = count(inner(wire, "output_tokens_details"), "thinking_tokens")
-    split(units, count(wire, "output_tokens"), Unit.OUTPUT, (Unit.REASONING, thinking))
-    tools = inner(wire, "server_tool_use")
-    add(units, Unit.WEB_SEARCH, count(tools, "web_search_requests"))
-    add(units, Unit.WEB_FETCH, count(tools, "web_fetch_requests"))
-    cost = reported_cost(wire)
-    if cost is not None:
-        units[Unit.REPORTED_COST] = cost
-    return units
-
-
-def others(wire: dict[str, Any]) -> tuple[ModelUsage, ...]:
-    """Iterations of other models, which the totals leave out."""
-    found: list[ModelUsage] = []
-    iterations = wire.get("iterations")
-    for iteration in iterations if isinstance(iterations, list) else ():
-        if isinstance(iteration, dict) and str(iteration.get("type") or "").startswith(_OTHER_MODEL):
-            found.append(ModelUsage(str(iteration.get("model") or ""), usage(iteration)))
-    return tuple(found)
+_ENCODER = msgspec.json.Encoder()
 
 
 class MessageReader:
@@ -242,6 +155,8 @@ class MessageReader:
         self.usage: dict[str, Any] = {}
         self.finished = False
         self._parts: dict[int, int] = {}
+        self._summaries: dict[int, dict[str, Any]] = {}
+        """Open compaction blocks: each of their deltas replaces what was there."""
         self._next = 0
         self._ended = False
 
@@ -261,26 +176,40 @@ class MessageReader:
                     self.usage[name] = value
             events.append(Metered(usage(self.usage), others(self.usage)))
 
-    def open(self, index: int, raw: Raw, events: list[Event]) -> _Block | None:
-        """A block begins; also gives what it already holds. In a stream that is nothing, but for finished results."""
+    def open(self, index: int, raw: Raw, events: list[Event], *, input_too: bool) -> None:
+        """A block begins, with what it already holds. In a stream that is nothing, but for finished results.
+
+        `input_too`: an empty input is all the input there is.
+        """
         block = lenient(_BLOCK, raw)
         if block is None:
-            return None
+            return
         number = self._parts[index] = self._next
         self._next += 1
-        events.append(PartStart(number, _part(block, raw)))
-        if block.text or block.thinking:
+        part = _part(block, raw)
+        events.append(PartStart(number, part))
+        if isinstance(part, Compaction):
+            self._summaries[number] = anything(raw) or {}
+        elif block.text or block.thinking:
             events.append(PartDelta(number, block.text or block.thinking or ""))
         for wire in block.citations or ():
-            events.append(PartCitation(number, _citation(wire)))
-        if block.signature:
+            events.append(PartCitation(number, citations.read(wire)))
+        if block.signature and not isinstance(part, Compaction):
             events.append(PartState(number, ReasoningState("anthropic_signature", block.signature)))
-        return block
+        if given(block.input) and (input_too or len(block.input) > len(b"{}")):
+            events.append(PartDelta(number, bytes(block.input).decode("utf-8", "replace")))
 
     def close(self, index: int, events: list[Event]) -> None:
         number = self._parts.pop(index, None)
-        if number is not None:
-            events.append(PartEnd(number))
+        if number is None:
+            return
+        if (summary := self._summaries.pop(number, None)) is not None:
+            if text := summary.get("content"):
+                events.append(PartDelta(number, str(text)))
+            # What proves a summary stands in several fields: the whole block is the proof.
+            proof = _ENCODER.encode(summary).decode()
+            events.append(PartState(number, ReasoningState("other", proof)))
+        events.append(PartEnd(number))
 
     def grow(self, index: int, delta: _Delta, events: list[Event]) -> None:
         number = self._parts.get(index)
@@ -288,12 +217,18 @@ class MessageReader:
             return
         if text := delta.text or delta.partial_json or delta.thinking:
             events.append(PartDelta(number, text))
+        elif number in self._summaries:
+            told = {"content": delta.content, "encrypted_content": delta.encrypted_content}
+            self._summaries[number] |= {name: value for name, value in told.items() if value is not None}
         if delta.signature:
             events.append(PartState(number, ReasoningState("anthropic_signature", delta.signature)))
         if delta.citation:
-            events.append(PartCitation(number, _citation(delta.citation)))
+            events.append(PartCitation(number, citations.read(delta.citation)))
 
-    def finish(self, end: _Delta | _Message, events: list[Event]) -> None:
+    def notice(self, events: list[Event], **values: Raw) -> None:
+        events += [Notice("anthropic", name, raw.copy()) for name, raw in values.items() if given(raw)]
+
+    def finish(self, end: _Ending | _Message, events: list[Event]) -> None:
         if not end.stop_reason or self._ended:
             return
         self._ended = True
@@ -313,10 +248,9 @@ class MessageReader:
     def whole(self, message: _Message, events: list[Event]) -> None:
         self.start(message, events)
         for index, raw in enumerate(message.content or ()):
-            block = self.open(index, raw, events)
-            if block is not None and given(block.input):
-                events.append(PartDelta(self._parts[index], bytes(block.input).decode("utf-8", "replace")))
+            self.open(index, raw, events, input_too=True)
             self.close(index, events)
+        self.notice(events, **{name: getattr(message, name) for name in _NOTICES})
         self.finish(message, events)
         self.finished = self._ended
 
@@ -369,7 +303,7 @@ class MessageStream(EventStream):
             self._reader.start(wire.message, events)
 
     def _open(self, wire: _Frame, events: list[Event]) -> None:
-        self._reader.open(wire.index or 0, wire.content_block, events)
+        self._reader.open(wire.index or 0, wire.content_block, events, input_too=False)
 
     def _grow(self, wire: _Frame, events: list[Event]) -> None:
         if wire.delta:
@@ -381,6 +315,8 @@ class MessageStream(EventStream):
     def _finish(self, wire: _Frame, events: list[Event]) -> None:
         self._reader.meter(wire_object(wire.usage) or {}, events)
         if wire.delta:
+            told = {"context_management": wire.context_management, "input_transformations": wire.input_transformations}
+            self._reader.notice(events, container=wire.delta.container, **told)
             self._reader.finish(wire.delta, events)
 
     def _stop(self, wire: _Frame, events: list[Event]) -> None:
@@ -429,6 +365,7 @@ def _whole(reader: MessageReader, body: bytes, events: list[Event]) -> bool:
 
 def _part(block: _Block, raw: Raw) -> Part:
     kind = block.type or ""
+    name, caller = block.name or "", block.caller.tool_id if block.caller else ""
     match kind:
         case "text":
             return Text("")
@@ -437,46 +374,14 @@ def _part(block: _Block, raw: Raw) -> Part:
         case "redacted_thinking":
             return Thinking(state=ReasoningState("anthropic_redacted", block.data or ""))
         case "tool_use":
-            return ToolUse(block.id or "", block.name or "", "")
-        case "server_tool_use" | "mcp_tool_use":
-            name = block.name or ""
-            kind = "mcp" if kind == "mcp_tool_use" else name
-            return ServerToolUse(block.id or "", _tool(kind), name, server=block.server_name or "")
+            return ToolUse(block.id or "", name, "", caller=caller)
+        case "server_tool_use":
+            return ServerToolUse(block.id or "", hosted.kind_of(name), name, caller=caller)
+        case "mcp_tool_use":
+            return ServerToolUse(block.id or "", "mcp", name, server=block.server_name or "")
+        case "compaction":
+            return Compaction()
         case _ if kind.endswith("_tool_result"):
-            failed = bool(block.is_error) or b'_tool_result_error"' in bytes(raw)
-            return ServerToolResult(block.tool_use_id or "", _tool(kind), is_error=failed, native=raw.copy())
+            return hosted.read_result(raw)
         case _:
             return Native("anthropic", kind, raw.copy())
-
-
-def _tool(name: str) -> ServerToolKind:
-    return next((kind for prefix, kind in _TOOLS if name.startswith(prefix)), "programmatic")
-
-
-def _citation(wire: dict[str, Any]) -> Citation:
-    quote, title = str(wire.get("cited_text") or ""), str(wire.get("title") or wire.get("document_title") or "")
-    unit: Literal["char", "page", "block", "search_result"]
-    match wire.get("type"):
-        case "char_location":
-            unit, start, end = "char", wire.get("start_char_index"), wire.get("end_char_index")
-        case "page_location":
-            unit, start, end = "page", wire.get("start_page_number"), wire.get("end_page_number")
-        case "content_block_location":
-            unit, start, end = "block", wire.get("start_block_index"), wire.get("end_block_index")
-        case "search_result_location":
-            unit, start, end = "search_result", wire.get("start_block_index"), wire.get("end_block_index")
-        case _:
-            return UrlCitation(
-                str(wire.get("url") or ""), title, quote=quote, token=str(wire.get("encrypted_index") or "")
-            )
-    index = wire.get("document_index", wire.get("search_result_index"))
-    return DocumentCitation(
-        unit,
-        index if isinstance(index, int) else 0,
-        start if isinstance(start, int) else 0,
-        end if isinstance(end, int) else 0,
-        quote,
-        title,
-        file_id=str(wire.get("file_id") or ""),
-        source=str(wire.get("source") or ""),
-    )
