@@ -28,6 +28,7 @@ from proxyapi.gateway.admission import Admission
 from proxyapi.gateway.background import Background
 from proxyapi.gateway.bill import Bills
 from proxyapi.gateway.entrance import JSON_HEADERS, Entrance, Handler
+from proxyapi.gateway.memory import KEPT_PER_ACCOUNT_MAX, Remembering
 from proxyapi.gateway.own import Own
 from proxyapi.gateway.pauses import Pauses
 from proxyapi.gateway.relay import Relay
@@ -36,7 +37,9 @@ from proxyapi.gateway.stored import Stored
 from proxyapi.gateway.translate import Translator
 from proxyapi.gateway.translated import TranslatedReplies
 from proxyapi.gateway.upstream import Upstream
+from proxyapi.identity import kept
 from proxyapi.identity.addresses import ClientAddress
+from proxyapi.identity.kept import Kept
 from proxyapi.identity.keys import Keys
 from proxyapi.identity.objects import Objects
 from proxyapi.identity.pause import PRUNE, PausePolicy
@@ -69,6 +72,8 @@ LIST_SECONDS = 1.0
 HEARTBEAT_SECONDS = 2.0
 """How often a worker shows that it lives and publishes its metrics; after 60 s without it is taken for dead."""
 REAP_SECONDS = 15.0
+TRIM_SECONDS = 3_600.0
+"""It looks at all that is kept."""
 MILLISECONDS = 1000
 STRIKES_KEPT_MS = 3_600_000
 """Longer than any window in which strikes count."""
@@ -129,6 +134,7 @@ class Worker:
         bound = await self.server.listen(host, port, ssl=tls, reuse_port=shared)
         self._every(HEARTBEAT_SECONDS, self._heartbeat)
         self._every(REAP_SECONDS, self._reap)
+        self._every(TRIM_SECONDS, self._trim)
         self._loop.run_in_executor(None, self.tokenizer.load)
         # The list of models is made of 1,300 prices: now, rather than while requests run.
         self._loop.call_later(LIST_SECONDS, catalog.models)
@@ -235,7 +241,13 @@ class Worker:
             drain_seconds=settings.timeouts.drain_seconds,
             drains_max=limits.drains_max,
         )
-        translator = Translator(key=agree_on_secret(self.database, os.urandom), clock=time.time)
+        memory = Remembering(
+            kept=Kept(self.database.fetch),
+            ledger=self.ledger,
+            clock_ms=_now_ms,
+            seconds=settings.translation.keep_seconds,
+        )
+        translator = Translator(key=agree_on_secret(self.database, os.urandom), memory=memory, clock=time.time)
         translated = TranslatedReplies(
             translator=translator,
             upstream=upstream,
@@ -327,8 +339,12 @@ class Worker:
     async def _reap(self) -> None:
         expired = await reap(self.database, self.ledger)
         await self.ledger.write(PRUNE, (_now_ms() - STRIKES_KEPT_MS,))
+        await self.ledger.write(kept.PRUNE, (_now_ms() - int(self._settings.translation.keep_seconds * MILLISECONDS),))
         if expired:
             self.log.event("holds_expired", count=expired)
+
+    async def _trim(self) -> None:
+        await self.ledger.write(kept.TRIM, (KEPT_PER_ACCOUNT_MAX,))
 
     def _reload_prices(self, catalog: Catalog) -> None:
         async def reload() -> None:

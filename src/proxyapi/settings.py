@@ -164,6 +164,18 @@ class Hold(Struct, frozen=True, kw_only=True):
     ] = field(default_factory=dict)
 
 
+class Translation(Struct, frozen=True, kw_only=True):
+    keep_seconds: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=2_592_000,
+            description="How long what clients can't carry is kept after its last use: reasoning states for clients of "
+            "Chat, turns for `previous_response_id`. 0: nothing is kept.",
+        ),
+    ] = 86_400.0
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     listen: Annotated[str, Meta(description="`HOST:PORT`; `:8080` listens on every address; port 0 is any free.")] = (
         "127.0.0.1:8080"
@@ -195,6 +207,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     pause: Pause = Pause()
     sandbox: Sandbox = Sandbox()
     hold: Hold = Hold()
+    translation: Translation = Translation()
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
@@ -213,6 +226,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 TABLES: dict[str, type[Struct]] = {
     "tls": Tls, "limits": Limits, "timeouts": Timeouts, "pause": Pause, "sandbox": Sandbox, "hold": Hold,
+    "translation": Translation,
 }  # fmt: skip
 _ENTRIES: dict[str, Any] = {"providers": ProviderSettings, "aliases": str}
 """Tables whose keys are the operator's own names, and what each entry is."""
@@ -476,6 +490,7 @@ _TABLE_TEXTS = {
     "pause": "A key that collects client errors is paused, longer each time. A deposit ends the pause.",
     "sandbox": "Deterministic answers without any provider: for trying out and for tests.",
     "hold": "How much is reserved before a request goes out.",
+    "translation": "Requests whose provider speaks another dialect than the client.",
     "providers.NAME": f"NAME is {', '.join(f'`{name}`' for name in KEY_VARIABLES)}, or one of your own that speaks "
     "OpenAI's API. Providers whose key is in the environment need no table.",
     "aliases": '`name = "vendor/model"`: further names for models.',

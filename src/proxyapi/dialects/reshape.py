@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from proxyapi.dialects.codec import Encoded
+from proxyapi.dialects.functions import INPUT, spoken
 from proxyapi.dialects.linear import Line
 from proxyapi.dialects.model import (
     CustomTool,
@@ -60,8 +61,6 @@ _TYPED: dict[str, CallKind] = {"shell": "shell", "local_shell": "local_shell", "
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _WRAPPED = msgspec.json.Decoder(dict[str, Any])
-WRAPPER = "input"
-"""The one property of a function that stands for a tool of free text."""
 
 
 class _Declared(NamedTuple):
@@ -96,11 +95,21 @@ class Reshape:
     """For one reply. Feed it the decoder's events."""
 
     def __init__(
-        self, request: Request, encoded: Encoded, *, reply_id: str, origin: str, provider: str, linear: bool
+        self,
+        request: Request,
+        encoded: Encoded,
+        *,
+        reply_id: str,
+        origin: str,
+        provider: str,
+        linear: bool,
+        start_id: str = "",
     ) -> None:
-        """`provider`: how messages call it. `linear`: the client's dialect has one open part at a time."""
+        """`provider`: how messages call it. `linear`: the client's dialect has one open part at a time. `start_id`: of
+        the reply, in place of the provider's."""
         self._encoded = encoded
         self._reply_id = reply_id
+        self._start_id = start_id
         self._origin = origin
         self._provider = provider
         self._choices = max(1, request.choices)
@@ -177,7 +186,8 @@ class Reshape:
         if not self._begun:
             self._begun = True
             start = self._start or Start(id="", model="")
-            self._out.append(start if start.id else msgspec.structs.replace(start, id=self._reply_id))
+            id = self._start_id or start.id or self._reply_id
+            self._out.append(start if start.id == id else msgspec.structs.replace(start, id=id))
             if self._metered is not None:
                 self._out.append(self._metered)
 
@@ -453,10 +463,9 @@ def _declared(request: Request) -> Iterator[tuple[str, _Declared]]:
     for tool in request.tools:
         match tool:
             case FunctionTool() if tool.namespace:
-                yield f"{tool.namespace}__{tool.name}", _Declared(tool.name, tool.namespace)
+                yield spoken(tool.name, tool.namespace), _Declared(tool.name, tool.namespace)
             case CustomTool():
-                spoken = f"{tool.namespace}__{tool.name}" if tool.namespace else tool.name
-                yield spoken, _Declared(tool.name, tool.namespace, "custom")
+                yield spoken(tool.name, tool.namespace), _Declared(tool.name, tool.namespace, "custom")
             case NativeTool() if tool.kind in _TYPED:
                 yield tool.kind, _Declared(tool.kind, kind=_TYPED[tool.kind])
             case _:
@@ -471,5 +480,5 @@ def _is_partial(part: _Part) -> bool:
 def _unwrapped(arguments: str) -> str:
     """The text of a free-text call from the arguments of the function that stood for it."""
     wire = lenient(_WRAPPED, arguments.encode())
-    text = wire.get(WRAPPER) if wire is not None else None
+    text = wire.get(INPUT) if wire is not None else None
     return text if isinstance(text, str) else arguments

@@ -21,7 +21,18 @@ from proxyapi.usage import Usage
 class Translation:
     """For one reply."""
 
-    __slots__ = ("_count", "_decoder", "_encoder", "_request_id", "_reshape", "_streams", "failed", "meter", "sent")
+    __slots__ = (
+        "_count",
+        "_decoder",
+        "_encoder",
+        "_observe",
+        "_request_id",
+        "_reshape",
+        "_streams",
+        "failed",
+        "meter",
+        "sent",
+    )
 
     def __init__(
         self,
@@ -33,9 +44,10 @@ class Translation:
         stream: bool,
         count: Callable[[Meter], Usage],
         request_id: str,
+        observe: Callable[[Sequence[Event]], None] | None = None,
     ) -> None:
         """`decoder`: of what the provider sends. `stream`: what the client gets. `count`: usage of a reply whose
-        provider tells none. `request_id`: as errors tell it."""
+        provider tells none. `request_id`: as errors tell it. `observe`: sees what the encoder gets."""
         self._decoder = decoder
         self._reshape = reshape
         self._encoder = encoder
@@ -43,6 +55,7 @@ class Translation:
         self._streams = stream
         self._count = count
         self._request_id = request_id
+        self._observe = observe
         self.failed: Failed | None = None
         """The reply ended in an error, of the provider or because of what it sent."""
         self.sent = False
@@ -83,6 +96,8 @@ class Translation:
         if self._reshape.failed:
             self.failed = next(event for event in events if isinstance(event, Failed))
             whole = events[: events.index(self.failed)]
+        if self._observe is not None:
+            self._observe(whole)
         out = self._encoder.feed(whole) if whole else b""
         self.sent = self.sent or bool(out)
         if self.failed is not None and self._streams and self.sent:

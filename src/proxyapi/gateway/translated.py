@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from proxyapi.dialects import faults
 from proxyapi.dialects.channel import Meter
 from proxyapi.dialects.codec import Encoder
+from proxyapi.dialects.folding import Fold
 from proxyapi.dialects.gemini.array import ArrayEncoder
 from proxyapi.dialects.model import Failed
 from proxyapi.dialects.reshape import Reshape
@@ -21,7 +22,7 @@ from proxyapi.errors import GatewayError, UpstreamBroken
 from proxyapi.gateway.entrance import JSON_HEADERS
 from proxyapi.gateway.headers import read_foreign_reply
 from proxyapi.gateway.replies import REFUSAL_BYTES_MAX, amount_text
-from proxyapi.gateway.translate import Translated, Translator, is_about_states
+from proxyapi.gateway.translate import Translated, Translator, is_about_states, response_id
 from proxyapi.gateway.upstream import failure, refused_credential
 from proxyapi.money import format_amount
 from proxyapi.wire.errors import WireError
@@ -145,13 +146,14 @@ class TranslatedReplies:
             raise UpstreamBroken(f"{bill.target.provider.title} answered in an encoding that nobody asked for.")
         content_type = (response.header(b"content-type") or b"").lower()
         sse = content_type.startswith(b"text/event-stream")
-        channel = self._channel(visit, bill, translated, sse=sse)
-        if translated.request.stream:
-            await self._stream(visit, bill, translated, channel, response)
-        else:
-            await self._body(visit, bill, translated, channel, response)
+        answer = Fold() if self._translator.remembers(translated) else None
+        channel = self._channel(visit, bill, translated, answer, sse=sse)
+        bring = self._stream if translated.request.stream else self._body
+        await bring(visit, bill, translated, channel, response, answer)
 
-    def _channel(self, visit: Visit, bill: Bill, translated: Translated, *, sse: bool) -> Translation:
+    def _channel(
+        self, visit: Visit, bill: Bill, translated: Translated, answer: Fold | None, *, sse: bool
+    ) -> Translation:
         meter = Meter()
 
         def cost(usage: Usage) -> str:
@@ -169,16 +171,29 @@ class TranslatedReplies:
                 origin=translated.target.origin,
                 provider=bill.target.provider.title,
                 linear=client.name in _LINEAR,
+                start_id=response_id(visit) if client.name == "openai_responses" else "",
             ),
             ArrayEncoder(encoder) if request.stream and translated.as_array else encoder,
             meter,
             stream=request.stream,
             count=lambda meter: self._bills.known_usage(bill, meter),
             request_id=visit.request_id,
+            observe=answer.feed if answer is not None else None,
         )
 
+    async def _keep(self, visit: Visit, translated: Translated, channel: Translation, answer: Fold | None) -> None:
+        """Before the client can send its next request."""
+        if answer is not None and channel.failed is None:
+            await self._translator.keep(visit, translated, answer.message())
+
     async def _body(
-        self, visit: Visit, bill: Bill, translated: Translated, channel: Translation, response: Response
+        self,
+        visit: Visit,
+        bill: Bill,
+        translated: Translated,
+        channel: Translation,
+        response: Response,
+        answer: Fold | None,
     ) -> None:
         """One body. A client that has left is charged all the same: the provider generated, and bills, all of it."""
         try:
@@ -193,6 +208,7 @@ class TranslatedReplies:
         await self._replies.settle(visit, bill, channel.meter, self._ending(visit, channel))
         if channel.failed is not None:
             return self._refuse(visit, bill, translated, channel.failed)
+        await self._keep(visit, translated, channel, answer)
         cost = visit.charged if visit.charged < bill.amount else await bill.charged()
         headers = JSON_HEADERS + translated.told + _COSTS % (bill.header, amount_text(bill.amount), amount_text(cost))
         if visit.caller is not None and visit.caller.may_query_balance:
@@ -201,7 +217,13 @@ class TranslatedReplies:
         return None
 
     async def _stream(
-        self, visit: Visit, bill: Bill, translated: Translated, channel: Translation, response: Response
+        self,
+        visit: Visit,
+        bill: Bill,
+        translated: Translated,
+        channel: Translation,
+        response: Response,
+        answer: Fold | None,
     ) -> None:
         """Events leave as they arrive. The head waits for the first of them: until then an error is a status."""
         exchange = visit.exchange
@@ -224,7 +246,9 @@ class TranslatedReplies:
         except WireError as error:
             broken = failure(error, bill.target.provider.title)
         if broken is None or exchange.gone:
-            write(channel.close())
+            last = channel.close()
+            await self._keep(visit, translated, channel, answer)
+            write(last)
         else:
             self._metrics.upstream_errors[bill.target.provider.name, broken.code] += 1
             write(channel.fail(broken))

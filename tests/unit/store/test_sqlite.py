@@ -13,6 +13,7 @@ from proxyapi.store.migrate import migrate, statements
 from proxyapi.store.queries import in_lists, load_queries
 from proxyapi.store.sqlite import DATABASE_CLOCK_MS, Database
 
+STEPS = ["0001_initial.sql", "0002_kept.sql"]
 ADD_ONE = "UPDATE revision SET number = number + 1 WHERE name = 'price'"
 
 
@@ -29,7 +30,7 @@ def database(tmp_path: Path) -> Database:
 
 def test_migrations_apply_once(tmp_path: Path) -> None:
     database = Database(tmp_path / "new.db")
-    assert migrate(database) == ["0001_initial.sql"]
+    assert migrate(database) == STEPS
     assert migrate(database) == []
     assert database.fetch_now("PRAGMA journal_mode") == [("wal",)]
 
@@ -58,7 +59,7 @@ def test_several_processes_may_start_at_once(tmp_path: Path) -> None:
     applied = [answers.get() for _ in processes]
     for process in processes:
         process.join()
-    assert sorted(map(str, applied)) == ["['0001_initial.sql']", *["[]"] * 5]
+    assert sorted(map(str, applied)) == [str(STEPS), *["[]"] * 5]
 
 
 def test_a_script_is_cut_at_the_ends_of_its_statements() -> None:
