@@ -144,6 +144,7 @@ ITEMS = [
         "content": [{"type": "output_text", "text": "Привет", "annotations": []}],
     },
 ]
+ASKED = '{"type":"search","query":"q"}{"type":"open_page","url":"u"}{"code":"1"}{"code":"2"}'
 HOSTED = {Unit.WEB_SEARCH: 1, Unit.FILE_SEARCH: 1, Unit.CODE_SESSION: 1}
 
 
@@ -189,7 +190,7 @@ def test_a_stream_and_a_body_meter_alike(metered, events, size):
         metered("openai_responses", whole, body=True),
     ):
         assert meter.usage == UNITS | HOSTED
-        assert "".join(meter.texts) == "hm12Привет"
+        assert "".join(meter.texts) == f"hm{ASKED}Привет"
         assert (meter.reply_id, meter.model, meter.tier) == ("resp_1", "gpt-5-x", "default")
         assert (meter.finished, meter.choices, meter.failed) == (True, 1, None)
 

@@ -35,7 +35,8 @@ from proxyapi.dialects.fields import (
     whole,
 )
 from proxyapi.dialects.model import ABSENT, given
-from proxyapi.dialects.openai_responses.reply_in import ResponseBody, ResponseStream, report
+from proxyapi.dialects.openai_responses.reply_in import ResponseBody, ResponseStream
+from proxyapi.dialects.openai_responses.reply_usage import report
 from proxyapi.dialects.stream import CountBody
 
 OPAQUE_CHARACTERS_PER_TOKEN = 4
