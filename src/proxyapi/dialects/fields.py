@@ -55,6 +55,15 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise InvalidRequest("The request body is not valid JSON: it is nested too deeply") from None
 
 
+def within(decoder: msgspec.json.Decoder[T], raw: Raw, place: str) -> T:
+    """The typed fields of a value somewhere in the body. InvalidRequest names its place."""
+    try:
+        return decode(decoder, bytes(raw))
+    except InvalidRequest as error:
+        param = f"{place}.{error.param}" if error.param else place
+        raise InvalidRequest(f"Invalid value for {param}: {error.detail}", param=param) from None
+
+
 def _mistyped(text: str) -> NoReturn:
     match = _PATH.match(text)
     what, path = (match.group(1), match.group(2) or "") if match else (text, "")

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
-from proxyapi.dialects import media
-from proxyapi.dialects.anthropic import carriers, citations, hosted
+from proxyapi.dialects import carriers, media
+from proxyapi.dialects.anthropic import citations, hosted
 from proxyapi.dialects.anthropic.pieces import Cache, read_mark, within
 from proxyapi.dialects.anthropic.tools_in import read_tool
 from proxyapi.dialects.codec import Unseal

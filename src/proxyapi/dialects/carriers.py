@@ -1,8 +1,9 @@
-"""Anthropic Messages: reasoning states of other providers, on their way through clients that know thinking blocks only.
+"""Reasoning states of other providers, on their way through clients that know thoughts only.
 
-A state travels sealed, as the `signature` of a thinking block or the `data` of a redacted one: every client sends those
-back unread. Some states belong to the thinking that they came with, others (Google's) to a text or a call: then a word
-behind the seal says on which side of the block that part stands.
+A state travels sealed where the client's dialect keeps a proof of its own: the `signature` of a thinking block in
+Messages, the `encrypted_content` of a reasoning item in Responses. Every client sends those back unread. Some states
+belong to the thoughts that they came with, others (Google's) to a text or a call: then a word behind the seal says on
+which side of the thoughts that part stands.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from proxyapi.dialects.codec import Seal, Unseal
 from proxyapi.dialects.model import ReasoningState
 
 Place = Literal["own", "next", "before"]
-"""Whose state it is: the block's own, that of the part after it, or of the part before it."""
+"""Whose state it is: of the thoughts themselves, of the part after them, or of the part before them."""
 
 _WORDS: dict[Place, str] = {"own": "", "next": "/next", "before": "/before"}
 """No seal has a slash in it, so none can be taken for a part of it."""
