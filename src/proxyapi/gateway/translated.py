@@ -175,6 +175,7 @@ class TranslatedReplies:
             ),
             ArrayEncoder(encoder) if request.stream and translated.as_array else encoder,
             meter,
+            whole=not sse,
             stream=request.stream,
             count=lambda meter: self._bills.known_usage(bill, meter),
             request_id=visit.request_id,
