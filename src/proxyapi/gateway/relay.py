@@ -80,10 +80,10 @@ class Relay:
         dialect = DIALECTS[route.dialect]
         call = dialect.read(body, model=route.model, stream=route.stream)
         target = self._target(visit, call)
+        if call.operation == "responses" or call.item_references:
+            body, call = await self._stored.earlier(visit, body, call, target)
         if target.dialect != route.dialect:
             return await self._translate(visit, call, body, target)
-        if call.previous_response_id or call.conversation or call.item_references:
-            await self._stored.check(visit, call, target.provider.name)
         bill = await self._hold(visit, call, target)
         await self._answer(visit, bill, dialect.patch(body, call, model=target.model))
         return None
@@ -137,6 +137,8 @@ class Relay:
         body = await bodies.read(visit.exchange, self._body_bytes_max)
         call = DIALECTS[route.dialect].read(body, model=route.model, stream=route.stream)
         target = self._catalog.choose(call, route.provider)
+        if call.operation == "responses":
+            body, call = await self._stored.earlier(visit, body, call, target)
         if target.dialect != route.dialect:
             call = (await self._translator.translate(visit, route, call, body, target)).call
         return call, target
