@@ -28,6 +28,7 @@ from proxyapi.gateway.admission import Admission
 from proxyapi.gateway.background import Background
 from proxyapi.gateway.bill import Bills
 from proxyapi.gateway.conversations import Conversations
+from proxyapi.gateway.counting import Counting
 from proxyapi.gateway.entrance import JSON_HEADERS, Entrance, Handler
 from proxyapi.gateway.memory import Memory
 from proxyapi.gateway.own import Own
@@ -272,6 +273,7 @@ class Worker:
             replies=replies,
             translator=translator,
             translated=translated,
+            counting=Counting(translator=translator, upstream=upstream, tokenizer=self.tokenizer),
             stored=stored,
             background=background,
             admission=admission,

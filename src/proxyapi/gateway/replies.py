@@ -14,6 +14,7 @@ from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.channel import Meter, Passthrough, meter_body
 from proxyapi.errors import UpstreamBroken
 from proxyapi.gateway.background import is_running
+from proxyapi.gateway.counting import COUNT_HEADER
 from proxyapi.gateway.upstream import failure, refused_credential
 from proxyapi.money import NANOS_PER_UNIT, format_amount
 from proxyapi.usage import OUTPUT_TOKENS
@@ -138,6 +139,8 @@ class Replies:
         elif bill.call.operation == "responses" and meter.reply_id:
             await self._stored.remember(visit, bill, meter.reply_id)
         headers = _COSTS % (bill.header, amount_text(bill.amount), amount_text(cost))
+        if bill.call.operation == "count_tokens":
+            headers += COUNT_HEADER % b"provider"
         if visit.caller is not None and visit.caller.may_query_balance:
             headers += await self._bills.balance_header(bill)
         visit.respond(response.status, headers, body)

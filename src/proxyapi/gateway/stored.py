@@ -61,13 +61,11 @@ class Stored:
 
         UnknownResponse, NotFound: it points at an object that the account did not make.
         """
-        provider = target.provider
-        keeps = provider.keeps_responses and target.dialect == call.dialect
-        if call.operation == "responses" and not keeps:
+        if call.dialect in ("openai_responses", "openai_count") and not _keeps(call, target):
             return await self._written_out(visit, body, call, target)
         if target.dialect == call.dialect and (call.previous_response_id or call.conversation or call.item_references):
             try:
-                await self._check(visit, call, provider.name)
+                await self._check(visit, call, target.provider.name)
             except UnknownResponse:
                 if visit.route is None or visit.route.provider is not None:
                     raise
@@ -75,9 +73,8 @@ class Stored:
         return body, call
 
     async def _written_out(self, visit: Visit, body: bytes, call: Call, target: Target) -> tuple[bytes, Call]:
-        provider = target.provider
         if call.conversation:
-            raise InvalidRequest(f"{provider.title} keeps no conversations.", param="conversation")
+            raise InvalidRequest(f"{target.provider.title} keeps no conversations.", param="conversation")
         assert visit.caller is not None, "the entrance found it"
         turn = await self._conversations.begin(visit.caller.account_id, body, call)
         if turn is None:
@@ -85,8 +82,8 @@ class Stored:
         if turn.body is not body:
             call = DIALECTS[call.dialect].read(turn.body)
         if target.dialect == call.dialect:
-            await self._check(visit, call, provider.name)
-        if not provider.keeps_responses or target.dialect != call.dialect:
+            await self._check(visit, call, target.provider.name)
+        if call.operation == "responses" and not _keeps(call, target):
             visit.turn = turn
         return turn.body, call
 
@@ -173,6 +170,11 @@ class Stored:
             await self._ledger.write(FORGET, (provider.name, route.object_id))
         visit.ending = "stored"
         visit.respond(response.status, to_client(response.headers), body)
+
+
+def _keeps(call: Call, target: Target) -> bool:
+    """Whether the provider itself keeps what it answers, so that a later request can point at it."""
+    return target.provider.keeps_responses and target.dialect == call.dialect
 
 
 def _serves(fixed: str | None, keeper: str) -> bool:
