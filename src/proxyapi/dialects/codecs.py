@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxyapi.dialects.anthropic.codec import AnthropicCodec
 from proxyapi.dialects.codec import Codec
 
-CODECS: dict[str, Codec] = {}
+CODECS: dict[str, Codec] = {"anthropic": AnthropicCodec()}

@@ -41,8 +41,8 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     required_word: Literal["required", "any"] = "required"
     seed_field: Literal["seed", "random_seed"] = "seed"
     user_field: Literal["safety_identifier", "user"] = "safety_identifier"
-    cache_mark_field: Literal["", "prompt_cache_breakpoint", "cache_control"] = ""
-    """How a prefix that is worth caching is marked; empty: it can't be. (OpenAI: from gpt-5.6 on.)"""
+    cache_mark_field: Literal["prompt_cache_breakpoint", "cache_control", ""] = "prompt_cache_breakpoint"
+    """How a prefix that is worth caching is marked; empty: it can't be."""
     file_link_field: Literal["", "file_data", "document_url", "file_url"] = ""
     """Where the address of a document goes; empty: files come as data only."""
     prefix_prefill: bool = False
@@ -101,6 +101,8 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Messages: thinking can be off only with an effort up to this one."""
     budget_too: bool = False
     """Messages: besides `adaptive`, `thinking: {type: enabled, budget_tokens}` is still taken."""
+    thinking_hidden: bool = False
+    """Messages: what the model thinks is shown only to those who ask for it."""
     no_prefill: bool = False
     """Refuses a final assistant message."""
     no_sampling: bool = False

@@ -10,7 +10,7 @@ from proxyapi.dialects.model import Compaction, Message, Part, Text, ToolResult
 from proxyapi.dialects.wording import as_text, reminder
 
 OPENING = "Begin."
-"""What a user says who gave instructions only: some providers refuse a conversation without a user's turn."""
+"""What a user says who gave instructions only: some providers refuse a conversation without any turn."""
 
 
 def merged(messages: Iterable[Message]) -> tuple[Message, ...]:
@@ -29,10 +29,8 @@ def merged(messages: Iterable[Message]) -> tuple[Message, ...]:
 
 
 def opened(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """The messages with a user's turn at their beginning."""
-    if messages and messages[0].role == "user":
-        return tuple(messages)
-    return (Message(role="user", parts=(Text(OPENING),)), *messages)
+    """The messages; a user's turn where there are none."""
+    return tuple(messages) or (Message(role="user", parts=(Text(OPENING),)),)
 
 
 def reminded(message: Message) -> Message:

@@ -14,7 +14,6 @@ from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.channel import Meter, Passthrough, meter_body
 from proxyapi.errors import UpstreamBroken
 from proxyapi.gateway.background import is_running
-from proxyapi.gateway.counting import COUNT_HEADER
 from proxyapi.gateway.upstream import failure, refused_credential
 from proxyapi.money import NANOS_PER_UNIT, format_amount
 from proxyapi.usage import OUTPUT_TOKENS
@@ -133,14 +132,9 @@ class Replies:
             self._count_tokens(visit, usage)
             bill.settle(usage, source, "completed" if not visit.exchange.gone else "client_gone")
             cost = visit.charged if visit.charged < bill.amount else await bill.charged()
-        if visit.turn is not None:
-            visit.turn.feed(body)
-            await self._stored.keep(visit)
-        elif bill.call.operation == "responses" and meter.reply_id:
+        if bill.call.operation == "responses" and meter.reply_id:
             await self._stored.remember(visit, bill, meter.reply_id)
         headers = _COSTS % (bill.header, amount_text(bill.amount), amount_text(cost))
-        if bill.call.operation == "count_tokens":
-            headers += COUNT_HEADER % b"provider"
         if visit.caller is not None and visit.caller.may_query_balance:
             headers += await self._bills.balance_header(bill)
         visit.respond(response.status, headers, body)
@@ -158,8 +152,7 @@ class Replies:
         comment = self._comment(bill) if exchange.header(b"x-proxyapi-cost") == b"1" else None
         strip = call.dialect in ("openai_chat", "openai_completions") and not call.usage_asked and self._native(visit)
         channel = Passthrough(dialect.decoder(stream=True, call=call), call, strip_usage=strip, cost_comment=comment)
-        turn, held = visit.turn, b""
-        remember = call.operation == "responses" and turn is None
+        remember = call.operation == "responses"
         remembered: asyncio.Task[None] | None = None
         visit.status = response.status
         headers = bill.header + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
@@ -168,11 +161,8 @@ class Replies:
         exchange.on_gone(lambda: self.left(bill, response))
 
         def feed(data: bytes) -> None:
-            nonlocal remember, remembered, held
+            nonlocal remember, remembered
             out = channel.feed(data)
-            if turn is not None and turn.feed(out):
-                held += out
-                return
             if remember and channel.meter.reply_id:
                 remember = False
                 remembered = self._stored.remember_soon(visit, bill, channel.meter.reply_id)
@@ -187,20 +177,17 @@ class Replies:
         if remembered is not None:
             # A short stream must not end before its response can be asked for.
             await asyncio.shield(remembered)
-        if held:
-            # Nor before it is kept here, if the provider does not.
-            await self._stored.keep(visit)
         if exchange.gone:
             ending = "client_gone"
             channel.close()
         elif broken is None:
-            if rest := held + channel.close():
+            if rest := channel.close():
                 exchange.write(rest)
             exchange.finish()
         else:
             # Only whole events were passed on, so the error can follow as one more event.
             self._metrics.upstream_errors[bill.target.provider.name, broken.code] += 1
-            exchange.write(held + channel.fail(broken, visit.request_id))
+            exchange.write(channel.fail(broken, visit.request_id))
             exchange.finish()
         await self.settle(visit, bill, channel.meter, ending)
 

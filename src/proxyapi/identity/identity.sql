@@ -112,3 +112,33 @@ DELETE FROM price_override WHERE model = ? RETURNING model
 
 -- prices --
 SELECT model, body FROM price_override ORDER BY model
+
+-- kept_put --
+INSERT INTO kept (account_id, id, previous, body, seen_at) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (account_id, id) DO UPDATE SET previous = excluded.previous, body = excluded.body, seen_at = excluded.seen_at
+
+-- kept_find --
+SELECT id, body, seen_at FROM kept WHERE account_id = ? AND seen_at > ? AND id IN (@ids)
+
+-- kept_chain --
+WITH RECURSIVE chain (id, previous, body, seen_at, depth) AS (   -- a response and those that it goes on from
+    SELECT id, previous, body, seen_at, 0 FROM kept WHERE account_id = ? AND id = ? AND seen_at > ?
+    UNION ALL
+    SELECT kept.id, kept.previous, kept.body, kept.seen_at, chain.depth + 1
+    FROM chain JOIN kept ON kept.account_id = ? AND kept.id = chain.previous
+    WHERE chain.previous <> '' AND chain.depth < ?
+)
+SELECT id, previous, body, seen_at FROM chain ORDER BY depth DESC
+
+-- kept_touch --
+UPDATE kept SET seen_at = ? WHERE account_id = ? AND id = ?
+
+-- kept_prune --
+DELETE FROM kept WHERE seen_at <= ?
+
+-- kept_excess --
+DELETE FROM kept WHERE (account_id, id) IN (
+    SELECT account_id, id
+    FROM (SELECT account_id, id, row_number() OVER (PARTITION BY account_id ORDER BY seen_at DESC, id) AS place FROM kept)
+    WHERE place > ?
+)

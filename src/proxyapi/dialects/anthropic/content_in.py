@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from proxyapi.dialects import carriers, media
 from proxyapi.dialects.anthropic import citations, hosted
-from proxyapi.dialects.anthropic.pieces import Cache, read_mark, within
+from proxyapi.dialects.anthropic.marks import Cache, read_mark
 from proxyapi.dialects.anthropic.tools_in import read_tool
 from proxyapi.dialects.codec import Unseal
+from proxyapi.dialects.fields import within
 from proxyapi.dialects.model import (
     ABSENT,
     Compaction,
@@ -266,7 +267,7 @@ class _Reader:
     def server_tool_use(self, block: _Block, raw: Raw, place: str) -> Part:
         name = block.name or ""
         return ServerToolUse(
-            (block.id or "").removeprefix(hosted.OURS),
+            hosted.read_id(block.id),
             "mcp" if block.type == "mcp_tool_use" else hosted.kind_of(name),
             name,
             _json_text(block.input),

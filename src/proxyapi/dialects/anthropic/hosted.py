@@ -28,7 +28,9 @@ from proxyapi.dialects.model import (
 from proxyapi.dialects.stream import lenient
 
 OURS = "gw1."
-"""What the ids of other providers' calls begin with in our replies. The provider's begin with `srvtoolu_`."""
+"""What the ids of other providers' calls begin with in our replies."""
+OWN = ("srvtoolu_", "mcptoolu_")
+"""What the provider's own begin with."""
 
 _Shown = Text | Image | Document | SearchResult
 
@@ -110,13 +112,18 @@ def kind_of(name: str) -> ServerToolKind:
 # --- wire to parts ------------------------------------------------------------------------------------------------
 
 
+def read_id(identity: str | None) -> str:
+    """The id of a call of a hosted tool, as its provider gave it."""
+    return (identity or "").removeprefix(OURS)
+
+
 def read_result(raw: Raw) -> ServerToolResult:
     """A block whose type ends in `_tool_result`. What is odd in it stays unread."""
     block = lenient(_BLOCK, raw) or _Block()
     failed, code, parts = _content(block.content)
     foreign = block.tool_use_id.startswith(OURS)
     return ServerToolResult(
-        block.tool_use_id.removeprefix(OURS),
+        read_id(block.tool_use_id),
         kind_of(block.type),
         parts,
         is_error=failed or bool(block.is_error),
@@ -171,16 +178,21 @@ def _shown(outcome: _Outcome) -> list[_Shown]:
 # --- parts to wire ------------------------------------------------------------------------------------------------
 
 
+def told_id(identity: str) -> str:
+    """The id of a call of a hosted tool, as clients see it."""
+    return identity if identity.startswith(OWN) else OURS + identity
+
+
 def write_use(use: ServerToolUse) -> dict[str, Any]:
     """The start of a call of another provider's tool; its input follows."""
     is_mcp = use.kind == "mcp"
     head = {"type": "mcp_tool_use", "server_name": use.server} if is_mcp else {"type": "server_tool_use"}
-    return head | {"id": OURS + use.id, "name": use.name or use.kind, "input": {}}
+    return head | {"id": told_id(use.id), "name": use.name or use.kind, "input": {}}
 
 
 def write_result(result: ServerToolResult) -> dict[str, Any]:
     """The result of another provider's tool."""
-    block = {"type": f"{result.kind}_tool_result", "tool_use_id": OURS + result.tool_use_id}
+    block = {"type": f"{result.kind}_tool_result", "tool_use_id": told_id(result.tool_use_id)}
     if result.kind == "mcp":
         return block | {"is_error": result.is_error, "content": _texts(result)}
     if result.is_error and result.kind != "code_execution":

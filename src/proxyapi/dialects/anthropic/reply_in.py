@@ -184,6 +184,7 @@ class MessageReader:
         block = lenient(_BLOCK, raw)
         if block is None:
             return
+        self.close(index, events)
         number = self._parts[index] = self._next
         self._next += 1
         part = _part(block, raw)
@@ -376,9 +377,9 @@ def _part(block: _Block, raw: Raw) -> Part:
         case "tool_use":
             return ToolUse(block.id or "", name, "", caller=caller)
         case "server_tool_use":
-            return ServerToolUse(block.id or "", hosted.kind_of(name), name, caller=caller)
+            return ServerToolUse(hosted.read_id(block.id), hosted.kind_of(name), name, caller=caller)
         case "mcp_tool_use":
-            return ServerToolUse(block.id or "", "mcp", name, server=block.server_name or "")
+            return ServerToolUse(hosted.read_id(block.id), "mcp", name, server=block.server_name or "")
         case "compaction":
             return Compaction()
         case _ if kind.endswith("_tool_result"):

@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxyapi.dialects.anthropic.content_in import WireMessage, read_messages, read_system, without_old_thinking
-from proxyapi.dialects.anthropic.pieces import Cache, read_mark, within
+from proxyapi.dialects.anthropic.marks import Cache, read_mark
 from proxyapi.dialects.anthropic.tools_in import read_tools
 from proxyapi.dialects.codec import Unseal
 from proxyapi.dialects.effort import SCALE
-from proxyapi.dialects.fields import decode, named, once, whole
+from proxyapi.dialects.fields import decode, named, once, whole, within
 from proxyapi.dialects.model import (
     ABSENT,
     CacheOptions,
@@ -136,7 +136,7 @@ def read_request(body: bytes, *, model: str | None, stream: bool, unseal: Unseal
         stream=bool(wire.stream) or stream,
         output_tokens_max=whole("max_tokens", wire.max_tokens),
         stop=wire.stop_sequences or (),
-        sampling=Sampling(temperature=wire.temperature, top_p=wire.top_p, top_k=whole("top_k", wire.top_k)),
+        sampling=Sampling(temperature=wire.temperature, top_p=wire.top_p, top_k=_top_k(wire.top_k)),
         reasoning=_reasoning(wire.thinking, wire.output_config),
         format=_format(wire),
         cache=CacheOptions(automatic=read_mark(wire.cache_control)),
@@ -150,6 +150,11 @@ def read_request(body: bytes, *, model: str | None, stream: bool, unseal: Unseal
 
 def _is_instruction(message: Message) -> bool:
     return message.role == "system" and all(isinstance(part, Text) for part in message.parts)
+
+
+def _top_k(value: float | None) -> int | None:
+    """A negative one is taken, and limits nothing."""
+    return None if value is not None and value < 0 else whole("top_k", value)
 
 
 def _tool_choice(wire: _ToolChoice | None) -> ToolChoice | None:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Raw, Struct
 
-from proxyapi.dialects.anthropic.pieces import Cache, read_mark, within
-from proxyapi.dialects.fields import whole
+from proxyapi.dialects.anthropic.marks import Cache, read_mark
+from proxyapi.dialects.fields import whole, within
 from proxyapi.dialects.model import (
     ABSENT,
     Computer,
