@@ -27,8 +27,10 @@ from proxyapi.gateway import routes
 from proxyapi.gateway.admission import Admission
 from proxyapi.gateway.background import Background
 from proxyapi.gateway.bill import Bills
+from proxyapi.gateway.conversations import Conversations
+from proxyapi.gateway.counting import Counting
 from proxyapi.gateway.entrance import JSON_HEADERS, Entrance, Handler
-from proxyapi.gateway.memory import KEPT_PER_ACCOUNT_MAX, Remembering
+from proxyapi.gateway.memory import Memory
 from proxyapi.gateway.own import Own
 from proxyapi.gateway.pauses import Pauses
 from proxyapi.gateway.relay import Relay
@@ -37,9 +39,7 @@ from proxyapi.gateway.stored import Stored
 from proxyapi.gateway.translate import Translator
 from proxyapi.gateway.translated import TranslatedReplies
 from proxyapi.gateway.upstream import Upstream
-from proxyapi.identity import kept
 from proxyapi.identity.addresses import ClientAddress
-from proxyapi.identity.kept import Kept
 from proxyapi.identity.keys import Keys
 from proxyapi.identity.objects import Objects
 from proxyapi.identity.pause import PRUNE, PausePolicy
@@ -72,9 +72,9 @@ LIST_SECONDS = 1.0
 HEARTBEAT_SECONDS = 2.0
 """How often a worker shows that it lives and publishes its metrics; after 60 s without it is taken for dead."""
 REAP_SECONDS = 15.0
-TRIM_SECONDS = 3_600.0
-"""It looks at all that is kept."""
+PRUNE_SECONDS = 60.0
 MILLISECONDS = 1000
+HOUR_MS = 3_600_000
 STRIKES_KEPT_MS = 3_600_000
 """Longer than any window in which strikes count."""
 SANDBOX_BODY_MARGIN_BYTES = 1_048_576
@@ -116,6 +116,15 @@ class Worker:
             timeouts=_timeouts(settings),
             connections_per_origin_max=settings.limits.upstream_connections_max,
         )
+        fetch, write, memory = self.database.fetch, self.ledger.write, settings.memory
+        self._memory = Memory(fetch=fetch, write=write, clock_ms=_now_ms, ttl_ms=memory.reasoning_hours * HOUR_MS)
+        self._conversations = Conversations(
+            fetch=fetch,
+            write=write,
+            clock_ms=_now_ms,
+            keep_ms=memory.responses_days * 24 * HOUR_MS,
+            account_bytes_max=memory.responses_bytes_max,
+        )
         self._pauses: Pauses | None = None
         self._stored: Stored | None = None
         self._background: Background | None = None
@@ -134,7 +143,8 @@ class Worker:
         bound = await self.server.listen(host, port, ssl=tls, reuse_port=shared)
         self._every(HEARTBEAT_SECONDS, self._heartbeat)
         self._every(REAP_SECONDS, self._reap)
-        self._every(TRIM_SECONDS, self._trim)
+        self._every(PRUNE_SECONDS, self._memory.prune)
+        self._every(PRUNE_SECONDS, self._conversations.prune)
         self._loop.run_in_executor(None, self.tokenizer.load)
         # The list of models is made of 1,300 prices: now, rather than while requests run.
         self._loop.call_later(LIST_SECONDS, catalog.models)
@@ -199,6 +209,7 @@ class Worker:
             ledger=self.ledger,
             upstream=upstream,
             catalog=catalog,
+            conversations=self._conversations,
             clock_ms=_now_ms,
             reply_bytes_max=limits.reply_bytes_max,
         )
@@ -241,17 +252,14 @@ class Worker:
             drain_seconds=settings.timeouts.drain_seconds,
             drains_max=limits.drains_max,
         )
-        memory = Remembering(
-            kept=Kept(self.database.fetch),
-            ledger=self.ledger,
-            clock_ms=_now_ms,
-            seconds=settings.translation.keep_seconds,
-        )
-        translator = Translator(key=agree_on_secret(self.database, os.urandom), memory=memory, clock=time.time)
+        secret = agree_on_secret(self.database, os.urandom)
+        translator = Translator(key=secret, memory=self._memory, clock=time.time)
         translated = TranslatedReplies(
             translator=translator,
             upstream=upstream,
             replies=replies,
+            stored=stored,
+            memory=self._memory,
             bills=bills,
             metrics=self.metrics,
             clock=clock,
@@ -265,6 +273,7 @@ class Worker:
             replies=replies,
             translator=translator,
             translated=translated,
+            counting=Counting(translator=translator, upstream=upstream, tokenizer=self.tokenizer),
             stored=stored,
             background=background,
             admission=admission,
@@ -339,12 +348,8 @@ class Worker:
     async def _reap(self) -> None:
         expired = await reap(self.database, self.ledger)
         await self.ledger.write(PRUNE, (_now_ms() - STRIKES_KEPT_MS,))
-        await self.ledger.write(kept.PRUNE, (_now_ms() - int(self._settings.translation.keep_seconds * MILLISECONDS),))
         if expired:
             self.log.event("holds_expired", count=expired)
-
-    async def _trim(self) -> None:
-        await self.ledger.write(kept.TRIM, (KEPT_PER_ACCOUNT_MAX,))
 
     def _reload_prices(self, catalog: Catalog) -> None:
         async def reload() -> None:

@@ -5,7 +5,7 @@ Every failure that a client or an operator can be told about:
   + GatewayError                    the gateway's own checks; each has its HTTP status and code
     x InvalidRequest          400   names the field
       - UnknownModel          400   not on sale, or without a price
-      - UnknownResponse       400   `previous_response_id` of nothing that is remembered
+      - UnknownResponse       400   `previous_response_id` of another account, or of nobody
     x Unauthenticated         401
     x InsufficientFunds       402   the wallet, or the key's budget
     x Forbidden               403   model, endpoint, address or balance query not allowed for the key
@@ -61,13 +61,12 @@ class UnknownModel(InvalidRequest):
 
 
 class UnknownResponse(InvalidRequest):
+    """As OpenAI says it, so that clients that send the whole conversation then do."""
+
     code = "previous_response_not_found"
 
-    def __init__(self, response_id: str) -> None:
-        super().__init__(
-            f"Previous response with id '{response_id[:100]}' not found.",
-            param="previous_response_id",
-        )
+    def __init__(self, id: str) -> None:
+        super().__init__(f"Previous response with id '{id[:100]}' not found.", param="previous_response_id")
 
 
 class Unauthenticated(GatewayError):

@@ -164,16 +164,18 @@ class Hold(Struct, frozen=True, kw_only=True):
     ] = field(default_factory=dict)
 
 
-class Translation(Struct, frozen=True, kw_only=True):
-    keep_seconds: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=2_592_000,
-            description="How long what clients can't carry is kept after its last use: reasoning states for clients of "
-            "Chat, turns for `previous_response_id`. 0: nothing is kept.",
-        ),
-    ] = 86_400.0
+class Memory(Struct, frozen=True, kw_only=True):
+    responses_days: Annotated[
+        int,
+        Meta(ge=0, le=3_650, description="Responses of providers that keep none, after their last use; 0: not kept."),
+    ] = 30
+    responses_bytes_max: Annotated[
+        _Count, Meta(description="Of one account; the ones that were not used for the longest time go first.")
+    ] = 256 * 2**20
+    reasoning_hours: Annotated[
+        int,
+        Meta(ge=0, le=8_760, description="Reasoning that Chat clients don't echo, after its last use; 0: not kept."),
+    ] = 24
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -207,7 +209,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     pause: Pause = Pause()
     sandbox: Sandbox = Sandbox()
     hold: Hold = Hold()
-    translation: Translation = Translation()
+    memory: Memory = Memory()
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
@@ -226,7 +228,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 TABLES: dict[str, type[Struct]] = {
     "tls": Tls, "limits": Limits, "timeouts": Timeouts, "pause": Pause, "sandbox": Sandbox, "hold": Hold,
-    "translation": Translation,
+    "memory": Memory,
 }  # fmt: skip
 _ENTRIES: dict[str, Any] = {"providers": ProviderSettings, "aliases": str}
 """Tables whose keys are the operator's own names, and what each entry is."""
@@ -490,7 +492,7 @@ _TABLE_TEXTS = {
     "pause": "A key that collects client errors is paused, longer each time. A deposit ends the pause.",
     "sandbox": "Deterministic answers without any provider: for trying out and for tests.",
     "hold": "How much is reserved before a request goes out.",
-    "translation": "Requests whose provider speaks another dialect than the client.",
+    "memory": "What the gateway keeps of conversations, so that clients of one API can talk to models of another.",
     "providers.NAME": f"NAME is {', '.join(f'`{name}`' for name in KEY_VARIABLES)}, or one of your own that speaks "
     "OpenAI's API. Providers whose key is in the environment need no table.",
     "aliases": '`name = "vendor/model"`: further names for models.',

@@ -122,7 +122,8 @@ def test_a_conversation_goes_on_only_from_an_own_response(gateway: Any, route: s
     model = "openai/gpt-4o" if route == UNIFIED else "gpt-4o"
     body = {"model": model, "input": "And then?", "previous_response_id": id}
     status, answer = send(gateway, stranger, "POST", route, body)
-    assert (status, answer["error"]["param"]) == (404, "previous_response_id")
+    assert (status, answer["error"]["param"]) == (400, "previous_response_id")
+    assert answer["error"]["code"] == "previous_response_not_found"
 
 
 @both_routes

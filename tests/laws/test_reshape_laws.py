@@ -137,17 +137,15 @@ def test_ids_of_calls_are_their_own(events: list[Event]) -> None:
 
 
 def _said(events: list[Event], index: int) -> str:
-    """All text for a part between its start and its end, or the end of its choice."""
-    text, choice, is_open = "", -1, False
+    """All text for a part between its start and its end."""
+    text, is_open = "", False
     for event in events:
         match event:
-            case PartStart(at, _, choice_at) if at == index:
-                choice, is_open = choice_at, True
+            case PartStart(at) if at == index:
+                is_open = True
             case PartDelta(at, more) if at == index and is_open:
                 text += more
             case PartEnd(at) if at == index:
-                is_open = False
-            case Finish(choice=at) if at == choice:
                 is_open = False
             case _:
                 pass

@@ -3,7 +3,7 @@
 * model, call: the canonical conversation; what the gateway reads of a request
 * dialect: the contract of every wire format; channel: the way of a reply, metered; faults: errors in each shape
 * codec, quirks, codecs: the contract of translation; translation: the way of a reply to another dialect, with reshape,
-  linear, stops (events in order) and state (sealed reasoning); folding: events to a message
+  linear, stops (events in order) and state (sealed reasoning)
 * frames, stream, units, fields, patching, multipart: what the formats share
 * openai_chat, openai_responses, openai_media, anthropic, gemini: the formats; `…_reply` reads their replies
 """

@@ -69,6 +69,9 @@ ErrorKind = Literal[
     "unsupported",
     "internal",
 ]
+StateKind = Literal[
+    "anthropic_signature", "anthropic_redacted", "openai_encrypted", "xai_encrypted", "google_signature", "other"
+]
 ServerToolKind = Literal[
     "web_search",
     "web_fetch",
@@ -113,7 +116,7 @@ class CacheMark(Struct, frozen=True):
 class ReasoningState(Struct, frozen=True):
     """Opaque proof of past reasoning. Only its maker can read it: returned byte for byte, or dropped; never changed."""
 
-    kind: Literal["anthropic_signature", "anthropic_redacted", "openai_encrypted", "google_signature", "other"]
+    kind: StateKind
     """Whose format the data has; decides which dialect can carry it natively."""
     data: str
     """Base64 as received."""

@@ -41,8 +41,8 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     required_word: Literal["required", "any"] = "required"
     seed_field: Literal["seed", "random_seed"] = "seed"
     user_field: Literal["safety_identifier", "user"] = "safety_identifier"
-    cache_mark_field: Literal["prompt_cache_breakpoint", "cache_control", ""] = "prompt_cache_breakpoint"
-    """How a prefix that is worth caching is marked; empty: it can't be."""
+    cache_mark_field: Literal["", "prompt_cache_breakpoint", "cache_control"] = ""
+    """How a prefix that is worth caching is marked; empty: it can't be. (OpenAI: from gpt-5.6 on.)"""
     file_link_field: Literal["", "file_data", "document_url", "file_url"] = ""
     """Where the address of a document goes; empty: files come as data only."""
     prefix_prefill: bool = False

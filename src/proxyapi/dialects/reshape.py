@@ -7,7 +7,8 @@ structured output by a tool as text; stop sequences cut that the provider did no
 origin; one open part at a time where the client's dialect needs it; and a reply that simply ends is `Failed`.
 
 `Start` waits for the first event after it, so that a provider that begins with an error can still be answered with a
-status. Nothing else waits, but: the end of a call for the next event, since only then it is known whether it was cut.
+status. Nothing else waits, but: the end of a call for the next event, since only then it is known whether it was cut;
+and `Finish` for the end of the bytes, since Gemini may say STOP and go on.
 """
 
 from __future__ import annotations
@@ -131,7 +132,8 @@ class Reshape:
         self._seen: set[int] = set()
         self._stopped: dict[int, str] = {}
         """By choice: the stop sequence that cut it. Nothing of it follows but its end."""
-        self._finished: set[int] = set()
+        self._finishes: dict[int, Finish] = {}
+        """By choice: the last word so far. It is told when nothing more can follow."""
         self._shown = False
         self._preamble: list[Event] = []
         """Text before a forced tool that stands for the answer: not part of it, if the tool is called."""
@@ -159,18 +161,18 @@ class Reshape:
         out = self._out = list[Event]()
         if self.failed:
             return out
-        if not finished and not self._all_finished():
-            self._fail(f"{self._provider} broke off its answer.")
-            return out
         if self._start is None and not self._begun:
-            self._fail(f"{self._provider} answered with nothing.")
+            self._fail(f"{self._provider} {'answered with nothing' if finished else 'broke off its answer'}.")
             return out
         # Some end without a reason; their word that this is the end stands for one.
-        for choice in sorted((self._seen or {0}) - self._finished):
-            if any(part.choice == choice and _is_partial(part) for part in self._open.values()):
-                self._fail(f"{self._provider} broke off its answer.")
-                break
-            self._on_finish(Finish(reason="end", choice=choice))
+        missing = sorted((self._seen or {0}) - self._finishes.keys())
+        partial = any(part.choice in missing and _is_partial(part) for part in self._open.values())
+        if missing and (partial or not finished):
+            self._fail(f"{self._provider} broke off its answer.")
+            return out
+        for event in (*self._finishes.values(), *(Finish(reason="end", choice=choice) for choice in missing)):
+            if not self.failed:
+                self._finish(event)
         return out
 
     # --- out ---------------------------------------------------------------------------------------------------------
@@ -219,9 +221,6 @@ class Reshape:
     def _fail(self, message: str) -> None:
         self._on_failed(Failed(kind="internal", message=message, status=502, code="upstream_broken"))
 
-    def _all_finished(self) -> bool:
-        return bool(self._finished) and self._seen <= self._finished
-
     # --- the reply ---------------------------------------------------------------------------------------------------
 
     def _on_start(self, event: Start) -> None:
@@ -248,10 +247,12 @@ class Reshape:
         self._out.append(event)
 
     def _on_finish(self, event: Finish) -> None:
-        choice = event.choice
-        if choice in self._finished or choice >= self._choices:
-            return
-        cut = event.reason in _CUT
+        if event.choice < self._choices:
+            self._seen.add(event.choice)
+            self._finishes[event.choice] = event
+
+    def _finish(self, event: Finish) -> None:
+        choice, cut = event.choice, event.reason in _CUT
         for part in [part for part in self._open.values() if part.choice == choice]:
             self._end(part, incomplete=cut and _is_partial(part))
         self._release(choice, cut=cut)
@@ -261,8 +262,6 @@ class Reshape:
             words = event.message or event.native
             self._fail(f"{self._provider} made an answer that it could not read itself: {words}")
             return
-        self._finished.add(choice)
-        self._seen.add(choice)
         self._begin()
         reason, stop = self._reason(event), event.stop_sequence
         if choice in self._stopped:
@@ -281,9 +280,10 @@ class Reshape:
 
     def _on_part_start(self, event: PartStart) -> None:
         choice = event.choice
-        if choice >= self._choices or choice in self._finished or choice in self._stopped:
+        if choice >= self._choices or choice in self._stopped:
             return
         self._seen.add(choice)
+        self._finishes.pop(choice, None)
         part = self._open[event.index] = _Part(event.index, choice)
         match event.part:
             case ToolUse() as call:

@@ -12,7 +12,7 @@ from proxyapi.dialects import faults
 from proxyapi.dialects.channel import Meter
 from proxyapi.dialects.codec import Encoder
 from proxyapi.dialects.dialect import Decoder
-from proxyapi.dialects.model import Event, Failed, Metered
+from proxyapi.dialects.model import Event, Failed, Finish, Metered
 from proxyapi.dialects.reshape import Reshape
 from proxyapi.errors import GatewayError
 from proxyapi.usage import Usage
@@ -29,6 +29,7 @@ class Translation:
         "_request_id",
         "_reshape",
         "_streams",
+        "_whole",
         "failed",
         "meter",
         "sent",
@@ -41,17 +42,20 @@ class Translation:
         encoder: Encoder,
         meter: Meter,
         *,
+        whole: bool,
         stream: bool,
         count: Callable[[Meter], Usage],
         request_id: str,
         observe: Callable[[Sequence[Event]], None] | None = None,
     ) -> None:
-        """`decoder`: of what the provider sends. `stream`: what the client gets. `count`: usage of a reply whose
+        """`decoder`: of what the provider sends. `whole`: one body, whose framing says that this is all of it, whatever
+        word the provider has for its end. `stream`: what the client gets. `count`: usage of a reply whose
         provider tells none. `request_id`: as errors tell it. `observe`: sees what the encoder gets."""
         self._decoder = decoder
         self._reshape = reshape
         self._encoder = encoder
         self.meter = meter
+        self._whole = whole
         self._streams = stream
         self._count = count
         self._request_id = request_id
@@ -71,11 +75,13 @@ class Translation:
         """The rest and the proper end, once the provider has sent everything; nothing after an error."""
         out = self._pass(self._decoder.close())
         if self.failed is None:
-            out += self._send(self._reshape.close(finished=self._decoder.finished))
+            events = self._reshape.close(finished=self._whole or self._decoder.finished)
+            if self.meter.usage is None and not self._reshape.failed:
+                at = next(place for place, event in enumerate(events) if isinstance(event, Finish))
+                events.insert(at, Metered(self._count(self.meter), estimated=True))
+            out += self._send(events)
         if self.failed is not None:
             return out
-        if self.meter.usage is None:
-            out += self._encoder.feed((Metered(self._count(self.meter), estimated=True),))
         out += self._encoder.close()
         self.sent = self.sent or bool(out)
         return out

@@ -5,12 +5,14 @@ entrance.py    every request: request id, who is calling, may it enter; errors i
 admission.py   pause, requests and tokens per minute
 relay.py       a paid request, top to bottom
 replies.py     the three ways of a reply to the client: one body, a stream, sound
-translate.py   a request for a provider of another dialect; translated.py its answer; memory.py what clients can't carry
+translate.py   a request for a provider of another dialect; translated.py its answer
+memory.py      reasoning that clients can't carry
 upstream.py    the request head for a provider, its errors mapped to ours
 headers.py     what passes of the headers, both ways
 bodies.py      request bodies: whole, unpacked, or spooled
 background.py  responses that a provider works on after its answer
 bill.py        the money of one request
 stored.py      responses kept at the provider: they belong to the account that made them
+conversations.py  the same for providers that keep none
 own.py         balance, estimate, prices, model lists, health, metrics
 """

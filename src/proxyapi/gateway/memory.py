@@ -1,173 +1,358 @@
-"""What clients can't carry: the gateway keeps it for their next request.
+"""Reasoning for clients that echo standard fields only: remembered when a reply passes, put back when it returns.
 
-Two things. Reasoning states of clients of Chat, which has no field for them in its standard: a turn is known again by
-the id of its first call, or by its text. And the turns of Responses clients, who send `previous_response_id` instead of
-the conversation; their own provider has never seen it.
+A model's reasoning has to come back to it with the conversation, as opaque states. Chat has no standard field for
+them, so that most of its clients lose them. What belongs to a tool call is found again by the call's id; what belongs
+to an answer by the text of the answer and of the question before it. Accounts never meet.
+
+    recorder = memory.recorder(client, request)      # one for each reply that is translated
+    recorder.feed(events)                            # as the client gets them: ids and names mapped
+    await memory.remember(account_id, recorder)      # before the client gets the end of its reply
+
+    request = await memory.recall(account_id, client, request, origin)    # before the next request is encoded
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import Any, Final
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from proxyapi.dialects.model import Message, Part, Request, Text, Thinking, ToolUse
-from proxyapi.errors import StoreUnavailable, UnknownResponse
-from proxyapi.identity.kept import PUT, TOUCH
+from proxyapi.dialects.model import (
+    DialectName,
+    Event,
+    Message,
+    Part,
+    PartDelta,
+    PartEnd,
+    PartStart,
+    PartState,
+    PartSummary,
+    ReasoningState,
+    Request,
+    Text,
+    Thinking,
+    ToolResult,
+    ToolUse,
+)
+from proxyapi.errors import StoreUnavailable
+from proxyapi.store.queries import in_lists, load_queries
 
-if TYPE_CHECKING:
-    from proxyapi.identity.kept import Kept, Memory
-    from proxyapi.ledger.ledger import Ledger
+QUERIES = load_queries("proxyapi.gateway", "memory.sql")
 
-STATES_BYTES_MAX = 262_144
-"""Of one turn; the largest recorded state has 139,340 characters."""
-TURN_BYTES_MAX = 4_194_304
-"""Of one request and its answer: some pictures. A larger one can't be gone on from."""
-RESPONSE_PREFIX = "resp_"
-"""Of ids of responses, as OpenAI's; what else is kept has other ones."""
-KEPT_PER_ACCOUNT_MAX = 10_000
-TOUCHED_MS_MIN = 3_600_000
-"""Not written again for every request of a conversation."""
+VALUE_BYTES_MAX: Final = 256 * 1024
+"""Of one answer or call: the largest state that was seen has 140,000 characters."""
+VALUES_MAX: Final = 1_000
+"""Of one account; the ones that were not used for the longest time go first."""
+TTL_MS: Final = 24 * 3_600_000
+"""After the last use."""
+TOUCH_MS: Final = 3_600_000
+"""A use is written down at most once in so long a time."""
+KEYS_MAX: Final = 512
+"""Looked up for one request, newest first."""
+NEAR_BYTES_MAX: Final = 16 * 2**20
+"""What a worker keeps at hand itself: the next turn of a tool loop mostly comes to the same one."""
+PRUNE_MAX: Final = 1_000
+"""At a time: money waits for no more than that."""
+TRIM_EVERY: Final = 100
+"""So many new values of an account before its oldest are looked for."""
 
+_FORGETFUL: frozenset[DialectName] = frozenset({"openai_chat"})
+"""Dialects that have no standard field for a reasoning state."""
 
-class _Turn(Struct, frozen=True):
-    """What is kept of a request of Responses and its answer."""
-
-    messages: tuple[Message, ...]
-    system: tuple[Message, ...] = ()
-    """Instructions that came as items; those of the field `instructions` hold for one request."""
-
-
-class _Instructions(Struct):
-    instructions: Raw = Raw(b"null")
-
-
-_PARTS = msgspec.json.Decoder(tuple[Part, ...])
-_TURN = msgspec.json.Decoder(_Turn)
-_INSTRUCTIONS = msgspec.json.Decoder(_Instructions)
-_encode = msgspec.json.Encoder().encode
+Fetch = Callable[[str, Sequence[object]], Awaitable[Sequence[Sequence[Any]]]]
+Write = Callable[[str, tuple[object, ...]], Awaitable[object]]
 
 
-class Remembering:
-    """Keeps and recalls. `seconds` 0: nothing is kept."""
+class Span(Struct, frozen=True, tag="span"):
+    """A visible part, which the client echoes: a piece of text, or a call."""
 
-    def __init__(self, *, kept: Kept, ledger: Ledger, clock_ms: Callable[[], int], seconds: float) -> None:
-        self._kept = kept
-        self._ledger = ledger
-        self._clock_ms = clock_ms
-        self._lifetime_ms = int(seconds * 1000)
+    characters: int = 0
+    solid: int = 0
+    """Characters that are no white space: clients trim, and a dialect may join pieces by a blank line."""
+    state: ReasoningState | None = None
 
-    # --- reasoning states of Chat ------------------------------------------------------------------------------------
 
-    async def with_states(self, account_id: int, request: Request) -> Request:
-        """The conversation with the states that its turns were answered with."""
-        keys = {at: key for at, message in enumerate(request.messages) if (key := _key_of(message))}
-        if not keys or not self._lifetime_ms:
-            return request
-        found = await self._kept.find(account_id, list(dict.fromkeys(keys.values())), since=self._since())
-        if not found:
-            return request
-        await self._touch(account_id, found.values())
-        messages = tuple(
-            _restored(message, _PARTS.decode(found[keys[at]].body)) if keys.get(at) in found else message
-            for at, message in enumerate(request.messages)
-        )
-        return msgspec.structs.replace(request, messages=messages)
+Pieces = tuple[Thinking | Span, ...]
+"""Reasoning and what it led to, in order."""
 
-    async def keep_states(self, account_id: int, answer: Message) -> None:
-        """The states of an answer, durable when it returns; nothing where it has none."""
-        key = _key_of(answer, answered=True)
-        states = tuple(_bare(part) for part in answer.parts if part.state is not None)
-        if states and key and self._lifetime_ms:
-            await self._put(account_id, key, "", _encode(states), STATES_BYTES_MAX)
+_encode = msgspec.msgpack.Encoder().encode
+_DECODER = msgspec.msgpack.Decoder(Pieces)
 
-    # --- turns of Responses ------------------------------------------------------------------------------------------
 
-    async def whole(self, account_id: int, request: Request) -> Request:
-        """The request with the conversation that its `previous_response_id` stands for. UnknownResponse."""
-        previous = request.storage.previous_response_id
-        chain = None
-        if self._lifetime_ms and previous.startswith(RESPONSE_PREFIX):
-            chain = await self._kept.chain(account_id, previous, since=self._since())
-        if chain is None:
-            raise UnknownResponse(previous)
-        await self._touch(account_id, chain)
-        turns = [_TURN.decode(memory.body) for memory in chain]
-        return msgspec.structs.replace(
-            request,
-            system=(*request.system, *(message for turn in turns for message in turn.system)),
-            messages=(*(message for turn in turns for message in turn.messages), *request.messages),
-            storage=msgspec.structs.replace(request.storage, previous_response_id=""),
-        )
+class Recorder:
+    """Collects what a client will not echo, of every choice of one reply."""
 
-    async def keep_turn(self, account_id: int, id: str, request: Request, body: bytes, answer: Message) -> None:
-        """What the client may go on from, durable when it returns. `request` and `body` as the client sent them."""
-        if request.storage.store is False or not self._lifetime_ms:
+    def __init__(self, request: Request) -> None:
+        self._question = _question(request.messages, len(request.messages))
+        self._choices: dict[int, _Turn] = {}
+        self._open: dict[int, tuple[_Turn, Part, list[str]]] = {}
+        self._states = False
+
+    def feed(self, events: Iterable[Event]) -> None:
+        for event in events:
+            kind = type(event)
+            if kind is PartDelta or kind is PartSummary:
+                if opened := self._open.get(event.index):  # type: ignore[union-attr]
+                    opened[2].append(event.text)  # type: ignore[union-attr]
+            elif isinstance(event, PartStart):
+                self._start(event)
+            elif isinstance(event, PartState):
+                self._state(event)
+            elif isinstance(event, PartEnd):
+                self._end(event.index)
+
+    def values(self) -> Iterator[tuple[bytes, bytes]]:
+        """Key and value of everything that is worth remembering."""
+        for index in list(self._open):
+            self._end(index)
+        if not self._states:
             return
-        instructed = _INSTRUCTIONS.decode(body).instructions != b"null"
-        turn = _Turn((*request.messages, answer), request.system[1:] if instructed else request.system)
-        await self._put(account_id, id, request.storage.previous_response_id, _encode(turn), TURN_BYTES_MAX)
+        for turn in self._choices.values():
+            for call, pieces in turn.calls.items():
+                yield from _worth(call_key(call), pieces)
+            if turn.texts:
+                yield from _worth(answer_key(self._question, "".join(turn.texts)), (*turn.pieces, *turn.led))
 
-    # --- the store ---------------------------------------------------------------------------------------------------
+    def _start(self, event: PartStart) -> None:
+        part = event.part
+        if isinstance(part, Thinking | Text | ToolUse):
+            turn = self._choices.setdefault(event.choice, _Turn())
+            self._open[event.index] = (turn, part, [part.text] if isinstance(part, Text | Thinking) else [])
+            self._states = self._states or part.state is not None
 
-    def _since(self) -> int:
-        return self._clock_ms() - self._lifetime_ms
+    def _state(self, event: PartState) -> None:
+        if opened := self._open.get(event.index):
+            turn, part, texts = opened
+            self._open[event.index] = (turn, msgspec.structs.replace(part, state=event.state), texts)
+            self._states = True
 
-    async def _put(self, account_id: int, id: str, previous: str, body: bytes, bytes_max: int) -> None:
-        if len(body) <= bytes_max:
-            # If the store fails here the client still gets its answer; only what it can't carry is lost.
-            with suppress(StoreUnavailable):
-                await self._ledger.write(PUT, (account_id, id, previous, body.decode(), self._clock_ms()))
-
-    async def _touch(self, account_id: int, memories: Iterable[Memory]) -> None:
-        now = self._clock_ms()
-        for memory in memories:
-            if now - memory.seen_at > TOUCHED_MS_MIN:
-                with suppress(StoreUnavailable):
-                    await self._ledger.write(TOUCH, (now, account_id, memory.id))
-
-
-def _key_of(message: Message, *, answered: bool = False) -> str:
-    """By what a turn of the assistant is known again; empty: it is none, or it has its states with it."""
-    if message.role != "assistant" or (not answered and any(part.state is not None for part in message.parts)):
-        return ""
-    call = next((part.id for part in message.parts if isinstance(part, ToolUse)), "")
-    if call:
-        return f"call:{call}"
-    text = "".join(part.text for part in message.parts if isinstance(part, Text))
-    return f"text:{sha256(text.encode()).hexdigest()}" if text else ""
-
-
-def _bare(part: Part) -> Part:
-    """A part as far as its state needs it: thinking is signed with its text, the others come back with the client."""
-    match part:
-        case ToolUse():
-            return ToolUse(part.id, part.name, "", state=part.state)
-        case Text():
-            return Text("", state=part.state)
-        case _:
-            return part
-
-
-def _restored(message: Message, states: tuple[Part, ...]) -> Message:
-    """The turn with what was kept of it: thinking first, other states on their parts."""
-    thinking = [part for part in states if isinstance(part, Thinking)]
-    calls = {part.id: part.state for part in states if isinstance(part, ToolUse)}
-    text = next((part.state for part in states if isinstance(part, Text)), None)
-    parts: list[Part] = [*thinking]
-    for part in message.parts:
+    def _end(self, index: int) -> None:
+        opened = self._open.pop(index, None)
+        if opened is None:
+            return
+        turn, part, texts = opened
         if isinstance(part, Thinking):
-            if not thinking:
-                parts.append(part)
-        elif isinstance(part, ToolUse) and part.id in calls:
-            parts.append(msgspec.structs.replace(part, state=calls[part.id]))
-        elif isinstance(part, Text) and text is not None:
-            parts.append(msgspec.structs.replace(part, state=text))
-            text = None
-        else:
+            turn.led.append(msgspec.structs.replace(part, text="".join(texts), cache=None))
+        elif isinstance(part, ToolUse):
+            turn.calls[part.id] = (*turn.led, Span(state=part.state))
+            turn.led = []
+        elif solid := len(_solid(text := "".join(texts))):
+            turn.pieces += (*turn.led, Span(len(text), solid, part.state))
+            turn.texts.append(text)
+            turn.led = []
+
+
+class _Turn:
+    """One choice of a reply."""
+
+    def __init__(self) -> None:
+        self.led: list[Thinking] = []
+        """Reasoning that has led to nothing visible yet."""
+        self.pieces: list[Thinking | Span] = []
+        """Of the answer's text."""
+        self.texts: list[str] = []
+        self.calls: dict[str, Pieces] = {}
+
+
+class Memory:
+    """One per worker. The store is shared by all of them."""
+
+    def __init__(
+        self,
+        *,
+        fetch: Fetch,
+        write: Write,
+        clock_ms: Callable[[], int],
+        ttl_ms: int = TTL_MS,
+        values_max: int = VALUES_MAX,
+    ) -> None:
+        """`fetch` is `Database.fetch`, `write` is `Ledger.write`. `ttl_ms` 0: nothing is remembered."""
+        self._fetch = fetch
+        self._write = write
+        self._clock_ms = clock_ms
+        self._ttl_ms = ttl_ms
+        self._values_max = values_max
+        self._near: OrderedDict[tuple[int, bytes], tuple[bytes, int]] = OrderedDict()
+        self._near_bytes = 0
+        self._added: dict[int, int] = {}
+
+    @property
+    def on(self) -> bool:
+        return self._ttl_ms > 0
+
+    def recorder(self, client: DialectName, request: Request) -> Recorder | None:
+        """For the reply to a request, which the client will echo after that request's messages. None: no need."""
+        return Recorder(request) if self.on and client in _FORGETFUL else None
+
+    async def remember(self, account_id: int, recorder: Recorder) -> None:
+        """Durable when it returns: any worker will find it. A store that fails costs the reasoning, not the reply."""
+        now = self._clock_ms()
+        waiting = []
+        for key, value in recorder.values() if self.on else ():
+            self._keep_near(account_id, key, value, now)
+            waiting.append(self._write(QUERIES["thought_put"], (account_id, key, value, now)))
+            self._added[account_id] = self._added.get(account_id, 0) + 1
+        if waiting and self._added[account_id] >= TRIM_EVERY:
+            del self._added[account_id]
+            waiting.append(self._write(QUERIES["thought_trim"], (account_id, account_id, self._values_max - 1)))
+        for written in waiting:
+            with suppress(StoreUnavailable):
+                await written
+
+    async def recall(self, account_id: int, client: DialectName, request: Request, origin: str) -> Request:
+        """The request with the states that `origin` can read, where the client left them out."""
+        wanted = _wanted(request.messages) if self.on and origin and client in _FORGETFUL else {}
+        if not wanted:
+            return request
+        keys = [key for keys in wanted.values() for key in keys.values()]
+        found = await self._find(account_id, keys[-KEYS_MAX:])
+        known = {key: pieces for key, pieces in found.items() if _read_by(pieces, origin)}
+        messages = list(request.messages)
+        for at, keys_of in wanted.items():
+            parts = {number: known[key] for number, key in keys_of.items() if key in known}
+            if parts:
+                messages[at] = _restored(messages[at], parts)
+        return msgspec.structs.replace(request, messages=tuple(messages)) if known else request
+
+    async def prune(self) -> None:
+        """Periodic work: forget what was not used for long, a bounded number at a time."""
+        await self._write(QUERIES["thought_prune"], (self._clock_ms() - self._ttl_ms, PRUNE_MAX))
+
+    async def _find(self, account_id: int, keys: list[bytes]) -> dict[bytes, Pieces]:
+        now = self._clock_ms()
+        found: dict[bytes, tuple[bytes, int]] = {}
+        missing = []
+        for key in keys:
+            near = self._near.get((account_id, key))
+            if near is not None and near[1] > now - self._ttl_ms:
+                found[key] = near
+            else:
+                missing.append(key)
+        for sql, parameters in in_lists(QUERIES["thoughts"], missing):
+            for key, value, used_at in await self._fetch(sql, (account_id, *parameters)):
+                if used_at > now - self._ttl_ms:
+                    found[key] = (value, used_at)
+        for key, (value, used_at) in found.items():
+            if used_at < now - TOUCH_MS:
+                self._touch(account_id, key, now)
+                used_at = now
+            self._keep_near(account_id, key, value, used_at)
+        return {key: _DECODER.decode(value) for key, (value, _) in found.items()}
+
+    def _touch(self, account_id: int, key: bytes, now: int) -> None:
+        """Nobody waits for it; if it fails the value is forgotten an hour early."""
+        written = asyncio.ensure_future(self._write(QUERIES["thought_touch"], (now, account_id, key)))
+        written.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _keep_near(self, account_id: int, key: bytes, value: bytes, used_at: int) -> None:
+        old = self._near.pop((account_id, key), None)
+        self._near[account_id, key] = (value, used_at)
+        self._near_bytes += len(value) - (len(old[0]) if old is not None else 0)
+        while self._near_bytes > NEAR_BYTES_MAX:
+            _, (gone, _) = self._near.popitem(last=False)
+            self._near_bytes -= len(gone)
+
+
+def call_key(id: str) -> bytes:
+    return hashlib.sha256(b"call\0" + id.encode()).digest()
+
+
+def answer_key(question: bytes, text: str) -> bytes:
+    """Of the text alone two conversations that both answer "Yes." would share their reasoning."""
+    return hashlib.sha256(b"text\0" + question + _solid(text).encode("utf-8", "surrogatepass")).digest()
+
+
+def _solid(text: str) -> str:
+    return "".join(text.split())
+
+
+def _question(messages: Sequence[Message], before: int) -> bytes:
+    """Digest of the last user message before a position: its texts, and the calls that it answers."""
+    for message in reversed(messages[:before]):
+        if message.role == "user":
+            seen = hashlib.sha256()
+            for part in message.parts:
+                if isinstance(part, Text):
+                    seen.update(b"\0" + _solid(part.text).encode("utf-8", "surrogatepass"))
+                elif isinstance(part, ToolResult):
+                    seen.update(b"\1" + part.tool_use_id.encode())
+            return seen.digest()
+    return b""
+
+
+def _worth(key: bytes, pieces: Pieces) -> Iterator[tuple[bytes, bytes]]:
+    if any(piece.state is not None for piece in pieces) and len(value := _encode(pieces)) <= VALUE_BYTES_MAX:
+        yield key, value
+
+
+def _read_by(pieces: Pieces, origin: str) -> bool:
+    return all(piece.state is None or piece.state.origin == origin for piece in pieces)
+
+
+def _wanted(messages: Sequence[Message]) -> dict[int, dict[int, bytes]]:
+    """Keys by message and part; part -1 is the text of the whole message. Nothing of a message that has states."""
+    wanted: dict[int, dict[int, bytes]] = {}
+    for at, message in enumerate(messages):
+        if message.role != "assistant" or any(part.state is not None for part in message.parts):
+            continue
+        keys = {number: call_key(part.id) for number, part in enumerate(message.parts) if isinstance(part, ToolUse)}
+        if text := _text(message):
+            keys[-1] = answer_key(_question(messages, at), text)
+        if keys:
+            wanted[at] = keys
+    return wanted
+
+
+def _text(message: Message) -> str:
+    return "".join(part.text for part in message.parts if isinstance(part, Text))
+
+
+def _restored(message: Message, found: dict[int, Pieces]) -> Message:
+    """The message with what is known of its parts; thoughts that the client kept without their states give way."""
+    parts: list[Part] = []
+    first = True
+    for number, part in enumerate(message.parts):
+        if isinstance(part, Text) and -1 in found:
+            parts += _split(message, found[-1]) if first else ()
+            first = False
+        elif number in found:
+            parts += [piece for piece in found[number] if isinstance(piece, Thinking)]
+            parts.append(msgspec.structs.replace(part, state=found[number][-1].state))
+        elif not isinstance(part, Thinking):
             parts.append(part)
     return msgspec.structs.replace(message, parts=tuple(parts))
+
+
+def _split(message: Message, pieces: Pieces) -> Iterator[Part]:
+    """The text as the parts that it came in, with the thoughts between them."""
+    text = _text(message)
+    marks = [part.cache for part in message.parts if isinstance(part, Text) and part.cache is not None]
+    spans = [piece for piece in pieces if isinstance(piece, Span)]
+    start = 0
+    for piece in pieces:
+        if isinstance(piece, Thinking):
+            yield piece
+            continue
+        last = piece is spans[-1]
+        end = len(text) if last else _end(text, start, piece)
+        yield Text(text=text[start:end], state=piece.state, cache=marks[-1] if marks and last else None)
+        start = end
+
+
+def _end(text: str, start: int, span: Span) -> int:
+    """Where a piece of the text ends: as long as it was, or else after its last character that is no white space."""
+    end = start + span.characters
+    if len(_solid(text[start:end])) == span.solid:
+        return end
+    left = span.solid
+    for at in range(start, len(text)):
+        left -= not text[at].isspace()
+        if not left:
+            return at + 1
+    return len(text)

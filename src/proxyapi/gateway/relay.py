@@ -15,6 +15,7 @@ from proxyapi.gateway import bodies
 from proxyapi.gateway.admission import Admission
 from proxyapi.gateway.background import Background
 from proxyapi.gateway.bill import Bill, Bills
+from proxyapi.gateway.counting import Counting
 from proxyapi.gateway.headers import read_reply
 from proxyapi.gateway.replies import Replies
 from proxyapi.gateway.stored import Stored
@@ -26,6 +27,7 @@ from proxyapi.identity.keys import check_model, strip_key
 from proxyapi.pricing import audio, forecast
 from proxyapi.pricing.charge import charge
 from proxyapi.pricing.tokens import Tokenizer
+from proxyapi.providers.spoken import CONVERSATIONS
 from proxyapi.usage import INPUT_TOKENS, Usage
 from proxyapi.wire.errors import WireError
 
@@ -49,6 +51,7 @@ class Relay:
         replies: Replies,
         translator: Translator,
         translated: TranslatedReplies,
+        counting: Counting,
         stored: Stored,
         background: Background,
         admission: Admission,
@@ -63,6 +66,7 @@ class Relay:
         self._replies = replies
         self._translator = translator
         self._translated = translated
+        self._counting = counting
         self._stored = stored
         self._background = background
         self._admission = admission
@@ -80,10 +84,12 @@ class Relay:
         dialect = DIALECTS[route.dialect]
         call = dialect.read(body, model=route.model, stream=route.stream)
         target = self._target(visit, call)
+        if call.operation == "responses" or call.previous_response_id or call.item_references:
+            body, call = await self._stored.earlier(visit, body, call, target)
         if target.dialect != route.dialect:
+            if call.operation == "count_tokens":
+                return await self._counting.answer(visit, call, body, target)
             return await self._translate(visit, call, body, target)
-        if call.previous_response_id or call.conversation or call.item_references:
-            await self._stored.check(visit, call, target.provider.name)
         bill = await self._hold(visit, call, target)
         await self._answer(visit, bill, dialect.patch(body, call, model=target.model))
         return None
@@ -137,7 +143,9 @@ class Relay:
         body = await bodies.read(visit.exchange, self._body_bytes_max)
         call = DIALECTS[route.dialect].read(body, model=route.model, stream=route.stream)
         target = self._catalog.choose(call, route.provider)
-        if target.dialect != route.dialect:
+        if call.operation == "responses":
+            body, call = await self._stored.earlier(visit, body, call, target)
+        if target.dialect != route.dialect and call.operation in CONVERSATIONS:
             call = (await self._translator.translate(visit, route, call, body, target)).call
         return call, target
 

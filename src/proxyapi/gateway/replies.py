@@ -14,6 +14,7 @@ from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.channel import Meter, Passthrough, meter_body
 from proxyapi.errors import UpstreamBroken
 from proxyapi.gateway.background import is_running
+from proxyapi.gateway.counting import COUNT_HEADER
 from proxyapi.gateway.upstream import failure, refused_credential
 from proxyapi.money import NANOS_PER_UNIT, format_amount
 from proxyapi.usage import OUTPUT_TOKENS
@@ -132,9 +133,14 @@ class Replies:
             self._count_tokens(visit, usage)
             bill.settle(usage, source, "completed" if not visit.exchange.gone else "client_gone")
             cost = visit.charged if visit.charged < bill.amount else await bill.charged()
-        if bill.call.operation == "responses" and meter.reply_id:
+        if visit.turn is not None:
+            visit.turn.feed(body)
+            await self._stored.keep(visit)
+        elif bill.call.operation == "responses" and meter.reply_id:
             await self._stored.remember(visit, bill, meter.reply_id)
         headers = _COSTS % (bill.header, amount_text(bill.amount), amount_text(cost))
+        if bill.call.operation == "count_tokens":
+            headers += COUNT_HEADER % b"provider"
         if visit.caller is not None and visit.caller.may_query_balance:
             headers += await self._bills.balance_header(bill)
         visit.respond(response.status, headers, body)
@@ -152,7 +158,8 @@ class Replies:
         comment = self._comment(bill) if exchange.header(b"x-proxyapi-cost") == b"1" else None
         strip = call.dialect in ("openai_chat", "openai_completions") and not call.usage_asked and self._native(visit)
         channel = Passthrough(dialect.decoder(stream=True, call=call), call, strip_usage=strip, cost_comment=comment)
-        remember = call.operation == "responses"
+        turn, held = visit.turn, b""
+        remember = call.operation == "responses" and turn is None
         remembered: asyncio.Task[None] | None = None
         visit.status = response.status
         headers = bill.header + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
@@ -161,8 +168,11 @@ class Replies:
         exchange.on_gone(lambda: self.left(bill, response))
 
         def feed(data: bytes) -> None:
-            nonlocal remember, remembered
+            nonlocal remember, remembered, held
             out = channel.feed(data)
+            if turn is not None and turn.feed(out):
+                held += out
+                return
             if remember and channel.meter.reply_id:
                 remember = False
                 remembered = self._stored.remember_soon(visit, bill, channel.meter.reply_id)
@@ -177,17 +187,20 @@ class Replies:
         if remembered is not None:
             # A short stream must not end before its response can be asked for.
             await asyncio.shield(remembered)
+        if held:
+            # Nor before it is kept here, if the provider does not.
+            await self._stored.keep(visit)
         if exchange.gone:
             ending = "client_gone"
             channel.close()
         elif broken is None:
-            if rest := channel.close():
+            if rest := held + channel.close():
                 exchange.write(rest)
             exchange.finish()
         else:
             # Only whole events were passed on, so the error can follow as one more event.
             self._metrics.upstream_errors[bill.target.provider.name, broken.code] += 1
-            exchange.write(channel.fail(broken, visit.request_id))
+            exchange.write(held + channel.fail(broken, visit.request_id))
             exchange.finish()
         await self.settle(visit, bill, channel.meter, ending)
 

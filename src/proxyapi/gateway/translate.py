@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,11 +24,10 @@ from proxyapi.dialects.model import DialectName, Failed, Message, Part, Request,
 from proxyapi.dialects.state import Sealer
 from proxyapi.errors import InvalidRequest, UnknownModel
 from proxyapi.gateway.headers import to_foreign_provider
-from proxyapi.gateway.memory import RESPONSE_PREFIX
 from proxyapi.gateway.upstream import ANTHROPIC_VERSION
 
 if TYPE_CHECKING:
-    from proxyapi.gateway.memory import Remembering
+    from proxyapi.gateway.memory import Memory
     from proxyapi.gateway.routes import Route
     from proxyapi.gateway.visit import Visit
     from proxyapi.providers.catalog import Target
@@ -61,10 +61,8 @@ class Translated(Struct, frozen=True, kw_only=True):
 
     client: Codec
     provider: Codec
-    asked: Request
-    """As the client sent it."""
     request: Request
-    """With what the gateway remembers of the conversation."""
+    """As the client meant it, with what the gateway remembers of the conversation."""
     target: TargetModel
     encoded: Encoded
     call: Call
@@ -77,14 +75,12 @@ class Translated(Struct, frozen=True, kw_only=True):
     """Header lines for the client: whether, and by what, the translation changed the request."""
     asked_as: str
     """The model as the client named it."""
-    body: bytes
-    """Of the client."""
     as_array: bool = False
     """A Gemini stream without `alt=sse`."""
 
 
 class Translator:
-    def __init__(self, *, key: bytes, memory: Remembering, clock: Callable[[], float]) -> None:
+    def __init__(self, *, key: bytes, memory: Memory, clock: Callable[[], float]) -> None:
         """`key` seals reasoning states; all workers need the same. `clock`: Unix seconds."""
         self._key = key
         self._memory = memory
@@ -96,40 +92,19 @@ class Translator:
         client, provider = CODECS.get(route.dialect), CODECS.get(target.dialect)
         if client is None or provider is None:
             raise UnknownModel(call.model, f"{target.provider.title} does not serve this address")
-        unseal = self._sealer(visit).unseal
-
-        def decode() -> Request:
-            return client.decode(body, model=route.model, stream=route.stream, unseal=unseal)
-
+        decode = partial(client.decode, body, model=route.model, stream=route.stream, unseal=self._sealer(visit).unseal)
         large = call.prompt_bytes > INLINE_BYTES_MAX
-        asked = await asyncio.to_thread(decode) if large else decode()
+        request = await asyncio.to_thread(decode) if large else decode()
         if client.name == "openai_chat" and route.provider is None:
-            asked = msgspec.structs.replace(asked, stream_usage=True)
-        request = await self._remembered(visit, client, target, asked)
-
-        def encode() -> Translated:
-            return self._encoded(client, provider, visit, call, body, target, asked, request)
-
+            request = msgspec.structs.replace(request, stream_usage=True)
+        if target.quirks.thinking_form != "none":
+            request = await self._memory.recall(_account(visit), client.name, request, target.origin)
+        encode = partial(self._encoded, client, provider, visit, call, request, target)
         return await asyncio.to_thread(encode) if large else encode()
-
-    async def _remembered(self, visit: Visit, client: Codec, target: Target, request: Request) -> Request:
-        account = _account(visit)
-        if request.storage.previous_response_id and client.name == "openai_responses":
-            return await self._memory.whole(account, request)
-        if client.name == "openai_chat" and target.quirks.thinking_form != "none":
-            return await self._memory.with_states(account, request)
-        return request
 
     @staticmethod
     def _encoded(
-        client: Codec,
-        provider: Codec,
-        visit: Visit,
-        call: Call,
-        body: bytes,
-        target: Target,
-        asked: Request,
-        request: Request,
+        client: Codec, provider: Codec, visit: Visit, call: Call, request: Request, target: Target
     ) -> Translated:
         model = TargetModel(
             model=target.model,
@@ -144,8 +119,6 @@ class Translator:
         return Translated(
             client=client,
             provider=provider,
-            asked=asked,
-            body=body,
             request=request,
             target=model,
             encoded=encoded,
@@ -168,8 +141,12 @@ class Translator:
 
     def asked(self, visit: Visit, translated: Translated, cost: Callable[[Usage], str], currency: str) -> Asked:
         """What the encoder of the reply has to know."""
+        request = translated.request
+        if visit.turn is not None and visit.turn.previous_id:
+            storage = msgspec.structs.replace(request.storage, previous_response_id=visit.turn.previous_id)
+            request = msgspec.structs.replace(request, storage=storage)
         return Asked(
-            request=translated.asked,
+            request=request,
             model=translated.asked_as,
             reply_id=visit.id.hex(),
             created_at=int(self._clock()),
@@ -182,31 +159,10 @@ class Translator:
         """One for each account: a state that one customer got is none for another."""
         return Sealer(hmac.digest(self._key, b"account %d" % _account(visit), "sha256"))
 
-    # --- what clients can't carry ------------------------------------------------------------------------------------
-
-    @staticmethod
-    def remembers(translated: Translated) -> bool:
-        """Whether anything of the answer may have to be kept."""
-        match translated.client.name:
-            case "openai_chat":
-                return translated.target.quirks.thinking_form != "none"
-            case "openai_responses":
-                return translated.asked.storage.store is not False
-            case _:
-                return False
-
-    async def keep(self, visit: Visit, translated: Translated, answer: Message) -> None:
-        """What the client's next request will need of the answer; durable when it returns."""
-        account = _account(visit)
-        if translated.client.name == "openai_responses":
-            await self._memory.keep_turn(account, response_id(visit), translated.asked, translated.body, answer)
-        else:
-            await self._memory.keep_states(account, answer)
-
 
 def response_id(visit: Visit) -> str:
     """Of a response that the gateway itself keeps."""
-    return RESPONSE_PREFIX + visit.id.hex()
+    return "resp_" + visit.id.hex()
 
 
 def _account(visit: Visit) -> int:

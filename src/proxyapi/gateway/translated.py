@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from proxyapi.dialects import faults
 from proxyapi.dialects.channel import Meter
 from proxyapi.dialects.codec import Encoder
-from proxyapi.dialects.folding import Fold
 from proxyapi.dialects.gemini.array import ArrayEncoder
 from proxyapi.dialects.model import Failed
 from proxyapi.dialects.reshape import Reshape
@@ -29,7 +28,9 @@ from proxyapi.wire.errors import WireError
 
 if TYPE_CHECKING:
     from proxyapi.gateway.bill import Bill, Bills
+    from proxyapi.gateway.memory import Memory, Recorder
     from proxyapi.gateway.replies import Replies
+    from proxyapi.gateway.stored import Stored
     from proxyapi.gateway.upstream import Upstream
     from proxyapi.gateway.visit import Visit
     from proxyapi.telemetry import Metrics
@@ -53,6 +54,8 @@ class TranslatedReplies:
         translator: Translator,
         upstream: Upstream,
         replies: Replies,
+        stored: Stored,
+        memory: Memory,
         bills: Bills,
         metrics: Metrics,
         clock: Callable[[], float],
@@ -63,6 +66,8 @@ class TranslatedReplies:
         self._translator = translator
         self._upstream = upstream
         self._replies = replies
+        self._stored = stored
+        self._memory = memory
         self._bills = bills
         self._metrics = metrics
         self._clock = clock
@@ -146,13 +151,15 @@ class TranslatedReplies:
             raise UpstreamBroken(f"{bill.target.provider.title} answered in an encoding that nobody asked for.")
         content_type = (response.header(b"content-type") or b"").lower()
         sse = content_type.startswith(b"text/event-stream")
-        answer = Fold() if self._translator.remembers(translated) else None
-        channel = self._channel(visit, bill, translated, answer, sse=sse)
+        recorder = None
+        if bill.target.quirks.thinking_form != "none":
+            recorder = self._memory.recorder(translated.client.name, translated.request)
+        channel = self._channel(visit, bill, translated, recorder, sse=sse)
         bring = self._stream if translated.request.stream else self._body
-        await bring(visit, bill, translated, channel, response, answer)
+        await bring(visit, bill, translated, channel, response, recorder)
 
     def _channel(
-        self, visit: Visit, bill: Bill, translated: Translated, answer: Fold | None, *, sse: bool
+        self, visit: Visit, bill: Bill, translated: Translated, recorder: Recorder | None, *, sse: bool
     ) -> Translation:
         meter = Meter()
 
@@ -175,16 +182,22 @@ class TranslatedReplies:
             ),
             ArrayEncoder(encoder) if request.stream and translated.as_array else encoder,
             meter,
+            whole=not sse,
             stream=request.stream,
             count=lambda meter: self._bills.known_usage(bill, meter),
             request_id=visit.request_id,
-            observe=answer.feed if answer is not None else None,
+            observe=recorder.feed if recorder is not None else None,
         )
 
-    async def _keep(self, visit: Visit, translated: Translated, channel: Translation, answer: Fold | None) -> None:
-        """Before the client can send its next request."""
-        if answer is not None and channel.failed is None:
-            await self._translator.keep(visit, translated, answer.message())
+    async def _keep(self, visit: Visit, channel: Translation, recorder: Recorder | None, last: bytes) -> None:
+        """What the client may refer to, or leave out, in its next request: before it gets the end of this answer."""
+        if channel.failed is not None:
+            return
+        if recorder is not None and visit.caller is not None:
+            await self._memory.remember(visit.caller.account_id, recorder)
+        if visit.turn is not None:
+            visit.turn.feed(last)
+            await self._stored.keep(visit)
 
     async def _body(
         self,
@@ -193,7 +206,7 @@ class TranslatedReplies:
         translated: Translated,
         channel: Translation,
         response: Response,
-        answer: Fold | None,
+        recorder: Recorder | None,
     ) -> None:
         """One body. A client that has left is charged all the same: the provider generated, and bills, all of it."""
         try:
@@ -208,7 +221,7 @@ class TranslatedReplies:
         await self._replies.settle(visit, bill, channel.meter, self._ending(visit, channel))
         if channel.failed is not None:
             return self._refuse(visit, bill, translated, channel.failed)
-        await self._keep(visit, translated, channel, answer)
+        await self._keep(visit, channel, recorder, body)
         cost = visit.charged if visit.charged < bill.amount else await bill.charged()
         headers = JSON_HEADERS + translated.told + _COSTS % (bill.header, amount_text(bill.amount), amount_text(cost))
         if visit.caller is not None and visit.caller.may_query_balance:
@@ -223,7 +236,7 @@ class TranslatedReplies:
         translated: Translated,
         channel: Translation,
         response: Response,
-        answer: Fold | None,
+        recorder: Recorder | None,
     ) -> None:
         """Events leave as they arrive. The head waits for the first of them: until then an error is a status."""
         exchange = visit.exchange
@@ -240,14 +253,20 @@ class TranslatedReplies:
                 exchange.start(200, kind + told + visit.headers(), None)
             exchange.write(out)
 
+        def feed(data: bytes) -> None:
+            out = channel.feed(data)
+            if visit.turn is not None:
+                visit.turn.feed(out)
+            write(out)
+
         broken: GatewayError | None = None
         try:
-            await response.pipe(lambda data: write(channel.feed(data)))
+            await response.pipe(feed)
         except WireError as error:
             broken = failure(error, bill.target.provider.title)
         if broken is None or exchange.gone:
             last = channel.close()
-            await self._keep(visit, translated, channel, answer)
+            await self._keep(visit, channel, recorder, last)
             write(last)
         else:
             self._metrics.upstream_errors[bill.target.provider.name, broken.code] += 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from proxyapi.ids import format_id
 
 if TYPE_CHECKING:
+    from proxyapi.gateway.conversations import Turn
     from proxyapi.gateway.routes import Route, Shape
     from proxyapi.identity.keys import Caller
     from proxyapi.wire.server import Exchange
@@ -33,6 +34,7 @@ class Visit:
         "shape",
         "started",
         "status",
+        "turn",
     )
 
     def __init__(self, exchange: Exchange, id: bytes, started: float) -> None:
@@ -56,6 +58,8 @@ class Visit:
         self.charged = 0
         self.estimate = 0
         self.first_byte_ms = 0.0
+        self.turn: Turn | None = None
+        """Responses of a provider that keeps none: what the gateway is to keep."""
         self.extra_headers = b""
         """CORS."""
 

@@ -6,7 +6,6 @@ addresses.py   the client's address, behind trusted proxies too
 pause.py       keys that collect errors pause, longer each time
 revisions.py   edits made elsewhere are noticed within a second
 objects.py     what a provider keeps belongs to the account that made it
-kept.py        what the gateway itself remembers of an account's translated conversations
 accounts.py    management of accounts and keys, for the command line and the console
 currency.py    the one currency of an installation; secret.py its one secret
 identity.sql   the statements

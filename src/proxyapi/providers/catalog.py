@@ -276,7 +276,11 @@ class Catalog:
             return owner
         if self._sandbox is None:
             raise UnknownModel(owner.name, f"the operator has not connected {owner.title}")
-        return msgspec.structs.replace(self._sandbox, stands_for=owner.name)
+        return self._stand_in(owner)
+
+    def _stand_in(self, owner: Provider) -> Provider:
+        assert self._sandbox is not None, "the caller looked"
+        return msgspec.structs.replace(self._sandbox, stands_for=owner.name, keeps_responses=owner.keeps_responses)
 
     def _magic(self, operation: str, dialect: str, native: str, provider: str | None) -> Target:
         """`sandbox/echo` answers in the client's dialect, `sandbox/google/echo` in Google's."""
@@ -301,7 +305,7 @@ class Catalog:
         if speaks is None:
             raise UnknownModel(facts.name, f"{owner.title} has no {operation.replace('_', ' ')} in this dialect")
         return Target(
-            provider=msgspec.structs.replace(self._sandbox, stands_for=owner.name),
+            provider=self._stand_in(owner),
             model=model,
             name=facts.name,
             dialect=speaks,

@@ -63,6 +63,7 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
     reports_cost: bool
     paths: dict[str, str | dict[str, str]]
     cache_writes_automatic: bool = False
+    keeps_responses: bool = False
     passes_credential_errors: bool = False
     quirks: dict[str, Any] = {}
     models: list[dict[str, Any]] = []
@@ -88,6 +89,8 @@ class Provider(Struct, frozen=True, kw_only=True):
     """Its answers carry its own bill, which is charged."""
     cache_writes_automatic: bool = False
     """It may write caches unasked, at a price of their own."""
+    keeps_responses: bool = False
+    """It keeps responses for `previous_response_id`; for others the gateway does."""
     passes_credential_errors: bool = False
     """401 and 402 are the client's doing."""
     forwarded_headers: frozenset[bytes] = frozenset()
@@ -164,6 +167,7 @@ def _provider(name: str, config: ProviderConfig) -> Provider:
         on_gone=config.on_gone or file.on_gone,
         reports_cost=file.reports_cost,
         cache_writes_automatic=file.cache_writes_automatic,
+        keeps_responses=file.keeps_responses,
         passes_credential_errors=config.passes_credential_errors or file.passes_credential_errors,
         forwarded_headers=config.forwarded_headers,
         rules=_rules(name, file, config),

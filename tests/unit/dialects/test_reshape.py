@@ -79,8 +79,9 @@ def reason(events):
 
 
 def test_an_orderly_reply_passes_unchanged():
-    events = [START, *text(0, "a", "b"), Finish(reason="end", native="stop"), USED]
+    events = [START, *text(0, "a", "b"), USED, Finish(reason="end", native="stop")]
     assert reshaped(*events) == events
+    assert reshaped(*events[:-2], events[-1], events[-2]) == events
 
 
 def test_a_start_without_an_id_gets_one_and_further_starts_are_dropped():
@@ -145,7 +146,12 @@ def test_every_open_part_ends_before_the_finish_and_there_is_one_finish():
         Finish(reason="length"),
     ]
     out = reshaped(*events)
-    assert out[-3:] == [PartEnd(0), PartEnd(1), Finish(reason="end")]
+    assert out[-3:] == [PartEnd(0), PartEnd(1), Finish(reason="length")]
+
+
+def test_a_provider_may_say_stop_and_go_on():
+    events = [START, *text(0, "a"), Finish(reason="length"), *text(1, "b"), Finish(reason="end", native="STOP")]
+    assert reshaped(*events) == [START, *text(0, "a"), *text(1, "b"), Finish(reason="end", native="STOP")]
 
 
 # --- parts ----------------------------------------------------------------------------------------------------------

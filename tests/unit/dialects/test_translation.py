@@ -65,6 +65,7 @@ def translation(*, sse=True, stream=True, dialect="openai_chat"):
         reshape,
         Telling(stream=stream),
         meter,
+        whole=not sse,
         stream=stream,
         count=lambda _meter: COUNTED,
         request_id="req-1",
@@ -75,7 +76,7 @@ def through(channel, data, size=1 << 20):
     return b"".join(channel.feed(data[at : at + size]) for at in range(0, len(data), size)) + channel.close()
 
 
-TOLD = b"start:c PartStart a PartEnd end used:3 end"
+TOLD = b"start:c PartStart a PartEnd used:3 end end"
 
 
 @pytest.mark.parametrize("size", [1, 7, 1 << 20])
@@ -86,7 +87,9 @@ def test_a_stream_becomes_a_stream_wherever_it_is_cut(size):
 def test_every_event_leaves_at_once():
     channel = translation()
     assert channel.feed(ONE) == b"start:c PartStart a "
-    assert channel.feed(TWO) == b"PartEnd end "
+    assert channel.feed(TWO) == b"PartEnd "
+    assert channel.feed(USAGE) == b"used:3 "
+    assert channel.close() == b"end end"
 
 
 def test_a_body_in_answer_to_a_wish_for_a_stream_becomes_a_stream():
@@ -115,7 +118,7 @@ def vars_of(meter):
 
 def test_usage_that_no_provider_told_is_counted_and_told_as_an_estimate():
     channel = translation()
-    assert through(channel, ONE + TWO + DONE) == b"start:c PartStart a PartEnd end about:16 end"
+    assert through(channel, ONE + TWO + DONE) == b"start:c PartStart a PartEnd about:16 end end"
     assert channel.meter.usage is None
 
 
@@ -158,6 +161,18 @@ def test_a_stream_that_ends_without_an_end_has_failed():
     assert through(channel, ONE).endswith(b"failed 502 internal req-1")
     assert channel.failed.message == "Acme broke off its answer."
     assert channel.meter.failed is None
+
+
+def test_a_body_is_all_there_is_whatever_its_provider_calls_the_end():
+    item = b'{"type":"message","content":[{"type":"output_text","text":"a"}]}'
+    body = b'{"id":"r","status":"complete","output":[%b],"usage":{"input_tokens":1,"output_tokens":2}}' % item
+    assert through(translation(sse=False, dialect="openai_responses"), body) == TOLD.replace(b":c", b":r")
+
+
+def test_a_body_of_something_else_is_no_answer():
+    channel = translation(sse=False)
+    assert through(channel, b"<html>") == b""
+    assert channel.failed.message == "Acme answered with nothing."
 
 
 def test_a_json_text_in_the_middle_of_a_stream_is_an_error():

@@ -13,7 +13,7 @@ from proxyapi.store.migrate import migrate, statements
 from proxyapi.store.queries import in_lists, load_queries
 from proxyapi.store.sqlite import DATABASE_CLOCK_MS, Database
 
-STEPS = ["0001_initial.sql", "0002_kept.sql"]
+STEPS = ["0001_initial.sql", "0002_memory.sql"]
 ADD_ONE = "UPDATE revision SET number = number + 1 WHERE name = 'price'"
 
 

@@ -42,6 +42,7 @@ from proxyapi.dialects.fields import (
 )
 from proxyapi.dialects.model import ABSENT, given
 from proxyapi.dialects.openai_chat.reply_in import ChatBody, ChatStream, report
+from proxyapi.dialects.openai_chat.tools_in import HOSTED
 
 __all__ = ["OpenAIChat"]
 
@@ -184,16 +185,6 @@ _USAGE_ASKED = {
 """Spellings of `stream_options` that leave nothing to look for."""
 _REQUEST = msgspec.json.Decoder(_Request)
 _WATCHED = frozenset(_Request.__struct_fields__)
-_SERVER_TOOLS: dict[str, Any] = {
-    # OpenRouter, Groq and others name hosted tools here; OpenAI's Chat has none.
-    "openrouter:web_search": "web_search",
-    "web_search": "web_search",
-    "browser_search": "web_search",
-    "openrouter:web_fetch": "web_fetch",
-    "code_interpreter": "code_execution",
-    "openrouter:image_generation": "image_generation",
-    "openrouter:advisor": "advisor",
-}
 _NO_EFFORT = (Raw(b'"none"'), Raw(b'""'))
 _WEB_RESULTS = 5
 """What OpenRouter's web plugin fetches unless told: https://openrouter.ai/docs/features/web-search"""
@@ -374,7 +365,7 @@ def _inline(value: str | _Url) -> tuple[str, str]:
 def _server_tools(wire: _Request, model: str) -> tuple[ServerTool, ...]:
     found: list[ServerTool] = []
     for head in tool_heads(wire.tools) if given(wire.tools) else ():
-        if kind := _SERVER_TOOLS.get(head.type or ""):
+        if kind := HOSTED.get(head.type or ""):
             options = [("tool", head.type or "")]
             if kind == "advisor":
                 options.append(("model", advisor_model(head)))

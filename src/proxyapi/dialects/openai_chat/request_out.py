@@ -1,0 +1,358 @@
+"""OpenAI Chat Completions: a canonical request as a provider takes it, as its quirks demand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from proxyapi.dialects.codec import Encoded, TargetModel, Untranslatable
+from proxyapi.dialects.effort import level_of, nearest
+from proxyapi.dialects.model import (
+    Effort,
+    JsonObject,
+    JsonSchema,
+    Message,
+    PlainText,
+    Reasoning,
+    Request,
+    Text,
+    Tier,
+)
+from proxyapi.dialects.names import legal
+from proxyapi.dialects.openai_chat.losses import Losses
+from proxyapi.dialects.openai_chat.marks import Marks, openai_lifetime
+from proxyapi.dialects.openai_chat.messages_out import MessageWriter
+from proxyapi.dialects.openai_chat.tools_out import WireTools, is_bound
+from proxyapi.dialects.voices import openai_voice
+
+Wire = dict[str, Any]
+
+STOP_MAX = 4
+USER_CHARACTERS_MAX = 128
+METADATA_MAX = 16
+
+_ENCODER = msgspec.json.Encoder()
+_NAME_REFUSED = re.compile(r"[^A-Za-z0-9_-]")
+_TIERS: dict[Tier, str] = {
+    "auto": "auto",
+    "standard": "default",
+    "flex": "flex",
+    "priority": "priority",
+    "fast": "fast",
+    "scale": "scale",
+}
+"""Others are elsewhere: left to the provider."""
+_KNOBS: dict[str, str] = {
+    "frequency_penalty": "sampling.frequency_penalty",
+    "logit_bias": "sampling.logit_bias",
+    "metadata": "metadata",
+    "parallel_tool_calls": "tool_choice.parallel",
+    "prediction": "prediction",
+    "presence_penalty": "sampling.presence_penalty",
+    "prompt_cache_key": "cache.key",
+    "prompt_cache_options": "cache.lifetime",
+    "prompt_cache_retention": "cache.lifetime",
+    "safety_identifier": "user",
+    "seed": "sampling.seed",
+    "service_tier": "tier",
+    "store": "storage.store",
+    "temperature": "sampling.temperature",
+    "top_p": "sampling.top_p",
+    "user": "user",
+    "verbosity": "verbosity",
+}
+"""Fields that a provider may refuse without the request losing its meaning, and what they are called here."""
+_COPIED = frozenset({"frequency_penalty", "logit_bias", "presence_penalty", "prompt_cache_key", "seed", "verbosity"})
+"""Fields of Chat that clients of other dialects add to their requests. None of them changes what a request costs."""
+_ANSWER_JSON = "Answer with one JSON object only."
+_ANSWER_SCHEMA = "Answer with one JSON object only, which has to match this JSON Schema:\n"
+_JSON = re.compile("json", re.IGNORECASE)
+
+
+def encode_request(request: Request, target: TargetModel) -> Encoded:
+    """Untranslatable: what Chat, or this model of it, has no way to say."""
+    return _Writer(request, target).encoded()
+
+
+class _Writer:
+    def __init__(self, request: Request, target: TargetModel) -> None:
+        self._request = request
+        self._target = target
+        self._quirks = target.quirks
+        self._losses = Losses()
+        self._marks = Marks(target.quirks, self._losses)
+
+    def encoded(self) -> Encoded:
+        request = self._request
+        self._refuse()
+        shape, system = self._format()
+        # The order of the prompt: of many cache marks the last ones stay.
+        tools = WireTools(self._quirks, self._losses, self._marks).fields(
+            request.tools, request.tool_choice, request.messages
+        )
+        writer = MessageWriter(self._target, self._losses, self._marks, detail=request.media_detail)
+        messages = writer.write(system, request.messages)
+        self._marks.limit()
+        stop, cut = self._stop()
+        wire = (
+            {"model": self._target.model, "messages": messages}
+            | tools
+            | shape
+            | stop
+            | self._sampling()
+            | self._reasoning(has_tools="tools" in tools)
+            | self._output()
+            | self._cache()
+            | self._account()
+        )
+        self._extras(wire)
+        for field in self._quirks.refused_fields:
+            if field in _KNOBS and wire.pop(field, None) is not None:
+                self._losses.drop(_KNOBS[field])
+        if request.stream:
+            wire |= {"stream": True, "stream_options": {"include_usage": True}}
+        return Encoded(
+            body=_ENCODER.encode(wire),
+            dropped=self._losses.dropped,
+            approximated=self._losses.approximated,
+            names=self._losses.names,
+            stop=cut,
+        )
+
+    def _refuse(self) -> None:
+        """What changes the meaning of a request, and has no counterpart here."""
+        request = self._request
+        for field, said, why in (
+            ("storage.previous_response_id", request.storage.previous_response_id, "Chat keeps no conversations"),
+            ("storage.conversation", request.storage.conversation, "Chat keeps no conversations"),
+            ("storage.background", request.storage.background, "Chat answers at once"),
+            ("cache.content", request.cache.content, "Chat has no resources of cached content"),
+            ("container", request.container, "Chat has no containers"),
+            ("reasoning.mode", request.reasoning and request.reasoning.mode == "pro", "Chat has no such mode"),
+            ("output_tokens_max", request.output_tokens_max == 0, "Chat can't fill a cache without an answer"),
+            ("logprobs", request.logprobs is not None and self._quirks.no_logprobs, "this model tells none"),
+        ):
+            if said:
+                raise Untranslatable(field, why)
+        for field, said in (
+            ("truncation", request.truncation == "auto"),
+            ("compaction_threshold", request.compaction_threshold is not None),
+            ("server_tool_calls_max", request.server_tool_calls_max is not None),
+            ("reasoning.context", request.reasoning and request.reasoning.context),
+        ):
+            if said:
+                self._losses.drop(field)
+
+    # --- the answer ----------------------------------------------------------------------------------------------
+
+    def _format(self) -> tuple[Wire, tuple[Message, ...]]:
+        """`response_format`, and the instructions with what the model has to be told of it."""
+        request = self._request
+        match request.format:
+            case JsonSchema() as shape if self._quirks.no_json_schema:
+                self._losses.approximate("format")
+                words = _ANSWER_SCHEMA + bytes(shape.schema).decode()
+                return {"response_format": {"type": "json_object"}}, _told(request.system, words)
+            case JsonSchema() as shape:
+                return {"response_format": {"type": "json_schema", "json_schema": self._schema(shape)}}, request.system
+            case JsonObject():
+                # OpenAI refuses the format where nobody speaks of JSON.
+                spoken = any(_JSON.search(text) for text in _texts(request))
+                system = request.system if spoken else _told(request.system, _ANSWER_JSON)
+                return {"response_format": {"type": "json_object"}}, system
+            case PlainText():
+                return {"response_format": {"type": "text"}}, request.system
+            case None:
+                return {}, request.system
+
+    def _schema(self, shape: JsonSchema) -> Wire:
+        wire: Wire = {"name": legal(shape.name, refused=_NAME_REFUSED, length_max=64), "schema": shape.schema}
+        if shape.description:
+            wire["description"] = shape.description
+        strict = shape.strict
+        if strict and (self._quirks.no_strict or not is_bound(shape.schema)):
+            self._losses.drop("format.strict")
+            strict = None if self._quirks.no_strict else False
+        return wire if strict is None else wire | {"strict": strict}
+
+    def _output(self) -> Wire:
+        request = self._request
+        wire: Wire = {}
+        if request.output_tokens_max is not None:
+            wire[self._quirks.max_tokens_field] = request.output_tokens_max
+        if request.choices > 1:
+            wire["n"] = request.choices
+        if request.logprobs is not None:
+            wire["logprobs"] = True
+            if request.logprobs:
+                wire["top_logprobs"] = request.logprobs
+        if request.verbosity is not None:
+            wire["verbosity"] = request.verbosity
+        if request.prediction is not None:
+            wire["prediction"] = {"type": "content", "content": request.prediction}
+        return wire | self._modalities()
+
+    def _modalities(self) -> Wire:
+        request = self._request
+        if not request.modalities:
+            return {}
+        modalities = list(request.modalities)
+        if "audio" not in modalities:
+            return {"modalities": modalities}
+        if "text" not in modalities:
+            modalities.insert(0, "text")
+        return {"modalities": modalities, "audio": self._audio()}
+
+    def _audio(self) -> Wire:
+        """OpenAI wants a voice and a format, and streams only raw samples."""
+        asked = self._request.audio
+        voice = openai_voice(asked.voice if asked else "")
+        form = asked.format if asked else ""
+        return {"voice": voice, "format": form or ("pcm16" if self._request.stream else "wav")}
+
+    # --- knobs ---------------------------------------------------------------------------------------------------
+
+    def _stop(self) -> tuple[Wire, tuple[str, ...]]:
+        """What the provider is told, and what the gateway has to cut itself."""
+        stop = self._request.stop
+        if self._quirks.no_stop:
+            return {}, stop
+        return ({"stop": list(stop[:STOP_MAX])} if stop else {}), stop[STOP_MAX:]
+
+    def _sampling(self) -> Wire:
+        asked = self._request.sampling
+        quirks = self._quirks
+        wire: Wire = {}
+        for field in ("temperature", "top_p"):
+            value = getattr(asked, field)
+            if value is not None and quirks.no_sampling:
+                self._losses.drop(f"sampling.{field}")
+            elif value is not None:
+                wire[field] = value
+        if wire.get("temperature", 0) > quirks.temperature_max:
+            self._losses.approximate("sampling.temperature")
+            wire["temperature"] = quirks.temperature_max
+        if quirks.no_temperature_with_top_p and len(wire) == 2:
+            self._losses.drop("sampling.top_p")
+            del wire["top_p"]
+        if asked.top_k is not None:
+            self._losses.drop("sampling.top_k")
+        for field in ("frequency_penalty", "presence_penalty"):
+            if (value := getattr(asked, field)) is not None:
+                wire[field] = value
+        if asked.seed is not None:
+            if quirks.no_seed:
+                self._losses.drop("sampling.seed")
+            else:
+                wire[quirks.seed_field] = asked.seed
+        if asked.logit_bias:
+            wire["logit_bias"] = asked.logit_bias
+        return wire
+
+    def _reasoning(self, *, has_tools: bool) -> Wire:
+        asked = self._request.reasoning
+        if asked is None:
+            return {}
+        effort = _effort(asked)
+        if effort is None and not asked.adaptive:
+            return {}
+        quirks = self._quirks
+        if quirks.thinking_form == "none":
+            return self._without_effort(effort)
+        if quirks.thinking_switch and effort == "none" and quirks.thinking_can_be_off:
+            return {"thinking": {"type": "disabled"}}
+        wire: Wire = {"thinking": {"type": "enabled"}} if quirks.thinking_switch else {}
+        if effort is None:
+            return wire
+        level = nearest(effort, quirks.efforts)
+        if has_tools and quirks.chat_tools_no_effort and level != "none":
+            return wire | self._without_effort(effort)
+        if level != effort:
+            self._losses.approximate("reasoning.effort")
+        elif asked.effort is None and asked.budget_tokens is not None:
+            self._losses.approximate("reasoning.budget_tokens")
+        return wire | {"reasoning_effort": level}
+
+    def _without_effort(self, effort: Effort | None) -> Wire:
+        """A model that can't be told how much to think doesn't lose a wish not to."""
+        if effort not in (None, "none"):
+            self._losses.drop("reasoning.effort")
+        return {}
+
+    def _cache(self) -> Wire:
+        asked = self._request.cache
+        wire: Wire = {}
+        if asked.key:
+            wire["prompt_cache_key"] = asked.key
+        options: Wire = {}
+        if asked.explicit is not None:
+            options["mode"] = "explicit" if asked.explicit else "implicit"
+        if asked.lifetime == "24h":
+            wire["prompt_cache_retention"] = "24h"
+        elif asked.lifetime is not None:
+            options["ttl"] = openai_lifetime(asked.lifetime)
+        if options:
+            wire["prompt_cache_options"] = options
+        if asked.automatic is not None and self._quirks.cache_mark_field == "cache_control":
+            wire["cache_control"] = self._marks.spelled(asked.automatic)
+        return wire
+
+    def _account(self) -> Wire:
+        request = self._request
+        wire: Wire = {}
+        if request.storage.store is not None:
+            wire["store"] = request.storage.store
+        if request.metadata:
+            # OpenAI refuses metadata of what it does not keep.
+            if request.storage.store:
+                wire["metadata"] = dict(list(request.metadata.items())[:METADATA_MAX])
+            else:
+                self._losses.drop("metadata")
+        if request.user:
+            is_long = len(request.user) > USER_CHARACTERS_MAX
+            wire[self._quirks.user_field] = sha256(request.user.encode()).hexdigest() if is_long else request.user
+        if request.tier is not None:
+            if request.tier in _TIERS:
+                wire["service_tier"] = _TIERS[request.tier]
+            else:
+                self._losses.drop("tier")
+        return wire
+
+    def _extras(self, wire: Wire) -> None:
+        """Fields that the client's dialect does not have."""
+        for name, raw in self._request.extra.items():
+            if name in _COPIED and name not in wire:
+                wire[name] = raw
+            else:
+                self._losses.drop(name)
+
+
+def _effort(asked: Reasoning) -> Effort | None:
+    """None: it is not said, or left to the model."""
+    if asked.effort is not None:
+        return asked.effort
+    if asked.budget_tokens is not None:
+        return level_of(asked.budget_tokens)
+    return "none" if asked.adaptive is False else None
+
+
+def _told(system: tuple[Message, ...], words: str) -> tuple[Message, ...]:
+    """The instructions with a further sentence; one text where they are one."""
+    if system and len(system[-1].parts) == 1 and isinstance(part := system[-1].parts[0], Text) and not part.cache:
+        told = replace(part, text=f"{part.text}\n\n{words}")
+        return (*system[:-1], replace(system[-1], parts=(told,)))
+    return (*system, Message(role="system", parts=(Text(text=words),)))
+
+
+def _texts(request: Request) -> Iterator[str]:
+    return (
+        part.text
+        for message in (*request.system, *request.messages)
+        for part in message.parts
+        if isinstance(part, Text)
+    )
