@@ -114,7 +114,7 @@ class Translator:
         )
         encoded = _encode(client, provider, request, model)
         if visit.exchange.header(STRICT_HEADER) == b"1":
-            _refuse_loss(client, encoded)
+            refuse_loss(client, encoded)
         billed = DIALECTS[provider.name].read(encoded.body, model=model.model, stream=request.stream)
         return Translated(
             client=client,
@@ -125,7 +125,7 @@ class Translator:
             call=msgspec.structs.replace(billed, operation=call.operation),
             path=_path(target, provider.name, stream=request.stream),
             lines=_lines(visit, target, provider.name, encoded, stream=request.stream),
-            told=_told(client, encoded),
+            told=told(client, encoded),
             asked_as=call.model,
             as_array=client.name == "gemini" and _EVENTS_QUERY not in visit.exchange.query,
         )
@@ -191,7 +191,7 @@ def _spelled(client: Codec, fields: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(_UNTOLD.sub("", spelled(client, field)) for field in fields))[:FIELDS_TOLD_MAX]
 
 
-def _refuse_loss(client: Codec, encoded: Encoded) -> None:
+def refuse_loss(client: Codec, encoded: Encoded) -> None:
     dropped, approximated = _spelled(client, encoded.dropped), _spelled(client, encoded.approximated)
     words = [f"drop {', '.join(dropped)}"] if dropped else []
     words += [f"say {', '.join(approximated)} in another way"] if approximated else []
@@ -200,7 +200,7 @@ def _refuse_loss(client: Codec, encoded: Encoded) -> None:
         raise InvalidRequest(f"x-proxyapi-strict: the translation would {' and '.join(words)}", param=field)
 
 
-def _told(client: Codec, encoded: Encoded) -> bytes:
+def told(client: Codec, encoded: Encoded) -> bytes:
     dropped, approximated = _spelled(client, encoded.dropped), _spelled(client, encoded.approximated)
     lines = b"x-proxyapi-translation: %b\r\n" % (b"lossy" if dropped or approximated else b"exact")
     for name, fields in ((b"dropped", dropped), (b"approximated", approximated)):
