@@ -116,7 +116,7 @@ def as_function(tool: Tool) -> FunctionTool | None:
             return msgspec.structs.replace(tool, name=name, description=words, namespace="", namespace_description="")
         case CustomTool():
             grammar = f"The input has to match {_SYNTAXES[tool.syntax]}:\n{tool.grammar}" if tool.grammar else ""
-            words = "\n\n".join(text for text in (tool.description, grammar) if text)
+            words = "\n\n".join(text for text in (tool.namespace_description, tool.description, grammar) if text)
             return FunctionTool(name=spoken(tool.name, tool.namespace), description=words, parameters=_FREE_TEXT)
         case NativeTool():
             return _typed(tool)

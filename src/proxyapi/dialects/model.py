@@ -486,6 +486,8 @@ class CustomTool(Struct, frozen=True, kw_only=True, tag="custom"):
     """Grammar definition."""
     namespace: str = ""
     """R namespace."""
+    namespace_description: str = ""
+    """Description of that namespace."""
 
 
 class Location(Struct, frozen=True):

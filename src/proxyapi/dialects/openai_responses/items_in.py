@@ -35,6 +35,8 @@ NAME: DialectName = "openai_responses"
 OPTIONAL = frozenset({"mcp_list_tools", "tool_search_call", "tool_search_output"})
 """Items without which a model of another dialect knows all the same: its tools are listed in full anyway."""
 
+CallKind = Literal["function", "custom", "shell", "local_shell", "apply_patch", "computer", "tool_search"]
+
 _EMPTY_ARGUMENTS = "{}"
 
 
@@ -149,7 +151,7 @@ def _call(
     item: Item,
     name: str,
     arguments: str,
-    kind: Literal["function", "custom", "shell", "local_shell", "apply_patch", "computer"],
+    kind: CallKind,
 ) -> ToolUse:
     return ToolUse(
         item.call_id or item.id or "",
@@ -191,6 +193,13 @@ def _shell_call(item: Item, raw: Raw) -> Part:
         # The provider runs the command itself, in a container of its own.
         return ServerToolUse(item.call_id or "", "shell", "shell", arguments)
     return _call(item, "shell", arguments, "shell")
+
+
+def _tool_search_call(item: Item, raw: Raw) -> Part | None:
+    """None: the provider itself searched among the tools."""
+    if details_of(raw).execution != "client":
+        return None
+    return _call(item, "tool_search", text_of(item.arguments) or _EMPTY_ARGUMENTS, "tool_search")
 
 
 # --- calls that the provider ran ----------------------------------------------------------------------------------
@@ -287,7 +296,7 @@ def _compaction(item: Item, raw: Raw) -> Part:
     return Compaction()
 
 
-_PARTS: dict[str, Callable[[Item, Raw], Part]] = {
+_PARTS: dict[str, Callable[[Item, Raw], Part | None]] = {
     "function_call": _function_call,
     "custom_tool_call": _custom_call,
     "local_shell_call": _local_shell_call,
@@ -295,6 +304,7 @@ _PARTS: dict[str, Callable[[Item, Raw], Part]] = {
     "shell_call_output": _shell_output,
     "apply_patch_call": _apply_patch_call,
     "computer_call": _computer_call,
+    "tool_search_call": _tool_search_call,
     "reasoning": _reasoning,
     "web_search_call": _web_search,
     "file_search_call": _file_search,

@@ -87,6 +87,7 @@ class Details(Struct):
     """A picture in base64, or what a program returned."""
     output_format: str | None = None
     revised_prompt: str | None = None
+    execution: str | None = None
 
 
 class Typed(Struct):
