@@ -20,8 +20,8 @@ T = TypeVar("T")
 class EventStream:
     """Decoder of server-sent events: `_frame` reads one, `_end` says what the end of the bytes means.
 
-    Nearly all pieces of a stream are one whole frame with a little text: `_usual_frame` takes the JSON of one that
-    begins with `usual`, which ends the line before.
+    Nearly all pieces of a stream are whole frames of a little text, which begin with `usual`: `_usual_frame` takes
+    one, `_usual_frames` several at a stretch.
     """
 
     __slots__ = ("_frames", "ending", "finished", "pending", "usage_frame")
@@ -43,17 +43,15 @@ class EventStream:
     def feed(self, data: bytes) -> list[Event]:
         events: list[Event] = []
         frames = self._frames
-        if (
-            frames.idle
-            and data.startswith(self.usual)
-            and data.endswith(b"\n\n")
-            and data.count(b"\n") == self.usual_lines
-            and b"\r" not in data
-        ):
+        if frames.idle and data.startswith(self.usual) and data.endswith(b"\n\n") and b"\r" not in data:
             start = frames.position
-            frames.position += len(data)
-            self._usual_frame(data, start, events)
-            return events
+            if data.count(b"\n") == self.usual_lines:
+                self._usual_frame(data, start, events)
+                frames.position += len(data)
+                return events
+            if self._usual_frames(data, start, events):
+                frames.position += len(data)
+                return events
         self._read(frames.feed(data), events)
         self.pending = frames.pending
         return events
@@ -80,6 +78,10 @@ class EventStream:
     def _usual_frame(self, data: bytes, start: int, events: list[Event]) -> None:
         """A whole frame, `data`, that begins with `usual`."""
         raise NotImplementedError
+
+    def _usual_frames(self, data: bytes, start: int, events: list[Event]) -> bool:
+        """Several whole frames, the first of which begins with `usual`. False: they are to be read one by one."""
+        return False
 
     def _body(self, body: bytes, events: list[Event]) -> None:
         """A JSON text in place of events: an error, or the whole reply of a provider that does not stream."""

@@ -167,7 +167,7 @@ class Replies:
         exchange.couple(response)
         exchange.on_gone(lambda: self.left(bill, response))
 
-        def feed(data: bytes) -> None:
+        def feed(data: bytes, framed: bytes) -> None:
             nonlocal remember, remembered, held
             out = channel.feed(data)
             if turn is not None and turn.feed(out):
@@ -176,7 +176,9 @@ class Replies:
             if remember and channel.meter.reply_id:
                 remember = False
                 remembered = self._stored.remember_soon(visit, bill, channel.meter.reply_id)
-            if out and not exchange.gone:
+            if out is data:
+                exchange.pass_on(data, framed)
+            elif out:
                 exchange.write(out)
 
         ending, broken = "completed", None
@@ -250,10 +252,9 @@ class Replies:
         exchange.couple(response)
         exchange.on_gone(lambda: self.left(bill, response))
 
-        def feed(data: bytes) -> None:
+        def feed(data: bytes, framed: bytes) -> None:
             meter.feed(data)
-            if not exchange.gone:
-                exchange.write(data)
+            exchange.pass_on(data, framed)
 
         ending = "completed"
         try:

@@ -234,6 +234,14 @@ class Exchange(RequestHead):
         elif not self.version_minor and self.method != "HEAD" and self.status not in STATUSES_WITHOUT_BODY:
             self._carrier.transport.write(data)
 
+    def pass_on(self, data: bytes, framed: bytes) -> None:
+        """As `write`; `framed`, unless empty: the same bytes as one chunk of HTTP/1.1, which need not be made anew."""
+        if framed and self._framing == 2:
+            if not self.gone and not self.finished:
+                self._carrier.transport.write(framed)
+        else:
+            self.write(data)
+
     def finish(self) -> None:
         """End a streamed answer. A counted answer that is incomplete is cut, as the client must not think it whole."""
         if self.finished:

@@ -34,6 +34,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ABSOLUTE = re.compile(r"https?://([^/?#@]+)([/?].*)?", re.IGNORECASE)
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection", b"expect", b"host"))
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_WHOLE_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
 
 CHUNK_LINE_BYTES_MAX = 1_024
@@ -214,12 +215,26 @@ def _read_framing(headers: Headers, request: RequestHead) -> None:
         raise HeadRefused(400, "The body's framing is ambiguous")
 
 
+def _take_whole_chunks(data: bytes, at: int, pieces: list[bytes]) -> int:
+    """The chunks from `at` on that are whole and have no extensions; where the first other one begins."""
+    while match := _WHOLE_CHUNK.match(data, at):
+        start = match.end()
+        end = start + int(match[1], 16)
+        if end == start or not data.startswith(b"\r\n", end):
+            break
+        pieces.append(data[start:end])
+        at = end + 2
+    return at
+
+
 class ChunkedDecoder:
     """The payload of a chunked request body, strictly: CRLF line ends, plain hexadecimal sizes, bounded lines."""
 
-    __slots__ = ("_left", "_line", "_state", "_trailer_bytes")
+    __slots__ = ("_left", "_line", "_state", "_trailer_bytes", "idle")
 
     def __init__(self) -> None:
+        self.idle = True
+        """The next byte begins a chunk."""
         self._line = b""
         self._left = 0
         self._state = 0  # 0: a size line comes, 1: payload, 2: the line end after a payload, 3: trailers
@@ -230,8 +245,17 @@ class ChunkedDecoder:
 
         Returns where in `data` the body ended, or -1 while it goes on. Raises BodyBroken.
         """
+        end = self._feed(data, pieces)
+        self.idle = self._state == 0 and not self._line
+        return end
+
+    def _feed(self, data: bytes, pieces: list[bytes]) -> int:
         at, end = 0, len(data)
         while at < end:
+            if self._state == 0 and not self._line:
+                at = _take_whole_chunks(data, at, pieces)
+                if at == end:
+                    return -1
             if self._state == 1:
                 taken = min(self._left, end - at)
                 pieces.append(data[at : at + taken])
@@ -279,19 +303,22 @@ class ChunkedDecoder:
 class ResponseReader:
     """One response, fed with bytes as they come. Interim responses (1xx) are skipped.
 
-    Body bytes are appended to `pieces`, de-chunked. The owner looks at the flags after each `feed`.
+    llhttp reads the head; the framing of the body is read here, so that it is always known where a chunk begins. Body
+    bytes are appended to `pieces`, de-chunked. The owner looks at the flags after each `feed_bytes`.
     """
 
     __slots__ = (
         "_bodiless",
+        "_left",
         "_parser",
+        "_tail",
         "broken",
+        "chunks",
         "ended",
         "head_complete",
         "headers",
         "keep_alive",
         "length",
-        "on_body",
         "pieces",
         "status",
         "until_close",
@@ -310,7 +337,10 @@ class ResponseReader:
         self.broken = ""
         """Why the bytes are no valid response; empty if they are."""
         self.pieces: list[bytes] = []
-        self.on_body = self.pieces.append
+        self.chunks: ChunkedDecoder | None = None
+        """Of a chunked body."""
+        self._left = 0
+        self._tail = b""  # the last bytes of an incomplete head, where its end may have begun
         self._bodiless = head_request
         self._parser: _Parser | None = _response_parser(self)
 
@@ -328,44 +358,73 @@ class ResponseReader:
 
     def feed_bytes(self, data: bytes) -> None:
         """Take the next bytes; then see `head_complete`, `pieces`, `ended`, `broken`."""
+        if not self.head_complete:
+            data = self._feed_head(data)
+        if data and self.head_complete and not self.broken:
+            self._feed_body(data)
+
+    def _feed_head(self, data: bytes) -> bytes:
+        """Returns what follows the head."""
+        while data and not self.head_complete and not self.broken:
+            end = (self._tail + data).find(b"\r\n\r\n") + 4
+            if end < 4:
+                self._tail = (self._tail + data)[-3:]
+                self._parse(data)
+                return b""
+            end -= len(self._tail)
+            self._tail = b""
+            self._parse(data[:end])
+            data = data[end:]
+        if self.head_complete or self.broken:
+            self._parser = None  # The parser knows our methods: breaking the cycle here spares the garbage collector.
+        return data
+
+    def _parse(self, head: bytes) -> None:
         parser = self._parser
         if parser is None:
             return
         try:
-            parser.feed_data(data)
+            parser.feed_data(head)
         except ParserError as error:
-            if self.ended:
-                self.keep_alive = False  # Bytes behind the end: the answer stands, the connection does not.
-            elif not self.broken:
-                self.broken = str(error)
+            self.broken = self.broken or str(error)
         except ParserUpgrade:
             self.broken = self.broken or "the upstream switched protocols"
-        if self._bodiless and self.pieces:
-            self.pieces.clear()
-            self.keep_alive = False
-        if self.ended or self.broken:
-            self._parser = None  # The parser knows our methods: breaking the cycle here spares the garbage collector.
+
+    def _feed_body(self, data: bytes) -> None:
+        if self.ended:
+            self.keep_alive = False  # Bytes behind the end: the answer stands, the connection does not.
+        elif self.chunks is not None:
+            try:
+                end = self.chunks.feed(data, self.pieces)
+            except BodyBroken as broken:
+                self.broken = str(broken)
+                return
+            self.ended = end >= 0
+            if 0 <= end < len(data):
+                self.keep_alive = False
+        elif self.until_close:
+            self.pieces.append(data)
+        else:
+            if len(data) > self._left:
+                data = data[: self._left]
+                self.keep_alive = False
+            self._left -= len(data)
+            self.pieces.append(data)
+            self.ended = not self._left
 
     def feed_close(self) -> None:
         """The upstream closed its side in an orderly way."""
         if self.until_close and self.head_complete and not self.broken:
             self.ended = True
 
-    def on_message_begin(self) -> None:
-        """Called by llhttp; a second message behind the end is stopped at its first byte."""
-        if self.ended:
-            raise ParserError("bytes behind the end of the response")
-
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Called by llhttp, also for trailers, which are dropped."""
-        if not self.head_complete:
-            self.headers.append((name.lower(), value))
+        """Called by llhttp."""
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Called by llhttp."""
         parser = self._parser
-        if self.head_complete or parser is None:
-            return
+        assert parser is not None, "it calls"
         self.status = parser.get_status_code()
         if self.status < 200:
             if self.status == 101:
@@ -373,25 +432,18 @@ class ResponseReader:
             self.headers.clear()
             return
         self.head_complete = True
-        self._bodiless = self._bodiless or self.status in STATUSES_WITHOUT_BODY
         self.keep_alive = parser.should_keep_alive()
         self._read_framing()
 
     def _read_framing(self) -> None:
-        chunked = False
         for name, value in self.headers:
             if name == b"content-length":
-                self.length = int(value)
+                self.length = self._left = int(value)
             elif name == b"transfer-encoding":
                 if value.strip().lower() != b"chunked":
                     self.broken = "unknown transfer coding"
-                chunked = True
-        if self._bodiless:
+                self.chunks = ChunkedDecoder()
+        if self._bodiless or self.status in STATUSES_WITHOUT_BODY or self.length == 0:
             self.ended = True
         else:
-            self.until_close = self.length is None and not chunked
-
-    def on_message_complete(self) -> None:
-        """Called by llhttp."""
-        if self.head_complete:
-            self.ended = True
+            self.until_close = self.length is None and self.chunks is None

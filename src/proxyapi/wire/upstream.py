@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import NamedTuple, Protocol, cast
 
 from proxyapi.wire.errors import (
@@ -39,6 +38,13 @@ class Patience(NamedTuple):
     write_stall: int
 
 
+class Feed(Protocol):
+    """Takes body bytes within the transport's callback."""
+
+    def __call__(self, data: bytes, framed: bytes, /) -> None:
+        """`framed`: a chunk with its framing, if `data` came as just one; it may be sent on as it is. Else empty."""
+
+
 class Owner(Protocol):
     """What a connection needs of its pool."""
 
@@ -70,7 +76,7 @@ class Response(ResponseReader):
         self._connection: UpstreamConnection | None = connection
         self._patience = patience
         self._failure: BaseException | None = None
-        self._feed: Callable[[bytes], None] | None = None
+        self._feed: Feed | None = None
         self._body: bytes | bytearray = b""
         self._waiter: asyncio.Future[None] | None = None
         self._wake_at = 0
@@ -104,7 +110,7 @@ class Response(ResponseReader):
             raise self._failure
         return body if type(body) is bytes else bytes(body)
 
-    async def pipe(self, feed: Callable[[bytes], None]) -> None:
+    async def pipe(self, feed: Feed) -> None:
         """Give every body byte to `feed`, from the transport's callback, until the body has ended.
 
         Raises IdleTimeout, ConnectionLost, ProtocolViolation, and what `feed` raises; the connection is closed then.
@@ -112,7 +118,7 @@ class Response(ResponseReader):
         if self._body:
             body, self._body = self._body, b""
             try:
-                feed(bytes(body))
+                feed(bytes(body), b"")
             except BaseException:
                 self.close()
                 raise
@@ -184,19 +190,20 @@ class Response(ResponseReader):
     def take(self, data: bytes) -> None:
         """Bytes from the connection."""
         self.received += len(data)
+        feed, chunks = self._feed, self.chunks
+        if feed is not None and chunks is not None and chunks.idle:
+            # Nearly all events of a stream come as one chunk of their own: then nothing has to be put together anew.
+            start = data.find(b"\r\n") + 2
+            size = len(data) - start - 2
+            if size > 0 and data.startswith(b"%x\r\n" % size) and data.endswith(b"\r\n"):
+                connection = self._connection
+                if connection is not None and connection.reading:
+                    connection.deadline = connection.pool.tick + self._patience.idle
+                self._give(feed, data[start:-2], data)
+                return
         self.feed_bytes(data)
-        pieces, feed = self.pieces, self._feed
-        if pieces:
-            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            pieces.clear()
-            if feed is not None:
-                try:
-                    feed(body)
-                except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised from `pipe`
-                    self.fail(error)
-                    return
-            else:
-                self._buffer(body)
+        if self.pieces and not self._take_pieces(feed):
+            return
         connection = self._connection
         if connection is None:
             return  # closed by feed
@@ -216,6 +223,24 @@ class Response(ResponseReader):
                 self._flow()
         elif self.received > HEAD_BYTES_MAX:
             self.fail(ProtocolViolation(f"the upstream's head is larger than {HEAD_BYTES_MAX} bytes"))
+
+    def _take_pieces(self, feed: Feed | None) -> bool:
+        pieces = self.pieces
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        if feed is not None:
+            return self._give(feed, body, b"")
+        self._buffer(body)
+        return True
+
+    def _give(self, feed: Feed, data: bytes, framed: bytes) -> bool:
+        """False: `feed` raised, and the exchange is over."""
+        try:
+            feed(data, framed)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised from `pipe`
+            self.fail(error)
+            return False
+        return True
 
     def _buffer(self, data: bytes) -> None:
         body = self._body

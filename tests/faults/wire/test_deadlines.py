@@ -153,7 +153,7 @@ def test_an_upstream_that_stalls_in_its_answer_times_out(lab: Any, way: str) -> 
         async with lab.upstream(silent(answer)) as origin, lab.pool(idle_seconds=0.05, tick_seconds=0.01) as pool:
             response = await pool.send(origin, HEAD, b"hi", method="POST")
             with pytest.raises(IdleTimeout):
-                await (response.read(10) if way == "read" else response.pipe(lambda data: None))
+                await (response.read(10) if way == "read" else response.pipe(lambda data, framed: None))
             await lab.until(lambda: pool.connections == 0)
 
     lab.run(main)

@@ -152,6 +152,6 @@ def test_a_stream_over_tls_that_is_cut_is_not_taken_for_whole(lab: Any, local: P
         async with lab.upstream(script, ssl=serving(local)) as origin, lab.pool(ssl=trusting) as pool:
             response = await pool.send(origin, HEAD, b"hi", method="POST")
             with pytest.raises(ConnectionLost):
-                await response.pipe(lambda data: None)
+                await response.pipe(lambda data, framed: None)
 
     lab.run(main)

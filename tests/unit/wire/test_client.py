@@ -91,7 +91,7 @@ def test_an_answer_may_be_cut_at_every_byte(lab: Any, name: str, way: str) -> No
                     assert await response.read(100) == b"hello world"
                 else:
                     pieces: list[bytes] = []
-                    await response.pipe(pieces.append)
+                    await response.pipe(lambda data, framed, pieces=pieces: pieces.append(data))
                     assert b"".join(pieces) == b"hello world"
                 assert response.complete
 
@@ -215,7 +215,7 @@ def test_an_answer_that_is_cut_is_not_taken_for_whole(lab: Any, cut: bytes, way:
         async with lab.upstream(answering(cut, close=True)) as origin, lab.pool() as pool:
             response = await pool.send(origin, HEAD, b"hi", method="POST")
             with pytest.raises(ConnectionLost) as lost:
-                await (response.read(100) if way == "read" else response.pipe(lambda data: None))
+                await (response.read(100) if way == "read" else response.pipe(lambda data, framed: None))
             assert lost.value.received
             assert not response.complete
 
@@ -247,7 +247,7 @@ def test_bad_chunks_break_the_pipe(lab: Any) -> None:
         async with lab.upstream(answering(answer)) as origin, lab.pool() as pool:
             with pytest.raises(ProtocolViolation):
                 response = await pool.send(origin, HEAD, b"hi", method="POST")
-                await response.pipe(lambda data: None)
+                await response.pipe(lambda data, framed: None)
 
     lab.run(main)
 
@@ -271,7 +271,7 @@ def test_what_feed_raises_comes_out_of_pipe_and_the_connection_is_cut(lab: Any) 
         writer.write(ANSWERS["chunked"][-20:])
         await reader.read()
 
-    def feed(data: bytes) -> None:
+    def feed(data: bytes, framed: bytes) -> None:
         raise ZeroDivisionError
 
     async def main() -> None:
@@ -330,7 +330,7 @@ def test_an_unread_answer_stops_the_upstream_and_goes_on_when_it_is_read(lab: An
                     assert len(await response.read(total)) == total
                 else:
                     sizes: list[int] = []
-                    await response.pipe(lambda data, sizes=sizes: sizes.append(len(data)))
+                    await response.pipe(lambda data, framed, sizes=sizes: sizes.append(len(data)))
                     assert sum(sizes) == total
                 response.close()
 
@@ -350,7 +350,7 @@ def test_a_paused_response_is_not_resumed_by_reading_it(lab: Any) -> None:
             response = await pool.send(origin, HEAD, b"hi", method="POST")
             response.pause_reading()
             sizes: list[int] = []
-            piping = asyncio.ensure_future(response.pipe(lambda data: sizes.append(len(data))))
+            piping = asyncio.ensure_future(response.pipe(lambda data, framed: sizes.append(len(data))))
             await asyncio.sleep(0.05)
             assert sum(sizes) < 2_000_000
             response.resume_reading()

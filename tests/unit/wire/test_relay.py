@@ -19,7 +19,7 @@ def relay(pool: Pool, origin: Origin) -> Any:
         exchange.start(response.status, b"", response.length)
         exchange.couple(response)
         try:
-            await response.pipe(exchange.write)
+            await response.pipe(exchange.pass_on)
         except WireError:
             exchange.abort()
         else:

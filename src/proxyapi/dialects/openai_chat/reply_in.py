@@ -138,6 +138,7 @@ _NOTHING = b"null"
 """No `usage` as short as this says anything: most chunks have it."""
 _REPORT = msgspec.json.Decoder(_Report)
 _CHUNK = msgspec.json.Decoder(_Chunk)
+_CHUNKS = msgspec.json.Decoder(list[_Chunk])
 _RESCUE = msgspec.json.Decoder(_Rescue)
 
 
@@ -185,6 +186,10 @@ class ChatReader:
             if rescue is None:
                 return False
             chunk = _Chunk(usage=rescue.usage, error=rescue.error)
+        return self.take(chunk, events)
+
+    def take(self, chunk: _Chunk, events: list[Event]) -> bool:
+        """As `read`, of a chunk that is decoded."""
         if not self._started and (chunk.id or chunk.choices):
             self._started = True
             created = moment(chunk.created)
@@ -380,6 +385,24 @@ class ChatStream(EventStream):
     def _usual_frame(self, data: bytes, start: int, events: list[Event]) -> None:
         if self._reader.read(data[6:], events):
             self.usage_frame = (start, start + len(data))
+
+    def _usual_frames(self, data: bytes, start: int, events: list[Event]) -> bool:
+        texts = data[6:-2].split(b"\n\ndata: ")
+        if 2 * len(texts) != data.count(b"\n"):
+            return False
+        done = texts[-1] == b"[DONE]"
+        chunks = lenient(_CHUNKS, b"[%b]" % b",".join(texts[:-1] if done else texts))
+        if chunks is None or len(chunks) != len(texts) - done:
+            return False
+        take = self._reader.take
+        for number, chunk in enumerate(chunks):
+            if take(chunk, events):
+                at = start + sum(map(len, texts[:number])) + 8 * number
+                self.usage_frame = (at, at + len(texts[number]) + 8)
+        if done:
+            self.finished = True
+            self.ending = start + len(data) - 14 if self.ending is None else self.ending
+        return True
 
     def _body(self, body: bytes, events: list[Event]) -> None:
         self._reader.read(body, events)
