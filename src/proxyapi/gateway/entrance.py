@@ -8,10 +8,11 @@ from proxyapi.dialects import faults
 from proxyapi.errors import ClientGone, GatewayError, MethodNotAllowed, StoreUnavailable, Unauthenticated
 from proxyapi.gateway import routes
 from proxyapi.gateway.admission import Admission
+from proxyapi.gateway.introduction import introduce
 from proxyapi.gateway.pauses import Pauses
 from proxyapi.gateway.visit import Visit
 from proxyapi.identity.addresses import ClientAddress
-from proxyapi.identity.keys import Caller, Keys, check_address, check_endpoint, credential, digest_of
+from proxyapi.identity.keys import Caller, Keys, check_address, check_endpoint
 from proxyapi.ids import IdSource
 from proxyapi.money import format_amount
 from proxyapi.store.errors import StoreError
@@ -69,7 +70,7 @@ class Entrance:
             route = self._route(visit)
             if route is not None:
                 if route.needs_key:
-                    self._admit(visit, self._known(exchange) or await self._identify(exchange))
+                    self._admit(visit, self._known(visit) or await self._identify(visit))
                 await self._handlers[route.kind](visit)
         except GatewayError as error:
             self._refuse(visit, error)
@@ -90,11 +91,11 @@ class Entrance:
         if exchange.method == "OPTIONS":
             self._options(visit)
             return None
-        route = visit.route = routes.find(exchange.method, exchange.path)
+        introduction = visit.introduction = introduce(exchange.head, exchange.peer, self._address)
+        route = visit.route = introduction.route
         visit.shape = route.shape
-        visit.peer = self._address.of(exchange.peer, exchange.headers)
-        if route.needs_key:
-            visit.operation = route.operation if route.kind in ("paid", "upload", "stored") else route.kind
+        visit.peer = introduction.peer
+        visit.operation = introduction.operation
         return route
 
     def _admit(self, visit: Visit, caller: Caller) -> None:
@@ -109,18 +110,20 @@ class Entrance:
         if caller.requests_per_minute is not None:
             self._admission.admit_request(caller)
 
-    def _known(self, exchange: Exchange) -> Caller | None:
+    def _known(self, visit: Visit) -> Caller | None:
         """The caller, if it is in memory."""
-        key = credential(exchange.headers, exchange.query)
-        if key is None:
-            raise Unauthenticated
-        return self._keys.cached(digest_of(key))
+        return self._keys.cached(self._digest(visit))
 
-    async def _identify(self, exchange: Exchange) -> Caller:
-        key = credential(exchange.headers, exchange.query)
-        if key is None:
+    async def _identify(self, visit: Visit) -> Caller:
+        return await self._keys.find(self._digest(visit))
+
+    @staticmethod
+    def _digest(visit: Visit) -> bytes:
+        introduction = visit.introduction
+        assert introduction is not None, "the route was found"
+        if introduction.digest is None:
             raise Unauthenticated
-        return await self._keys.find(digest_of(key))
+        return introduction.digest
 
     def _options(self, visit: Visit) -> None:
         methods = ", ".join(routes.methods_of(visit.exchange.path)).encode()

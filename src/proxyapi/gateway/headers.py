@@ -49,13 +49,10 @@ _REQUEST_IDS = frozenset((b"x-request-id", b"request-id", b"x-generation-id", b"
 """Where providers put their own request id."""
 
 
-def to_provider(headers: Headers, extra: frozenset[bytes]) -> list[bytes]:
-    """Header lines for the provider, in pieces; `extra` is the operator's addition to the allow-list."""
-    pieces: list[bytes] = []
-    for name, value in headers:
-        if name in _TO_PROVIDER or (extra and name in extra):
-            pieces += (name, b": ", value, b"\r\n")
-    return pieces
+def to_provider(headers: Headers, extra: frozenset[bytes]) -> bytes:
+    """Header lines for the provider; `extra` is the operator's addition to the allow-list."""
+    passed = [b"%b: %b\r\n" % field for field in headers if field[0] in _TO_PROVIDER or field[0] in extra]
+    return b"".join(passed)
 
 
 def to_foreign_provider(headers: Headers, extra: frozenset[bytes]) -> list[bytes]:

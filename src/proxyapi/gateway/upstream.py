@@ -88,12 +88,17 @@ class Upstream:
         start = self._starts.get((provider.name, path, method))
         if start is None:
             start = self._start(provider, path, method)
-        lines = to_provider(visit.exchange.headers, provider.forwarded_headers)
-        if visit.shape == "anthropic" and visit.exchange.header(b"anthropic-version") is None:
-            lines.append(ANTHROPIC_VERSION)
+        introduction = visit.introduction
+        assert introduction is not None, "the entrance made it"
+        lines = introduction.forwarded.get(provider.name)
+        if lines is None:
+            lines = to_provider(visit.exchange.head.headers, provider.forwarded_headers)
+            if visit.shape == "anthropic" and visit.exchange.header(b"anthropic-version") is None:
+                lines += ANTHROPIC_VERSION
+            introduction.forwarded[provider.name] = lines
         if length or method == "POST":
-            return b"%b%bcontent-length: %d\r\n\r\n" % (start, b"".join(lines), length)
-        return b"%b%b\r\n" % (start, b"".join(lines))
+            return b"%b%bcontent-length: %d\r\n\r\n" % (start, lines, length)
+        return b"%b%b\r\n" % (start, lines)
 
     def _start(self, provider: Provider, path: str, method: str) -> bytes:
         name, value = provider.credential()

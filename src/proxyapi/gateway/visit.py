@@ -8,6 +8,7 @@ from proxyapi.ids import format_id
 
 if TYPE_CHECKING:
     from proxyapi.gateway.conversations import Turn
+    from proxyapi.gateway.introduction import Introduction
     from proxyapi.gateway.routes import Route, Shape
     from proxyapi.identity.keys import Caller
     from proxyapi.wire.server import Exchange
@@ -26,6 +27,7 @@ class Visit:
         "extra_headers",
         "first_byte_ms",
         "id",
+        "introduction",
         "model",
         "operation",
         "peer",
@@ -47,6 +49,7 @@ class Visit:
         """Monotonic seconds."""
         self.peer = exchange.peer
         """The client's address, behind trusted proxies too."""
+        self.introduction: Introduction | None = None
         self.route: Route | None = None
         self.caller: Caller | None = None
         self.operation = ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from proxyapi.wire.errors import ConnectFailed, ConnectionLost, ConnectTimeout
+from proxyapi.wire.outlet import Outbox
 from proxyapi.wire.upstream import Origin, Patience, Response, UpstreamConnection
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Pool:
         idle_per_origin_max: int = 1_000,
     ) -> None:
         self.loop = loop
+        self.outbox = Outbox(loop)
         self.tick = 0
         self._timeouts = timeouts
         self._patience = self._ticks_of(timeouts)

@@ -10,7 +10,8 @@ from typing import Protocol, cast
 
 from proxyapi.wire.errors import BodyBroken, BodyTimeout, BodyTooLarge, ClientLeft, HeadRefused, WireError
 from proxyapi.wire.exchange import BODY_BUFFER_BYTES, Exchange
-from proxyapi.wire.http1 import CONTINUE, ChunkedDecoder, parse_request, status_line
+from proxyapi.wire.http1 import CONTINUE, ChunkedDecoder, HeadMemo, status_line
+from proxyapi.wire.outlet import Outbox, Outlet
 
 DRAIN_BYTES_MAX = 65_536
 """The unread rest of a body that is read and dropped, so that the connection can go on; a longer rest closes it."""
@@ -36,6 +37,7 @@ class Host(Protocol):
     """What a connection needs of its server."""
 
     loop: asyncio.AbstractEventLoop
+    outbox: Outbox
     tick: int
     ticks: Ticks
     stopping: bool
@@ -67,6 +69,7 @@ class ClientConnection(asyncio.Protocol):
         "_half_closed",
         "_left",
         "_lingering",
+        "_memo",
         "_parked",
         "_reading_paused",
         "_runner",
@@ -97,6 +100,7 @@ class ClientConnection(asyncio.Protocol):
         """The sweep has to look at it every tick: writing is paused, or the client half-closed."""
         self.write_paused = False
         self.lost = False
+        self._memo = HeadMemo(host.headers_max)
         self._buffer = bytearray()
         self._searched = 0  # where the search for the end of a head in `_buffer` goes on
         self._left = 0
@@ -113,7 +117,7 @@ class ClientConnection(asyncio.Protocol):
     # ---- transport events
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = Outlet(cast("asyncio.Transport", transport), self.host.outbox)
         name = transport.get_extra_info("peername")
         self.peer = str(name[0]).removeprefix("::ffff:") if isinstance(name, tuple) else ""
         self.transport.set_write_buffer_limits(high=self.host.write_buffer_bytes)
@@ -240,15 +244,14 @@ class ClientConnection(asyncio.Protocol):
         if head_end > host.head_bytes_max:
             self._refuse_large_head(data[:head_end])
             return
-        exchange = Exchange(self, self.peer)
         try:
-            parse_request(data[:head_end], exchange, host.headers_max)
+            head = self._memo.parse(data, head_end)
         except HeadRefused as refusal:
             self._refuse(refusal.status, str(refusal))
             return
-        self.exchange = exchange
+        self.exchange = exchange = Exchange(self, head, self.peer)
         self.deadline = 0
-        length = exchange.body_bytes
+        length = head.body_bytes
         if length == 0:
             exchange.body_complete = True
             if len(data) > head_end:
@@ -389,7 +392,7 @@ class ClientConnection(asyncio.Protocol):
         return exchange.body_complete or self._can_drain(exchange)
 
     def _can_drain(self, exchange: Exchange) -> bool:
-        return not exchange.expects_continue and exchange.body_bytes is not None and self._left <= DRAIN_BYTES_MAX
+        return not exchange.expects_continue and exchange.head.body_bytes is not None and self._left <= DRAIN_BYTES_MAX
 
     def exchange_over(self, exchange: Exchange) -> None:
         """The answer is written."""

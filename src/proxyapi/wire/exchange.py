@@ -35,7 +35,7 @@ class Carrier(Protocol):
     def drain_waiter(self) -> asyncio.Future[None]: ...
 
 
-class Exchange(RequestHead):
+class Exchange:
     """One request, and the means to answer it. The wire makes it, one handler coroutine owns it.
 
     Header blocks given to `respond` and `start` are `b"Name: value\\r\\n"` lines without Content-Length,
@@ -54,15 +54,23 @@ class Exchange(RequestHead):
         "_waiter",
         "_wake_at",
         "body_complete",
+        "expects_continue",
         "finished",
         "gone",
+        "head",
+        "keep_alive",
         "peer",
         "started",
         "status",
+        "version_minor",
     )
 
-    def __init__(self, carrier: Carrier, peer: str) -> None:
+    def __init__(self, carrier: Carrier, head: RequestHead, peer: str) -> None:
         self._carrier = carrier
+        self.head = head
+        self.keep_alive = head.keep_alive
+        """Another request may follow on the connection."""
+        self.version_minor = head.version_minor
         self.peer = peer
         """The client's IP address."""
         self.started = False
@@ -82,8 +90,26 @@ class Exchange(RequestHead):
         self._wake_at = 1
         self._callbacks: list[Callable[[], None]] | None = None
         self._source: Pausable | None = None
+        self.expects_continue = head.expects_continue
         self._framing = 0  # 0: none (HEAD, 204, 304, or up to the close), 1: counted, 2: chunked
         self._answer_left = 0
+
+    @property
+    def method(self) -> str:
+        return self.head.method
+
+    @property
+    def path(self) -> str:
+        """Still percent-encoded, without the query."""
+        return self.head.path
+
+    @property
+    def query(self) -> str:
+        return self.head.query
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a field; `name` in lower case."""
+        return self.head.header(name)
 
     # ---- the request body
 
@@ -93,7 +119,7 @@ class Exchange(RequestHead):
         Raises BodyTooLarge (the lower of `bytes_max` and the server's limit), BodyTimeout, BodyBroken, ClientLeft.
         """
         bytes_max = min(bytes_max, self._carrier.body_bytes_max)
-        if self.body_bytes is not None and self.body_bytes > bytes_max:
+        if self.head.body_bytes is not None and self.head.body_bytes > bytes_max:
             raise BodyTooLarge(f"The request body is larger than {bytes_max} bytes")
         if not self.body_complete:
             await self._receive(bytes_max + 1)
@@ -104,7 +130,7 @@ class Exchange(RequestHead):
 
     async def read_some(self) -> bytes:
         """The next piece of the body; empty at its end. Raises as `read` does, BodyTooLarge for the server's limit."""
-        if max(self._received, self.body_bytes or 0) > self._carrier.body_bytes_max:
+        if max(self._received, self.head.body_bytes or 0) > self._carrier.body_bytes_max:
             raise BodyTooLarge(f"The request body is larger than {self._carrier.body_bytes_max} bytes")
         if not self._body and not self.body_complete:
             await self._receive(1)
@@ -190,7 +216,7 @@ class Exchange(RequestHead):
                 answer = b"%b%b%b\r\n" % (status_line(status), headers, connection)
             else:
                 line = STATUS_LINES.get(status) or status_line(status)
-                sent = body if self.method != "HEAD" else b""
+                sent = body if self.head.method != "HEAD" else b""
                 answer = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (line, headers, connection, len(body), sent)
             self._carrier.transport.write(answer)
         self._end()
@@ -214,7 +240,7 @@ class Exchange(RequestHead):
             self._framing = 2
         else:
             self.keep_alive = False
-        if self.method == "HEAD":
+        if self.head.method == "HEAD":
             self._framing = 0
         head = b"%b%b%b%b\r\n" % (status_line(status), headers, self._connection_line(), framing)
         self._carrier.transport.write(head)
@@ -231,7 +257,7 @@ class Exchange(RequestHead):
                 self.abort()
                 raise RuntimeError("the answer is longer than its declared length")
             self._carrier.transport.write(data)
-        elif not self.version_minor and self.method != "HEAD" and self.status not in STATUSES_WITHOUT_BODY:
+        elif not self.version_minor and self.head.method != "HEAD" and self.status not in STATUSES_WITHOUT_BODY:
             self._carrier.transport.write(data)
 
     def pass_on(self, data: bytes, framed: bytes) -> None:

@@ -34,9 +34,12 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ABSOLUTE = re.compile(r"https?://([^/?#@]+)([/?].*)?", re.IGNORECASE)
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection", b"expect", b"host"))
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_COUNTED = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
 _WHOLE_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
 
+LENGTH_DIGITS_MAX = 18
+"""Of a Content-Length; more is no length, and Python refuses to read some thousands of digits."""
 CHUNK_LINE_BYTES_MAX = 1_024
 """A chunk size with its extensions: nobody sends extensions, so this is generous."""
 TRAILER_BYTES_MAX = 8_192
@@ -68,15 +71,17 @@ def encode_chunk(data: bytes) -> bytes:
 
 
 class RequestHead:
-    """The request line and header fields of one request."""
+    """The request line and header fields of one request. Not changed once parsed."""
 
     __slots__ = (
+        "_first",
         "body_bytes",
         "expects_continue",
         "headers",
         "host",
         "keep_alive",
         "method",
+        "notes",
         "path",
         "query",
         "target",
@@ -98,24 +103,70 @@ class RequestHead:
     keep_alive: bool
     expects_continue: bool
     version_minor: int
+    notes: object
+    """What the server's handler has derived from this head: kept for the next equal one of the same connection."""
+
+    def __init__(self) -> None:
+        self.headers = []
+        self.notes = None
+        self._first: dict[bytes, bytes] | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a field; `name` in lower case."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        first = self._first
+        if first is None:
+            first = self._first = dict(reversed(self.headers))
+        return first.get(name)
+
+    def with_length(self, length: int) -> RequestHead:
+        """The same head with another Content-Length."""
+        head = RequestHead()
+        for name in RequestHead.__slots__:
+            setattr(head, name, getattr(self, name))
+        head.body_bytes = length
+        value = b"%d" % length
+        head.headers = [(name, value if name == b"content-length" else old) for name, old in self.headers]
+        head._first = None
+        return head
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by llhttp."""
         self.headers.append((name.lower(), value))
 
 
-def parse_request(head: bytes, request: RequestHead, headers_max: int) -> None:
-    """Fill `request` from a complete head (up to and including the empty line).
+class HeadMemo:
+    """The last head of a connection: clients send the same one over and over, but for its Content-Length."""
+
+    __slots__ = ("_after", "_before", "_head", "_headers_max")
+
+    def __init__(self, headers_max: int) -> None:
+        self._headers_max = headers_max
+        self._head: RequestHead | None = None
+        self._before = self._after = b""
+
+    def parse(self, data: bytes, end: int) -> RequestHead:
+        """The complete head `data[:end]`. HeadRefused, as `parse_request`."""
+        known = self._head
+        if known is not None and data.startswith(self._before):
+            stop = end - len(self._after)
+            digits = data[len(self._before) : stop]
+            if digits.isdigit() and len(digits) <= LENGTH_DIGITS_MAX and data.startswith(self._after, stop):
+                length = int(digits)
+                return known if length == known.body_bytes else known.with_length(length)
+        raw = data[:end]
+        head = parse_request(raw, self._headers_max)
+        counted = _COUNTED.search(raw)
+        if counted is not None:
+            self._head, self._before, self._after = head, raw[: counted.start(1)], raw[counted.end(1) :]
+        return head
+
+
+def parse_request(head: bytes, headers_max: int) -> RequestHead:
+    """Read a complete head (up to and including the empty line).
 
     Raises HeadRefused with the status that the client is owed.
     """
+    request = RequestHead()
     words = head[: head.find(b"\r\n")].split(b" ")
     if len(words) != 3:
         raise HeadRefused(400, "The request line is malformed")
@@ -129,8 +180,7 @@ def parse_request(head: bytes, request: RequestHead, headers_max: int) -> None:
     if method is None:
         _refuse_method(words[0])
     request.method = method
-    headers: Headers = []
-    request.headers = headers
+    headers = request.headers
     try:
         _request_parser(request).feed_data(head)
     except ParserError as error:
@@ -152,6 +202,7 @@ def parse_request(head: bytes, request: RequestHead, headers_max: int) -> None:
         raise HeadRefused(400, "The request target has a fragment")
     request.path, _, request.query = target.partition("?")
     _read_framing(headers, request)
+    return request
 
 
 def _refuse_version(version: bytes) -> NoReturn:
@@ -190,7 +241,7 @@ def _read_framing(headers: Headers, request: RequestHead) -> None:
             hosts += 1
             request.host = request.host or value
         elif name == b"content-length":
-            if counted or not value.isdigit():
+            if counted or not value.isdigit() or len(value) > LENGTH_DIGITS_MAX:
                 raise HeadRefused(400, "Content-Length is malformed or repeated")
             counted = True
             request.body_bytes = int(value)

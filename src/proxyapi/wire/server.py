@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from proxyapi.wire.connection import ClientConnection, Ticks
 from proxyapi.wire.exchange import Exchange, Pausable
+from proxyapi.wire.outlet import Outbox
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -90,6 +91,7 @@ class Server:
         self.handler = handler
         self.fault = fault
         self.loop = loop
+        self.outbox = Outbox(loop)
         self.on_crash = on_crash
         self.ticks = _ticks_of(limits)
         self.tick = 0

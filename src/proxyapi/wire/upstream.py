@@ -14,6 +14,7 @@ from proxyapi.wire.errors import (
     WireError,
 )
 from proxyapi.wire.http1 import ResponseReader
+from proxyapi.wire.outlet import Outbox, Outlet
 
 HEAD_BYTES_MAX = 262_144
 """Response heads are small; cookies and reports of some vendors reach 16 KB."""
@@ -49,6 +50,7 @@ class Owner(Protocol):
     """What a connection needs of its pool."""
 
     loop: asyncio.AbstractEventLoop
+    outbox: Outbox
     tick: int
 
     def free(self, connection: UpstreamConnection) -> None: ...
@@ -320,7 +322,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._drain_waiter: asyncio.Future[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
+        self.transport = Outlet(cast("asyncio.Transport", transport), self.pool.outbox)
 
     def data_received(self, data: bytes) -> None:
         response = self.response

@@ -147,7 +147,7 @@ async def converse(pieces: list[bytes]) -> tuple[bytes, list[tuple[str, str, lis
 
     async def handler(exchange: Exchange) -> None:
         body = await exchange.read(10_000)
-        seen.append((exchange.method, exchange.target, exchange.headers, body))
+        seen.append((exchange.method, exchange.head.target, exchange.head.headers, body))
         exchange.respond(200, b"", b"ok")
 
     server = Server(

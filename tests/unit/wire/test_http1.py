@@ -3,13 +3,19 @@ from __future__ import annotations
 import pytest
 
 from proxyapi.wire.errors import BodyBroken, HeadRefused
-from proxyapi.wire.http1 import ChunkedDecoder, RequestHead, ResponseReader, encode_chunk, parse_request, status_line
+from proxyapi.wire.http1 import (
+    ChunkedDecoder,
+    HeadMemo,
+    RequestHead,
+    ResponseReader,
+    encode_chunk,
+    parse_request,
+    status_line,
+)
 
 
 def parse(head: bytes, headers_max: int = 100) -> RequestHead:
-    request = RequestHead()
-    parse_request(head, request, headers_max)
-    return request
+    return parse_request(head, headers_max)
 
 
 P = b"POST / HTTP/1.1\r\nHost: a\r\n"
@@ -190,6 +196,53 @@ def test_chunks_encode_and_statuses_have_lines() -> None:
     assert encode_chunk(b"x" * 26) == b"1a\r\n" + b"x" * 26 + b"\r\n"
     assert status_line(404) == b"HTTP/1.1 404 Not Found\r\n"
     assert status_line(529).startswith(b"HTTP/1.1 529 ")
+
+
+def recalled(memo: HeadMemo, head: bytes) -> RequestHead:
+    return memo.parse(head + b"body", len(head))
+
+
+HEAD = b"POST /a?b=c HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\nX-Y: z\r\n\r\n"
+
+
+def test_the_same_head_on_a_connection_is_read_once() -> None:
+    memo = HeadMemo(100)
+    assert recalled(memo, HEAD) is recalled(memo, HEAD)
+
+
+def test_a_head_with_another_length_is_the_same_but_for_that() -> None:
+    memo = HeadMemo(100)
+    first = recalled(memo, HEAD)
+    first.notes = "derived"
+    other = recalled(memo, HEAD.replace(b"12", b"3456"))
+    assert (first.body_bytes, other.body_bytes) == (12, 3456)
+    assert other.header(b"content-length") == b"3456"
+    assert first.header(b"content-length") == b"12"
+    assert (other.path, other.query, other.header(b"x-y"), other.notes) == ("/a", "b=c", b"z", "derived")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        HEAD.replace(b"X-Y: z", b"X-Y: w"),
+        HEAD.replace(b"/a", b"/b"),
+        HEAD.replace(b"12", b"12\r\nX-More: 1"),
+        HEAD.replace(b"12\r\n", b"12 \r\n"),
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+def test_any_other_difference_is_read_anew(other: bytes) -> None:
+    memo = HeadMemo(100)
+    recalled(memo, HEAD).notes = "derived"
+    assert recalled(memo, other).notes is None
+
+
+@pytest.mark.parametrize("value", [b"", b"+1", b"1_0", b"0x1", b"1 2", b"1,1", b"1\r\nContent-Length: 2", b"9" * 5000])
+def test_a_recalled_head_is_as_strict_about_its_length(value: bytes) -> None:
+    memo = HeadMemo(100)
+    recalled(memo, HEAD)
+    with pytest.raises(HeadRefused):
+        recalled(memo, HEAD.replace(b"12", value))
 
 
 def read_response(data: bytes, *, head_request: bool = False) -> ResponseReader:
