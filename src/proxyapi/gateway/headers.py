@@ -51,17 +51,16 @@ _REQUEST_IDS = frozenset((b"x-request-id", b"request-id", b"x-generation-id", b"
 
 def to_provider(headers: Headers, extra: frozenset[bytes]) -> bytes:
     """Header lines for the provider; `extra` is the operator's addition to the allow-list."""
-    passed = [b"%b: %b\r\n" % field for field in headers if field[0] in _TO_PROVIDER or field[0] in extra]
-    return b"".join(passed)
+    return _lines(headers, _TO_PROVIDER, extra)
 
 
-def to_foreign_provider(headers: Headers, extra: frozenset[bytes]) -> list[bytes]:
+def to_foreign_provider(headers: Headers, extra: frozenset[bytes]) -> bytes:
     """The same for a provider of another dialect than the client's."""
-    pieces: list[bytes] = []
-    for name, value in headers:
-        if name in _TO_FOREIGN_PROVIDER or name in extra:
-            pieces += (name, b": ", value, b"\r\n")
-    return pieces
+    return _lines(headers, _TO_FOREIGN_PROVIDER, extra)
+
+
+def _lines(headers: Headers, names: frozenset[bytes], extra: frozenset[bytes]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % field for field in headers if field[0] in names or field[0] in extra])
 
 
 class ReplyHead(NamedTuple):

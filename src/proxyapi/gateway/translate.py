@@ -216,14 +216,12 @@ def _path(target: Target, dialect: DialectName, *, stream: bool) -> str:
 
 
 def _lines(visit: Visit, target: Target, dialect: DialectName, encoded: Encoded, *, stream: bool) -> bytes:
-    pieces = to_foreign_provider(visit.exchange.headers, target.provider.forwarded_headers)
-    pieces.append(b"content-type: application/json\r\naccept: ")
-    pieces.append(b"text/event-stream\r\n" if stream else b"application/json\r\n")
+    lines = to_foreign_provider(visit.exchange.head.headers, target.provider.forwarded_headers)
+    lines += b"content-type: application/json\r\naccept: "
+    lines += b"text/event-stream\r\n" if stream else b"application/json\r\n"
     if dialect == "anthropic":
-        pieces.append(ANTHROPIC_VERSION)
-    for name, value in encoded.headers:
-        pieces += (name, b": ", value, b"\r\n")
-    return b"".join(pieces)
+        lines += ANTHROPIC_VERSION
+    return lines + b"".join([b"%b: %b\r\n" % field for field in encoded.headers])
 
 
 # --- reasoning states that a provider refuses -------------------------------------------------------------------------

@@ -253,7 +253,7 @@ class TranslatedReplies:
                 exchange.start(200, kind + told + visit.headers(), None)
             exchange.write(out)
 
-        def feed(data: bytes) -> None:
+        def feed(data: bytes, framed: bytes) -> None:
             out = channel.feed(data)
             if visit.turn is not None:
                 visit.turn.feed(out)
