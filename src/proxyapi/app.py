@@ -29,7 +29,9 @@ from proxyapi.gateway.background import Background
 from proxyapi.gateway.bill import Bills
 from proxyapi.gateway.conversations import Conversations
 from proxyapi.gateway.counting import Counting
+from proxyapi.gateway.embedding import Embedding
 from proxyapi.gateway.entrance import JSON_HEADERS, Entrance, Handler
+from proxyapi.gateway.foreign import Foreign
 from proxyapi.gateway.memory import Memory
 from proxyapi.gateway.own import Own
 from proxyapi.gateway.pauses import Pauses
@@ -254,17 +256,22 @@ class Worker:
         )
         secret = agree_on_secret(self.database, os.urandom)
         translator = Translator(key=secret, memory=self._memory, clock=time.time)
+        foreign = Foreign(
+            upstream=upstream,
+            bills=bills,
+            metrics=self.metrics,
+            clock=clock,
+            reply_bytes_max=limits.reply_bytes_max,
+        )
         translated = TranslatedReplies(
             translator=translator,
-            upstream=upstream,
+            foreign=foreign,
             replies=replies,
             stored=stored,
             memory=self._memory,
             bills=bills,
             metrics=self.metrics,
-            clock=clock,
             currency=settings.currency,
-            reply_bytes_max=limits.reply_bytes_max,
         )
         return Relay(
             catalog=catalog,
@@ -273,6 +280,7 @@ class Worker:
             replies=replies,
             translator=translator,
             translated=translated,
+            embedding=Embedding(foreign=foreign, bills=bills, currency=settings.currency),
             counting=Counting(translator=translator, upstream=upstream, tokenizer=self.tokenizer),
             stored=stored,
             background=background,

@@ -5,7 +5,8 @@ entrance.py    every request: request id, who is calling, may it enter; errors i
 admission.py   pause, requests and tokens per minute
 relay.py       a paid request, top to bottom
 replies.py     the three ways of a reply to the client: one body, a stream, sound
-translate.py   a request for a provider of another dialect; translated.py its answer
+translate.py   a request for a provider of another dialect; translated.py its answer; foreign.py how both are sent
+counting.py    tokens of a prompt; embedding.py vectors of texts across dialects
 memory.py      reasoning that clients can't carry
 upstream.py    the request head for a provider, its errors mapped to ours
 headers.py     what passes of the headers, both ways

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,6 +16,7 @@ from proxyapi.gateway.admission import Admission
 from proxyapi.gateway.background import Background
 from proxyapi.gateway.bill import Bill, Bills
 from proxyapi.gateway.counting import Counting
+from proxyapi.gateway.embedding import Embedding
 from proxyapi.gateway.headers import read_reply
 from proxyapi.gateway.replies import Replies
 from proxyapi.gateway.stored import Stored
@@ -52,6 +53,7 @@ class Relay:
         translator: Translator,
         translated: TranslatedReplies,
         counting: Counting,
+        embedding: Embedding,
         stored: Stored,
         background: Background,
         admission: Admission,
@@ -67,6 +69,7 @@ class Relay:
         self._translator = translator
         self._translated = translated
         self._counting = counting
+        self._embedding = embedding
         self._stored = stored
         self._background = background
         self._admission = admission
@@ -89,6 +92,8 @@ class Relay:
         if target.dialect != route.dialect:
             if call.operation == "count_tokens":
                 return await self._counting.answer(visit, call, body, target)
+            if call.operation == "embeddings":
+                return await self._embed(visit, call, body, target)
             return await self._translate(visit, call, body, target)
         bill = await self._hold(visit, call, target)
         await self._answer(visit, bill, dialect.patch(body, call, model=target.model))
@@ -100,11 +105,21 @@ class Relay:
         assert route is not None, "the entrance found it"
         translated = await self._translator.translate(visit, route, call, body, target)
         bill = await self._hold(visit, translated.call, target)
+        await self._bracketed(bill, lambda: self._translated.answer(visit, bill, translated))
+
+    async def _embed(self, visit: Visit, call: Call, body: bytes, target: Target) -> None:
+        """The same for vectors of texts."""
+        asked = self._embedding.question(visit, call, body, target)
+        bill = await self._hold(visit, msgspec.structs.replace(call, dialect=asked.provider), target)
+        await self._bracketed(bill, lambda: self._embedding.answer(visit, bill, asked))
+
+    async def _bracketed(self, bill: Bill, answer: Callable[[], Awaitable[None]]) -> None:
+        """Whatever happens to an answer, its bill is closed once."""
         self._requests += 1
         try:
             if self._requests > self._requests_max:
                 raise _overloaded()
-            await self._translated.answer(visit, bill, translated)
+            await answer()
         except GatewayError as error:
             bill.release(error.code)
             raise

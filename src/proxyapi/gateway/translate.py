@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -192,7 +192,11 @@ def _spelled(client: Codec, fields: Iterable[str]) -> list[str]:
 
 
 def refuse_loss(client: Codec, encoded: Encoded) -> None:
-    dropped, approximated = _spelled(client, encoded.dropped), _spelled(client, encoded.approximated)
+    refuse_lossy(_spelled(client, encoded.dropped), _spelled(client, encoded.approximated))
+
+
+def refuse_lossy(dropped: Sequence[str], approximated: Sequence[str] = ()) -> None:
+    """InvalidRequest if anything is lost; fields in the client's own words."""
     words = [f"drop {', '.join(dropped)}"] if dropped else []
     words += [f"say {', '.join(approximated)} in another way"] if approximated else []
     if words:
@@ -201,7 +205,11 @@ def refuse_loss(client: Codec, encoded: Encoded) -> None:
 
 
 def told(client: Codec, encoded: Encoded) -> bytes:
-    dropped, approximated = _spelled(client, encoded.dropped), _spelled(client, encoded.approximated)
+    return loss_lines(_spelled(client, encoded.dropped), _spelled(client, encoded.approximated))
+
+
+def loss_lines(dropped: Sequence[str], approximated: Sequence[str] = ()) -> bytes:
+    """Header lines that say what a translation lost; fields in the client's own words."""
     lines = b"x-proxyapi-translation: %b\r\n" % (b"lossy" if dropped or approximated else b"exact")
     for name, fields in ((b"dropped", dropped), (b"approximated", approximated)):
         if fields:
