@@ -43,8 +43,10 @@ class Embedding:
         provider = bill.target.provider
         action = _ACTIONS.get(asked.provider, "")
         path = provider.path(asked.provider, "embeddings", model=bill.target.model, action=action)
-        pieces = to_foreign_provider(visit.exchange.headers, provider.forwarded_headers)
-        lines = b"".join(pieces) + b"content-type: application/json\r\naccept: application/json\r\n"
+        lines = (
+            to_foreign_provider(visit.exchange.head.headers, provider.forwarded_headers)
+            + b"content-type: application/json\r\naccept: application/json\r\n"
+        )
         told = loss_lines(asked.dropped)
         response = await self._foreign.send(visit, bill, path, lines, asked.body)
         try:
