@@ -37,6 +37,11 @@ class IdSource:
         )
 
 
+def made_at(id: bytes) -> int:
+    """Unix seconds of when an id was made."""
+    return int.from_bytes(id[:6], "big") // 1_000
+
+
 def format_id(id: bytes) -> str:
     """16 bytes as the usual 36 characters."""
     text = id.hex()

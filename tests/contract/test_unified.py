@@ -39,3 +39,25 @@ def test_the_vendor_is_cut_off_and_everything_else_of_the_body_stays(gateway: An
     assert asked.path == "/openai/chat/completions"
     assert asked.body == raw.replace(b'"openai/gpt-4o"', b'"gpt-4o"')
     assert asked.headers["authorization"] == "Bearer sk-upstream"
+
+
+def test_a_chat_stream_always_ends_with_its_usage_wherever_the_provider_tells_it(
+    gateway: Any, upstreams: Any, replies: Any
+) -> None:
+    usage = {"prompt_tokens": 850, "completion_tokens": 120, "total_tokens": 970}
+    last = replies.chat_chunk({}, "stop").removesuffix(b"}\n\n") + b',"usage":%b}\n\n' % json.dumps(usage).encode()
+    chunks = [replies.chat_chunk({"content": "Hi"}), last, replies.DONE]
+    gateway.upstream.reply = lambda _asked: upstreams.Reply(
+        headers={"content-type": "text/event-stream"}, chunks=chunks
+    )
+    key = gateway.key(gateway.account("streamer", "100"))
+    body = {"stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+    native = gateway.request("POST", "/openai/v1/chat/completions", key=key, body=body | {"model": "gpt-4o"})[2]
+    assert native == b"".join(chunks)
+    unified = gateway.request("POST", "/v1/chat/completions", key=key, body=body | {"model": "openai/gpt-4o"})[2]
+    assert unified.startswith(b"".join(chunks[:-1]))
+    assert unified.endswith(chunks[-1])
+    chunk = json.loads(unified[len(b"".join(chunks[:-1])) : -len(chunks[-1])].removeprefix(b"data: "))
+    assert (chunk["id"], chunk["choices"]) == ("chatcmpl-1", [])
+    assert chunk["usage"].items() >= usage.items()
+    assert chunk["usage"]["cost_currency"] == "RUB"

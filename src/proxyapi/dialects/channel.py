@@ -144,13 +144,17 @@ BATCH_BYTES = 16_384
 
 
 class Passthrough:
-    """A stream of the client's own dialect: the same bytes, less the usage frame that the client did not ask for.
+    """A stream of the client's own dialect: the same bytes, less the usage frame that the client did not ask for, or
+    with one that the provider left out.
 
     Whole frames in which nothing has to be cut pass at once and are read later, many together: what is read at a
     stretch costs a quarter of what it costs between two system calls.
     """
 
-    __slots__ = ("_batch", "_batched", "_call", "_calm", "_comment", "_decoder", "_held", "_meter", "_sent", "_strip")
+    __slots__ = (
+        "_batch", "_batched", "_call", "_calm", "_comment", "_decoder", "_held", "_meter", "_sent", "_strip", "_usage",
+        "_wary",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -158,13 +162,18 @@ class Passthrough:
         call: Call,
         *,
         strip_usage: bool = False,
+        usage_frame: Callable[[Meter], bytes] | None = None,
         cost_comment: Callable[[Meter], bytes] | None = None,
     ) -> None:
-        """`strip_usage`: the gateway itself asked for usage. `cost_comment`: text of the comment before the end."""
+        """`strip_usage`: the gateway itself asked for usage. `usage_frame`: the client is to get one in any case; this
+        makes it where the provider sends none. `cost_comment`: text of the comment before the end."""
         self._meter = Meter()
         self._decoder = decoder
         self._call = call
         self._strip = strip_usage
+        self._usage = usage_frame
+        self._wary = _may_have_usage if strip_usage else _may_end if usage_frame is not None else None
+        """Tells of whole frames whether something may have to be cut or inserted."""
         self._comment = cost_comment
         self._held = b""
         self._sent = 0
@@ -182,7 +191,7 @@ class Passthrough:
 
     def feed(self, data: bytes) -> bytes:
         """What goes to the client now: `data` itself, if it ends with a whole frame and nothing is stripped."""
-        if self._calm and data.endswith(b"\n\n") and not (self._strip and _may_have_usage(data)):
+        if self._calm and data.endswith(b"\n\n") and not (self._wary and self._wary(data)):
             self._batch.append(data)
             self._batched += len(data)
             if self._batched > BATCH_BYTES:
@@ -213,7 +222,8 @@ class Passthrough:
     def _pass(self, data: bytes) -> bytes:
         self._absorb(data)
         decoder = self._decoder
-        if not self._held and not decoder.pending and decoder.usage_frame is None and not self._comment:
+        unedited = decoder.usage_frame is None and not self._comment and (self._usage is None or decoder.ending is None)
+        if unedited and not self._held and not decoder.pending:
             self._sent += len(data)
             self._calm = data.endswith(b"\n\n") and decoder.elements is None and not decoder.opaque
             return data
@@ -226,6 +236,9 @@ class Passthrough:
         meter.absorb(self._decoder.close())
         meter.finished = self._decoder.finished
         rest = self._release(b"", 0)
+        if self._usage is not None and meter.finished and self._decoder.usage_frame is None:
+            rest += self._usage(meter)
+            self._usage = None
         if self._comment and self._decoder.elements is None and not self._decoder.opaque:
             rest += b": %b\n\n" % self._comment(meter)
             self._comment = None
@@ -254,12 +267,26 @@ class Passthrough:
         decoder = self._decoder
         if self._strip and decoder.usage_frame is not None and first <= decoder.usage_frame[0] < self._sent:
             edits.append((*decoder.usage_frame, b""))
-        if self._comment and decoder.ending is not None and first <= decoder.ending < self._sent:
-            edits.append((decoder.ending, decoder.ending, b": %b\n\n" % self._comment(self._meter)))
-            self._comment = None
+        if decoder.ending is not None and first <= decoder.ending < self._sent:
+            edits.append((decoder.ending, decoder.ending, self._before_end()))
         for start, end, text in sorted(edits, reverse=True):
             data = data[: start - first] + text + data[end - first :]
         return data
+
+    def _before_end(self) -> bytes:
+        """What stands before the frame that ends the stream."""
+        text = b""
+        if self._usage is not None and self._decoder.usage_frame is None:
+            text = self._usage(self._meter)
+        if self._comment is not None:
+            text += b": %b\n\n" % self._comment(self._meter)
+        self._usage = self._comment = None
+        return text
+
+
+def _may_end(data: bytes) -> bool:
+    """Whether the last of these whole frames may be the end of a Chat stream."""
+    return data.endswith(b"[DONE]\n\n")
 
 
 def _may_have_usage(data: bytes) -> bool:

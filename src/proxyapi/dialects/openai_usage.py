@@ -201,6 +201,12 @@ def written(usage: Usage, dialect: Literal["chat", "responses"], *, cost: str = 
     return _ENCODER.encode(wire)
 
 
+def chat_frame(usage: bytes, *, reply_id: str, model: str, at: int) -> bytes:
+    """The last chunk of a Chat stream: nothing but its usage. `at`: Unix seconds."""
+    chunk = {"id": reply_id, "object": "chat.completion.chunk", "created": at, "model": model, "choices": []}
+    return b"data: %b\n\n" % _ENCODER.encode(chunk | {"usage": Raw(usage)})
+
+
 def _input_details(usage: Usage) -> dict[str, Any]:
     heard = usage.get(Unit.CACHE_READ_AUDIO, 0)
     details: dict[str, Any] = {

@@ -10,12 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from proxyapi.dialects import DIALECTS
+from proxyapi.dialects import DIALECTS, openai_usage
 from proxyapi.dialects.channel import Meter, Passthrough, meter_body
 from proxyapi.errors import UpstreamBroken
 from proxyapi.gateway.background import is_running
 from proxyapi.gateway.counting import COUNT_HEADER
 from proxyapi.gateway.upstream import failure, refused_credential
+from proxyapi.ids import made_at
 from proxyapi.money import NANOS_PER_UNIT, format_amount
 from proxyapi.usage import OUTPUT_TOKENS
 from proxyapi.wire.errors import WireError
@@ -157,7 +158,9 @@ class Replies:
         dialect = DIALECTS[call.dialect]
         comment = self._comment(bill) if exchange.header(b"x-proxyapi-cost") == b"1" else None
         strip = call.dialect in ("openai_chat", "openai_completions") and not call.usage_asked and self._native(visit)
-        channel = Passthrough(dialect.decoder(stream=True, call=call), call, strip_usage=strip, cost_comment=comment)
+        usage = self._usage_frame(bill) if call.dialect == "openai_chat" and not self._native(visit) else None
+        decoder = dialect.decoder(stream=True, call=call)
+        channel = Passthrough(decoder, call, strip_usage=strip, usage_frame=usage, cost_comment=comment)
         turn, held = visit.turn, b""
         remember = call.operation == "responses" and turn is None
         remembered: asyncio.Task[None] | None = None
@@ -215,6 +218,17 @@ class Replies:
             return b"proxyapi cost=%b currency=%b" % (amount_text(cost), self._currency)
 
         return comment
+
+    def _usage_frame(self, bill: Bill) -> Callable[[Meter], bytes]:
+        """The chunk that ends every Chat stream of the unified API, for providers that tell usage elsewhere, or not."""
+
+        def frame(meter: Meter) -> bytes:
+            usage = self._bills.known_usage(bill, meter)
+            cost = format_amount(min(bill.price(usage), bill.amount))
+            wire = openai_usage.written(usage, "chat", cost=cost, currency=self._currency.decode())
+            return openai_usage.chat_frame(wire, reply_id=meter.reply_id, model=meter.model, at=made_at(bill.visit.id))
+
+        return frame
 
     def left(self, bill: Bill, response: Response) -> None:
         """The client closed its connection in the middle of a stream."""

@@ -54,6 +54,41 @@ def test_the_usage_frame_stays_for_a_client_that_asked():
     assert through(channel(), ONE + USAGE + DONE, 3) == ONE + USAGE + DONE
 
 
+def told(meter):
+    return b"data: usage of %d\n\n" % sum(meter.usage.values() if meter.usage else ())
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_a_usage_frame_that_the_provider_left_out_stands_before_the_end(size):
+    last = TWO.replace(b"null", b'{"prompt_tokens":1,"completion_tokens":2}')
+    assert through(channel(usage_frame=told), ONE + last + DONE, size) == ONE + last + b"data: usage of 3\n\n" + DONE
+    assert through(channel(usage_frame=told), ONE + TWO + DONE, size) == ONE + TWO + b"data: usage of 0\n\n" + DONE
+    assert through(channel(usage_frame=told), ONE + TWO, size) == ONE + TWO + b"data: usage of 0\n\n"
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_a_usage_frame_that_is_there_is_not_told_twice(size):
+    assert through(channel(usage_frame=told), ONE + TWO + USAGE + DONE, size) == ONE + TWO + USAGE + DONE
+
+
+def test_frames_before_the_one_that_the_gateway_adds_pass_as_they_came():
+    passthrough = channel(usage_frame=told)
+    for frame in (ONE, ONE, TWO):
+        assert passthrough.feed(frame) is frame
+    assert passthrough.feed(DONE) == b"data: usage of 0\n\n" + DONE
+
+
+def test_a_stream_that_breaks_off_gets_no_usage_frame():
+    assert through(channel(usage_frame=told), ONE, 1 << 20) == ONE
+    passthrough = channel(usage_frame=told)
+    assert b"usage of" not in passthrough.feed(ONE) + passthrough.fail(UpstreamBroken("broke off"))
+
+
+def test_the_usage_stands_before_the_cost():
+    passthrough = channel(usage_frame=told, cost_comment=lambda meter: b"cost")
+    assert through(passthrough, ONE + TWO + DONE, 9) == ONE + TWO + b"data: usage of 0\n\n: cost\n\n" + DONE
+
+
 def test_a_whole_frame_never_waits_for_the_next():
     passthrough = channel(strip_usage=True)
     for frame in (ONE, TWO, b": comment\n\n", DONE):
