@@ -4,21 +4,25 @@
 * every page can be reached from README.md;
 * every source file that a page names in backticks (`src/...`, `bench/...`) exists;
 * every example of the command line names commands and options that exist;
-* the generated reference (settings, command line) is what the program says of itself today.
+* the generated reference (settings, command line, quirks) is what the program says of itself today.
 """
 
 from __future__ import annotations
 
+import ast
 import inspect
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import click
 
 from proxyapi.cli.root import proxyapi
+from proxyapi.dialects.quirks import Quirks
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMON = {"--data", "--config", "--json"}
@@ -137,7 +141,48 @@ def settings() -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() + "\n"
 
 
-GENERATED = {"docs/reference/command-line.md": command_line, "docs/reference/settings.md": settings}
+def quirks() -> str:
+    """The flags of `Quirks` as a table, by the comments and texts of its source."""
+    source = inspect.getsource(Quirks)
+    (body,) = ast.parse(source).body
+    assert isinstance(body, ast.ClassDef)
+    comments = {n: line.strip("# ") for n, line in enumerate(source.splitlines(), 1) if re.match(" +# ", line)}
+    lines: list[str] = []
+    for statement, after in zip(body.body, [*body.body[1:], None], strict=True):
+        if not isinstance(statement, ast.AnnAssign) or not isinstance(statement.target, ast.Name):
+            continue
+        if title := comments.get(statement.lineno - 1):
+            lines += ["", f"## {title}", "", "| flag | values | default | meaning |", "|---|---|---|---|"]
+        name, value = statement.target.id, getattr(Quirks(), statement.target.id)
+        said = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+        text = " ".join(str(after.value.value).split()) if said else ""  # type: ignore[union-attr]
+        lines.append(f"| `{name}` | {values(name)} | `{toml(value)}` | {cell(text)} |")
+    return "\n".join(lines[1:]) + "\n"
+
+
+def values(name: str) -> str:
+    """What a flag may be."""
+    kind = get_type_hints(Quirks)[name]
+    if get_origin(kind) is tuple:
+        return "a list" + (f" of {words(get_args(kind)[0])}" if get_origin(get_args(kind)[0]) is Literal else "")
+    return words(kind) if get_origin(kind) is Literal else {bool: "`true`, `false`", int: "a whole number"}.get(
+        kind, "a number"
+    )  # fmt: skip
+
+
+def words(kind: object) -> str:
+    return ", ".join(f"`{word}`" if word else '`""`' for word in get_args(kind))
+
+
+def toml(value: object) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+GENERATED = {
+    "docs/reference/command-line.md": command_line,
+    "docs/reference/quirks.md": quirks,
+    "docs/reference/settings.md": settings,
+}
 """What stands between the two comments of a page; a page without them is generated as a whole."""
 
 

@@ -30,6 +30,7 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     # Chat Completions
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    """The field of the ceiling."""
     system_role: Literal["system", "developer", "user"] = "system"
     """Role of instructions; `user`: they are prepended to the first user message."""
     reasoning_field: Literal["reasoning_content", "reasoning", "content_parts", "think_tags"] = "reasoning_content"
@@ -39,8 +40,11 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     thinking_switch: bool = False
     """A top-level `thinking: {type: enabled|disabled}` turns thinking on and off."""
     required_word: Literal["required", "any"] = "required"
+    """How `tool_choice` says that some tool has to be called."""
     seed_field: Literal["seed", "random_seed"] = "seed"
+    """The field of the seed."""
     user_field: Literal["safety_identifier", "user"] = "safety_identifier"
+    """The field of the end user's id."""
     cache_mark_field: Literal["", "prompt_cache_breakpoint", "cache_control"] = ""
     """How a prefix that is worth caching is marked; empty: it can't be. (OpenAI: from gpt-5.6 on.)"""
     file_link_field: Literal["", "file_data", "document_url", "file_url"] = ""
@@ -64,17 +68,21 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reasoning_outside_output: bool = False
     """`completion_tokens` excludes reasoning."""
     cached_outside_prompt: bool = False
+    """`prompt_tokens` excludes what was read from a cache."""
     audio_outside_prompt: bool = False
+    """`prompt_tokens` excludes sound."""
 
     # Messages
     mid_system: bool = False
     """Takes system messages within `messages`."""
     no_temperature_with_top_p: bool = False
+    """Takes one of the two: temperature goes on."""
     no_output_format: bool = False
     """No `output_config.format`: a forced tool or a sentence stands for it."""
     no_forced_tool: bool = False
     """Refuses the tool choices `any` and `tool`."""
     temperature_max: float = 2.0
+    """A higher temperature is sent as this one."""
 
     # Gemini
     signature_required: bool = False
@@ -84,6 +92,7 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     no_mixed_tools: bool = False
     """Functions and server tools exclude each other."""
     no_schema_with_tools: bool = False
+    """A schema for the answer and functions exclude each other."""
     openapi_schema: bool = False
     """Takes `parameters` and `responseSchema` only, not JSON Schema."""
     no_link_media: bool = True
@@ -91,10 +100,13 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     # All
     thinking_form: ThinkingForm = "effort"
+    """How a model is told how much to think: an effort, a budget of tokens, or in words of Messages and Gemini."""
     efforts: tuple[Effort, ...] = ("low", "medium", "high")
     """Levels that are accepted, from least to most."""
     thinking_budget_min: int = 1_024
+    """Tokens; a smaller budget is sent as this one."""
     thinking_budget_max: int = 32_768
+    """Tokens; a larger budget is sent as this one."""
     thinking_can_be_off: bool = True
     """A budget of 0, or the dialect's word for none, is accepted."""
     off_effort_max: Effort = "max"
@@ -112,7 +124,9 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     no_strict: bool = False
     """Knows no strict tools."""
     no_logprobs: bool = False
+    """Tells no probabilities of tokens."""
     no_seed: bool = False
+    """Takes no seed."""
     no_parallel_choice: bool = False
     """Knows no switch for parallel calls."""
     no_json_schema: bool = False

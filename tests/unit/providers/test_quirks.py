@@ -87,7 +87,7 @@ def test_snapshots_and_variants_of_a_model_read_each_others_reasoning(providers:
 
 FACTS: list[tuple[str, str, dict[str, object]]] = [
     ("openai", "gpt-4o", {"thinking_form": "none", "no_sampling": False, "system_role": "system"}),
-    ("openai", "gpt-4-turbo", {"no_json_schema": True}),
+    ("openai", "gpt-4-turbo", {"no_json_schema": True, "no_custom_tools": True, "cache_mark_field": ""}),
     ("openai", "o3-mini", {"efforts": ("low", "medium", "high"), "no_stop": False, "system_role": "developer"}),
     ("openai", "o4-mini", {"no_stop": True}),
     ("openai", "o1-mini", {"system_role": "user", "no_stop": True}),
@@ -95,7 +95,8 @@ FACTS: list[tuple[str, str, dict[str, object]]] = [
     ("openai", "gpt-5.1", {"efforts": ("none", "low", "medium", "high"), "thinking_can_be_off": True}),
     ("openai", "gpt-5.4-nano", {"efforts": ("none", "low", "medium", "high", "xhigh"), "chat_tools_no_effort": False}),
     ("openai", "gpt-5.6-sol", {"efforts": ("none", "low", "medium", "high", "xhigh", "max")}),
-    ("openai", "gpt-6-luna", {"chat_tools_no_effort": True}),
+    ("openai", "gpt-6-luna", {"chat_tools_no_effort": True, "cache_mark_field": "prompt_cache_breakpoint"}),
+    ("openai", "gpt-5-search-api", {"cache_mark_field": "", "no_custom_tools": True}),
     ("openai", "gpt-4o-search-preview", {"web_search": True}),
     ("anthropic", "claude-3-5-haiku-20241022", {"thinking_form": "none", "no_output_format": True}),
     ("anthropic", "claude-3-7-sonnet-20250219", {"thinking_form": "budget", "no_strict": True}),
@@ -123,7 +124,7 @@ FACTS: list[tuple[str, str, dict[str, object]]] = [
         "deepseek-v4-pro",
         {"max_tokens_field": "max_tokens", "echo_reasoning": True, "thinking_switch": True},
     ),
-    ("openrouter", "qwen/qwen3-32b", {"reasoning_field": "reasoning"}),
+    ("openrouter", "qwen/qwen3-32b", {"reasoning_field": "reasoning", "cache_mark_field": "cache_control"}),
 ]
 
 
