@@ -32,7 +32,7 @@ _ALLOWED_HEADERS = (
 )
 _EXPOSED_HEADERS = (
     b"x-request-id, x-upstream-request-id, x-proxyapi-cost, x-proxyapi-estimate, x-proxyapi-translation, "
-    b"x-proxyapi-dropped, x-proxyapi-approximated, retry-after"
+    b"x-proxyapi-dropped, x-proxyapi-approximated, x-proxyapi-count, retry-after"
 )
 
 

@@ -196,11 +196,12 @@ def _anthropic_list(listings: Sequence[Listing], currency: str, *, unified: bool
 
 def _google_model(listing: Listing, currency: str, *, unified: bool) -> dict[str, object]:
     embeds = listing.mode == "embedding"
+    name = listing.name if unified else listing.native_name
     return {
-        "name": f"models/{listing.native_name}",
-        "baseModelId": listing.native_name,
+        "name": f"models/{name}",
+        "baseModelId": name,
         "version": "001",
-        "displayName": listing.native_name,
+        "displayName": name,
         "inputTokenLimit": listing.context_tokens_max,
         "outputTokenLimit": listing.output_tokens_max,
         "supportedGenerationMethods": ["embedContent", "countTokens"]

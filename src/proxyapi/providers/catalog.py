@@ -189,7 +189,8 @@ class Catalog:
         known = self._find(owner, native) if owner is not None and owner.enabled else None
         if owner is None or known is None:
             raise UnknownModel(model, self._hint(name, native))
-        return _target(self._upstream(owner), owner, known, self._spoken(owner, known, dialect, operation, provider))
+        speaks = self._spoken(owner, known, dialect, operation, native=provider == name)
+        return _target(self._upstream(owner), owner, known, speaks)
 
     def choose(self, call: Call, provider: str | None) -> Target:
         """As `resolve`, with what a call itself decides: some models take effort and functions in Responses only."""
@@ -198,13 +199,14 @@ class Catalog:
             return msgspec.structs.replace(target, dialect="openai_responses")
         return target
 
-    def _spoken(self, owner: Provider, known: _Known, dialect: str, operation: str, provider: str | None) -> str:
+    @staticmethod
+    def _spoken(owner: Provider, known: _Known, dialect: str, operation: str, *, native: bool) -> str:
         facts = known.facts
         what = operation.replace("_", " ")
         if facts.mode not in _MODES[operation]:
             raise UnknownModel(facts.name, f"it does not serve {what}")
         nature = owner.rules.nature(owner.name, facts.model)
-        speaks = spoken(owner, nature, dialect, operation, native=provider is not None)
+        speaks = spoken(owner, nature, dialect, operation, native=native)
         if speaks is None:
             raise UnknownModel(facts.name, f"{owner.title} has no {what} in this dialect")
         if speaks != dialect and operation in CONVERSATIONS and facts.mode not in _TALKING:
