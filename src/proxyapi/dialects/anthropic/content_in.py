@@ -42,9 +42,6 @@ from proxyapi.dialects.model import (
 )
 from proxyapi.errors import InvalidRequest
 
-ORIGIN = "anthropic"
-"""Whose files the ids of `file` sources are."""
-
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _OPTIONAL = frozenset({"fallback", "mcp_tool_listing"})
 """Blocks that tell the model nothing which it needs."""
@@ -225,7 +222,7 @@ class _Reader:
             case _Source("url", url=str(url)):
                 return Link(url, usual)
             case _Source("file", file_id=str(identity)):
-                return FileRef(identity, ORIGIN)
+                return FileRef(identity)
             case _:
                 param = f"{place}.source"
                 raise InvalidRequest(f"Invalid value for {param}: expected base64 data, a url or a file", param=param)

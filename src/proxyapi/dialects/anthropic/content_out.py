@@ -11,7 +11,6 @@ from msgspec import Raw
 
 from proxyapi.dialects import media
 from proxyapi.dialects.anthropic import citations, hosted
-from proxyapi.dialects.anthropic.content_in import ORIGIN
 from proxyapi.dialects.anthropic.draft import Draft
 from proxyapi.dialects.anthropic.marks import write_mark
 from proxyapi.dialects.anthropic.tools_out import write_tools
@@ -194,7 +193,7 @@ class _Writer:
             case Link(url):
                 return {"type": "url", "url": url}
             case FileRef(identity, origin):
-                if origin not in (ORIGIN, self._target.origin):
+                if origin != self._target.origin:
                     raise Untranslatable(f"messages.{kind}", f"the file {identity!r} is not at this provider")
                 return {"type": "file", "file_id": identity}
 

@@ -22,6 +22,8 @@ from proxyapi.dialects.model import (
     JsonSchema,
     Message,
     Request,
+    ServerToolResult,
+    ServerToolUse,
     Tier,
     Tool,
     ToolChange,
@@ -182,9 +184,10 @@ def _with_settled_tools(request: Request, target: TargetModel, draft: Draft) -> 
 
 
 def _check_prefill(turns: tuple[Message, ...], target: TargetModel) -> None:
-    """The beginning of an answer that the model is to go on with. A call of a hosted tool is none: it is pending."""
+    """The beginning of an answer that the model is to go on with. A hosted tool at its end is none: it is pending."""
     last = turns[-1]
-    if target.quirks.no_prefill and last.role == "assistant" and last.incomplete:
+    is_begun = last.role == "assistant" and not isinstance(last.parts[-1], ServerToolUse | ServerToolResult)
+    if target.quirks.no_prefill and is_begun:
         raise Untranslatable("messages", "this model does not go on with an answer that was begun for it")
 
 
