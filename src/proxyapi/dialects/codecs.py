@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from proxyapi.dialects.anthropic.codec import AnthropicCodec
 from proxyapi.dialects.codec import Codec
+from proxyapi.dialects.openai_responses.codec import ResponsesCodec
 
-CODECS: dict[str, Codec] = {"anthropic": AnthropicCodec()}
+CODECS: dict[str, Codec] = {"openai_responses": ResponsesCodec(), "anthropic": AnthropicCodec()}

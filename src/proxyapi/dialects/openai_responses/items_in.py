@@ -13,6 +13,7 @@ from msgspec import Raw, Struct
 
 from proxyapi.dialects.media import from_url, sniffed
 from proxyapi.dialects.model import (
+    ABSENT,
     Compaction,
     DialectName,
     Image,
@@ -28,7 +29,7 @@ from proxyapi.dialects.model import (
     ToolUse,
     given,
 )
-from proxyapi.dialects.openai_responses.wire import Item, caller_of, details_of, kind_of, text_of
+from proxyapi.dialects.openai_responses.wire import Content, Item, caller_of, details_of, kind_of, text_of
 from proxyapi.dialects.stream import lenient
 
 NAME: DialectName = "openai_responses"
@@ -85,6 +86,7 @@ class _Error(Struct):
     code: str | int | None = None
     type: str | None = None
     message: str | None = None
+    content: Raw = ABSENT
 
 
 _ACTION = msgspec.json.Decoder(_Action)
@@ -92,6 +94,7 @@ _FOUND = msgspec.json.Decoder(list[_Found])
 _OUTPUTS = msgspec.json.Decoder(list[_Output])
 _PRINTED = msgspec.json.Decoder(list[_Printed])
 _ERROR = msgspec.json.Decoder(str | _Error)
+_PIECES = msgspec.json.Decoder(list[Content])
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -130,7 +133,7 @@ def native(wire_type: str, raw: Raw) -> Native:
 
 def is_client_call(item: Item) -> bool:
     """The client has to run it before the conversation goes on (but for shells in the provider's containers)."""
-    return item.type in _CLIENT_CALLS
+    return item.type in _CLIENT_CALLS or (item.type == "tool_search_call" and bool(item.call_id))
 
 
 def printed(raw: Raw) -> list[str]:
@@ -243,7 +246,11 @@ def _code(item: Item, raw: Raw) -> Part:
             shown.append(Image(from_url(output.url)))
     result = _result(item, raw, "code_execution", *shown)
     return ServerToolUse(
-        item.id or "", "code_execution", "code_interpreter", _arguments(_Asked(code=details.code)), result=result
+        item.id or "",
+        "code_execution",
+        "code_interpreter",
+        _arguments(_Asked(code=details.code or None)),
+        result=result,
     )
 
 
@@ -251,13 +258,18 @@ def _mcp(item: Item, raw: Raw) -> Part:
     details = details_of(raw)
     error = lenient(_ERROR, details.error) if given(details.error) else None
     wrong = error if isinstance(error, str) or error is None else str(error.code or error.type or "failed")
-    told = error.message if isinstance(error, _Error) else None
+    told = (error.message or _spoken(error.content)) if isinstance(error, _Error) else ""
     text = text_of(details.output) or told
     result = _result(item, raw, "mcp", *([Text(text)] if text else []), error=wrong or "")
     arguments = text_of(item.arguments) or _EMPTY_ARGUMENTS
     return ServerToolUse(
         item.id or "", "mcp", item.name or "", arguments, server=details.server_label or "", result=result
     )
+
+
+def _spoken(content: Raw) -> str:
+    pieces = (lenient(_PIECES, content) if given(content) else None) or ()
+    return "\n".join(piece.text for piece in pieces if piece.text)
 
 
 def _picture(item: Item, raw: Raw) -> Part:

@@ -152,8 +152,9 @@ class ItemReader:
                 self._growth_done(place, wire, events)
             case _:
                 self._other_done(place, wire, raw, events)
+        cut = wire.status == "incomplete" and wire.type != "message"
         for open_place in [found for found in self.places if found[0] == item]:
-            self._shut(open_place, events, incomplete=wire.status == "incomplete")
+            self._shut(open_place, events, incomplete=cut)
 
     def _message_done(self, item: int | str, wire: Item, events: list[Event]) -> None:
         for position, content in enumerate(wire.content or ()):

@@ -2,9 +2,10 @@ import json
 
 import pytest
 
-from proxyapi.dialects.codec import TargetModel
+from proxyapi.dialects.codec import Asked, TargetModel
 from proxyapi.dialects.effort import SCALE
 from proxyapi.dialects.model import ReasoningState, Request
+from proxyapi.dialects.openai_responses.codec import ResponsesCodec
 from proxyapi.dialects.openai_responses.request_in import read_request
 from proxyapi.dialects.openai_responses.request_out import write_request
 from proxyapi.dialects.quirks import Quirks
@@ -57,5 +58,39 @@ def items(encode):
     def run(*messages, **options):
         body, _ = encode(Request(model="m", messages=messages), **options)
         return body["input"]
+
+    return run
+
+
+@pytest.fixture
+def reply():
+    """A reply as a client gets it: the bytes of a stream, or the object of a body."""
+
+    def run(*events, stream=False, failed=None, feed=list, **fields):
+        options = {name: fields.pop(name) for name in ("cost", "currency", "created_at") if name in fields}
+        request = fields.pop("request", None) or Request(model="asked", **fields)
+        asked = Asked(request=request, model="asked", reply_id="r1", seal=seal, **{"created_at": 7} | options)
+        encoder = ResponsesCodec().encoder(stream=stream, asked=asked)
+        pieces = [[event] for event in events] if feed is list else [events]
+        out = b"".join(encoder.feed(piece) for piece in pieces)
+        out += encoder.fail(failed, "req-1") if failed else encoder.close()
+        return out if stream else json.loads(out)
+
+    return run
+
+
+@pytest.fixture
+def sent(reply):
+    """The events of a stream as objects, each under the name that its frame has."""
+
+    def run(*events, **options):
+        found = []
+        for frame in reply(*events, stream=True, **options).split(b"\n\n"):
+            if frame.startswith(b"event: "):
+                name, data = frame.removeprefix(b"event: ").split(b"\ndata: ")
+                found.append(json.loads(data))
+                assert found[-1]["type"] == name.decode()
+        assert [event["sequence_number"] for event in found] == list(range(len(found)))
+        return found
 
     return run
