@@ -8,6 +8,7 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types.responses import ResponseInputMessageItem
 
 ROUTE = "/v1/responses"
 MODEL = "openrouter/openai/gpt-4o"
@@ -109,7 +110,8 @@ def test_a_kept_response_can_be_asked_for_and_deleted(gateway: Any, upstream: An
     assert [item.role for item in listed] == ["user", "assistant", "user"]  # type: ignore[union-attr]
     assert all(item.id for item in listed)
     newest = client.responses.input_items.list(second.id, limit=1)
-    assert newest.data[0].content == "second?"  # type: ignore[union-attr]
+    assert isinstance(newest.data[0], ResponseInputMessageItem)
+    assert newest.data[0].content[0].text == "second?"  # type: ignore[union-attr]
     assert newest.has_more
     with pytest.raises(openai.BadRequestError, match="background"):
         client.responses.cancel(second.id)

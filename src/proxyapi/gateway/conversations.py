@@ -259,7 +259,7 @@ class Conversations:
         """Everything that the model got to see for a response, oldest first, each item with an id."""
         chain = await self.chain(account_id, id)
         items = [item for own, response in chain for item in (*own, *response.output)]
-        return list(_named(items[: len(items) - len(chain[-1][1].output)])) if chain else []
+        return list(_shown(items[: len(items) - len(chain[-1][1].output)])) if chain else []
 
     async def prune(self) -> None:
         """Periodic work: forget what was not used for long, a bounded number at a time."""
@@ -321,8 +321,13 @@ def _value(body: bytes, name: str, text: bytes) -> patching.Edit:
     return patching.Edit(member.value, member.end, text)
 
 
-def _named(items: Sequence[Raw]) -> Iterator[dict[str, Any]]:
+def _shown(items: Sequence[Raw]) -> Iterator[dict[str, Any]]:
+    """Items as OpenAI lists them: each with an id, a text as a list of parts."""
     for number, raw in enumerate(items):
         item: Mapping[str, Any] = msgspec.json.decode(raw)
         made_up = hashlib.sha256(b"%d" % number + bytes(raw)).hexdigest()[:32]
-        yield {"id": f"msg_{made_up}", "type": "message", **item}
+        shown = {"id": f"msg_{made_up}", "type": "message", **item}
+        if isinstance(item.get("content"), str):
+            kind = "output_text" if item.get("role") == "assistant" else "input_text"
+            shown["content"] = [{"type": kind, "text": item["content"]}]
+        yield shown
