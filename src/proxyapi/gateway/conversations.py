@@ -40,7 +40,8 @@ QUERIES = load_queries("proxyapi.gateway", "conversations.sql")
 RESPONSE_BYTES_MAX: Final = 8 * 2**20
 """Input and reply of one response; a larger one is not kept."""
 CHAIN_MAX: Final = 1_000
-"""Responses before one; the context of no model holds so many."""
+CHAIN_BYTES_MAX: Final = 32 * 2**20
+"""Of one conversation: the context of no model holds more turns, or more text."""
 PAGE_MAX: Final = 100
 """Items of one page of a list, as at OpenAI."""
 ITEMS_MAX: Final = 512
@@ -136,11 +137,15 @@ class Conversations:
     def __init__(
         self, *, fetch: Fetch, write: Write, clock_ms: Callable[[], int], keep_ms: int, account_bytes_max: int
     ) -> None:
-        """`fetch` is `Database.fetch`, `write` is `Ledger.write`. `keep_ms`: after the last use; 0: nothing is kept."""
+        """`fetch` is `Database.fetch`, `write` is `Ledger.write`. `keep_ms`: at least, after the last use; 0: nothing
+        is kept."""
         self._fetch = fetch
         self._write = write
         self._clock_ms = clock_ms
         self._keep_ms = keep_ms
+        self._touch_ms = min(TOUCH_MS, keep_ms // 4)
+        self._life_ms = keep_ms + self._touch_ms
+        """So long after the last use that was written down nothing is left."""
         self._account_bytes_max = account_bytes_max
         self._added: dict[int, int] = {}
 
@@ -173,14 +178,15 @@ class Conversations:
 
     async def chain(self, account_id: int, id: str) -> list[tuple[list[Raw], Response]]:
         """Own items and response of every turn up to `id`, oldest first; empty: it is not kept here."""
-        rows = await self._fetch(QUERIES["response_chain"], (account_id, id, account_id, CHAIN_MAX, account_id))
+        bounds = (CHAIN_MAX, CHAIN_BYTES_MAX)
+        rows = await self._fetch(QUERIES["response_chain"], (account_id, id, account_id, *bounds, account_id))
         now = self._clock_ms()
-        if not rows or rows[-1][2] <= now - self._keep_ms:
+        if not rows or rows[-1][2] <= now - self._life_ms:
             return []
         if rows[0][1] is not None:
             raise UnknownResponse(id)
         for row_id, _, used_at, _, _ in rows:
-            if used_at < now - TOUCH_MS:
+            if used_at < now - self._touch_ms:
                 self._touch(account_id, row_id, now)
         return [(_ITEMS.decode(items), RESPONSE.decode(response)) for _, _, _, items, response in rows]
 
@@ -263,7 +269,7 @@ class Conversations:
 
     async def prune(self) -> None:
         """Periodic work: forget what was not used for long, a bounded number at a time."""
-        await self._forget("response_prune", (self._clock_ms() - self._keep_ms, PRUNE_MAX))
+        await self._forget("response_prune", (self._clock_ms() - self._life_ms, PRUNE_MAX))
 
     async def _forget(self, query: str, parameters: tuple[object, ...]) -> None:
         gone = await self._write(QUERIES[query], parameters)

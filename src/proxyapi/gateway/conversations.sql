@@ -6,12 +6,12 @@ ON CONFLICT (account_id, id) DO NOTHING
 INSERT INTO response_item (account_id, id, response_id) VALUES (?, ?, ?)
 
 -- response_chain --
-WITH RECURSIVE chain (id, previous_id, depth) AS (
-    SELECT id, previous_id, 1 FROM response WHERE account_id = ? AND id = ?
+WITH RECURSIVE chain (id, previous_id, depth, total) AS (
+    SELECT id, previous_id, 1, bytes FROM response WHERE account_id = ? AND id = ?
     UNION ALL
-    SELECT earlier.id, earlier.previous_id, chain.depth + 1
+    SELECT earlier.id, earlier.previous_id, chain.depth + 1, chain.total + earlier.bytes
     FROM chain JOIN response AS earlier ON earlier.account_id = ? AND earlier.id = chain.previous_id
-    WHERE chain.depth < ?
+    WHERE chain.depth < ? AND chain.total + earlier.bytes <= ?
 )
 SELECT response.id, response.previous_id, response.used_at, response.input, response.body
 FROM chain JOIN response ON response.account_id = ? AND response.id = chain.id

@@ -177,6 +177,9 @@ class Memory:
         self._write = write
         self._clock_ms = clock_ms
         self._ttl_ms = ttl_ms
+        self._touch_ms = min(TOUCH_MS, ttl_ms // 4)
+        self._life_ms = ttl_ms + self._touch_ms
+        """So long after the last use that was written down nothing is left."""
         self._values_max = values_max
         self._near: OrderedDict[tuple[int, bytes], tuple[bytes, int]] = OrderedDict()
         self._near_bytes = 0
@@ -222,7 +225,7 @@ class Memory:
 
     async def prune(self) -> None:
         """Periodic work: forget what was not used for long, a bounded number at a time."""
-        await self._write(QUERIES["thought_prune"], (self._clock_ms() - self._ttl_ms, PRUNE_MAX))
+        await self._write(QUERIES["thought_prune"], (self._clock_ms() - self._life_ms, PRUNE_MAX))
 
     async def _find(self, account_id: int, keys: list[bytes]) -> dict[bytes, Pieces]:
         now = self._clock_ms()
@@ -230,16 +233,16 @@ class Memory:
         missing = []
         for key in keys:
             near = self._near.get((account_id, key))
-            if near is not None and near[1] > now - self._ttl_ms:
+            if near is not None and near[1] > now - self._life_ms:
                 found[key] = near
             else:
                 missing.append(key)
         for sql, parameters in in_lists(QUERIES["thoughts"], missing):
             for key, value, used_at in await self._fetch(sql, (account_id, *parameters)):
-                if used_at > now - self._ttl_ms:
+                if used_at > now - self._life_ms:
                     found[key] = (value, used_at)
         for key, (value, used_at) in found.items():
-            if used_at < now - TOUCH_MS:
+            if used_at < now - self._touch_ms:
                 self._touch(account_id, key, now)
                 used_at = now
             self._keep_near(account_id, key, value, used_at)

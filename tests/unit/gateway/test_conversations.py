@@ -182,12 +182,12 @@ def test_what_is_not_used_is_forgotten_and_use_keeps_the_whole_conversation(stor
         return chain
 
     for _ in range(3):
-        store.now_ms += KEEP_MS // 2 + TOUCH_MS
+        store.now_ms += KEEP_MS - 1
         assert asyncio.run(use())
         asyncio.run(conversations.prune())
     assert begin(conversations, input="?", previous_response_id="resp_3") is None
     assert (store.count("response"), store.count("response_item")) == (2, 2)
-    store.now_ms += KEEP_MS + 1
+    store.now_ms += KEEP_MS + TOUCH_MS
     assert begin(conversations, input="?", previous_response_id="resp_2") is None, "also before it is pruned"
 
 
@@ -200,6 +200,19 @@ def test_a_conversation_whose_beginning_is_gone_cannot_be_continued(store: Any) 
     with pytest.raises(UnknownResponse, match="resp_2") as caught:
         begin(conversations, input="third", previous_response_id="resp_2")
     assert (caught.value.status, caught.value.code) == (400, "previous_response_not_found")
+
+
+def test_a_conversation_that_no_model_could_read_is_not_brought_back(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversations = keeper(store)
+    monkeypatch.setattr("proxyapi.gateway.conversations.CHAIN_BYTES_MAX", 3_000)
+    talk(conversations, 1, input="x" * 1_000)
+    talk(conversations, 2, input="x" * 1_000, previous_response_id="resp_1")
+    assert begin(conversations, input="?", previous_response_id="resp_2") is not None
+    talk(conversations, 3, input="x" * 1_000, previous_response_id="resp_2")
+    with pytest.raises(UnknownResponse):
+        begin(conversations, input="?", previous_response_id="resp_3")
 
 
 def test_an_account_keeps_no_more_than_its_share(store: Any) -> None:

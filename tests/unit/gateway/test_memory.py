@@ -188,9 +188,9 @@ def test_what_is_not_used_for_a_day_is_gone(store: Any) -> None:
     memory = memory_of(store)
     through(memory, asked(QUESTION), reply(THOUGHT, CALL), asked())
     later = asked(QUESTION, said(CALL))
-    store.now_ms += TTL_MS - 1
-    assert asyncio.run(memory.recall(1, "openai_chat", later, ORIGIN)).messages != later.messages
     store.now_ms += TTL_MS
+    assert asyncio.run(memory.recall(1, "openai_chat", later, ORIGIN)).messages != later.messages
+    store.now_ms += TTL_MS + TOUCH_MS
     for one in (memory, memory_of(store)):
         assert asyncio.run(one.recall(1, "openai_chat", later, ORIGIN)).messages == later.messages
     asyncio.run(memory.prune())
@@ -208,7 +208,7 @@ def test_use_makes_it_last_longer(store: Any) -> None:
         return found
 
     for _ in range(5):
-        store.now_ms += TTL_MS // 2 + TOUCH_MS
+        store.now_ms += TTL_MS
         assert asyncio.run(use()).messages != later.messages
     asyncio.run(memory.prune())
     assert store.count("thought") == 1
