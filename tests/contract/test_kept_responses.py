@@ -25,7 +25,7 @@ def gateway(gateways: Any, upstream: Any, tmp_path_factory: pytest.TempPathFacto
     """Two workers: what one keeps the other knows."""
     config = "[pause]\nenabled = false\n" + "".join(
         f'[providers.{name}]\nbase_url = "{upstream.url}/{name}"\napi_key = "sk-upstream"\n'
-        for name in ("openai", "openrouter")
+        for name in ("anthropic", "openai", "openrouter")
     )
     with gateways.Gateway(tmp_path_factory.mktemp("kept"), config, workers=2) as running:
         yield running
@@ -153,3 +153,42 @@ def test_conversations_of_openai_exist_nowhere_else(gateway: Any) -> None:
     client = client_of(gateway, gateway.customer()[1])
     with pytest.raises(openai.BadRequestError, match="OpenRouter keeps no conversations"):
         client.responses.create(model=MODEL, input="?", conversation="conv_1")
+
+
+# --- a provider of another dialect -----------------------------------------------------------------------------------
+
+
+def thoughts(upstream: Any) -> list[dict[str, Any]]:
+    """Signed thinking in the last request to Anthropic."""
+    messages = json.loads(upstream.asked[-1].body)["messages"]
+    blocks = [block for message in messages if isinstance(message["content"], list) for block in message["content"]]
+    return [block for block in blocks if block["type"] == "thinking"]
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["body", "stream"])
+def test_a_translated_conversation_goes_on_by_its_id(gateway: Any, upstream: Any, upstreams: Any, stream: bool) -> None:
+    signed = {"type": "thinking", "thinking": "A greeting.", "signature": "c2lnbmVk"}
+    message = {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-opus-4-5", "stop_sequence": None,
+        "content": [signed, {"type": "text", "text": "Hello!"}], "stop_reason": "end_turn",
+        "usage": {"input_tokens": 9, "output_tokens": 9},
+    }  # fmt: skip
+    upstream.reply = lambda _asked: upstreams.Reply(body=json.dumps(message).encode())
+    client = client_of(gateway, gateway.customer()[1])
+    asked: dict[str, Any] = {"model": "anthropic/claude-opus-4-5", "reasoning": {"effort": "low"}}
+    if stream:
+        events = list(client.responses.create(input="Hi", stream=True, **asked))
+        first = next(event.response for event in events if event.type == "response.completed")
+    else:
+        first = client.responses.create(input="Hi", **asked)
+    assert first.id.startswith("resp_")
+    second = client.responses.create(input="More", previous_response_id=first.id, **asked)
+    assert second.previous_response_id == first.id
+    assert thoughts(upstream) == [signed]
+    roles = [message["role"] for message in json.loads(upstream.asked[-1].body)["messages"]]
+    assert roles == ["user", "assistant", "user"]
+    assert client.responses.retrieve(second.id).output_text == "Hello!"
+    counted = client.responses.input_tokens.count(
+        input="And?", previous_response_id=second.id, model="anthropic/claude-opus-4-5"
+    )
+    assert counted.input_tokens > 20, "with all that came before"
