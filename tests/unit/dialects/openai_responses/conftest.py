@@ -43,8 +43,8 @@ def encode():
     """The body for a provider as JSON, and all that is told beside it."""
 
     def run(request, *, origin=ORIGIN, **quirks):
-        quirks.setdefault("efforts", SCALE)
-        target = TargetModel(model="gpt-5", quirks=Quirks(**quirks), origin=origin)
+        usual = {"efforts": SCALE, "cache_mark_field": "prompt_cache_breakpoint"}
+        target = TargetModel(model="gpt-5", quirks=Quirks(**usual | quirks), origin=origin)
         encoded = write_request(request, target)
         return json.loads(encoded.body), encoded
 
