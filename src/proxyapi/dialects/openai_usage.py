@@ -12,6 +12,7 @@ from proxyapi.dialects.units import QUANTITY_MAX, add, count, inner, reported_co
 from proxyapi.usage import INPUT_TOKENS, OUTPUT_TOKENS, Unit, Usage
 
 _CACHED_AUDIO = "cached_audio_tokens"
+_WEB_FETCHES = "web_fetch_requests"
 _FOREIGN_WRITES = ((Unit.CACHE_WRITE_5M, "cache_write_5m_tokens"), (Unit.CACHE_WRITE_1H, "cache_write_1h_tokens"))
 """What OpenAI has no field for: keys of our own inside the details, read back by the same names."""
 _WRITES = (Unit.CACHE_WRITE_5M, Unit.CACHE_WRITE_30M, Unit.CACHE_WRITE_1H, Unit.CACHE_WRITE_12H)
@@ -166,6 +167,7 @@ def _hosted_tools(units: dict[Unit, int], wire: dict[str, Any]) -> None:
     """Searches and runs that OpenRouter and xAI list inside `usage`."""
     details = inner(wire, "server_tool_use_details")
     add(units, Unit.WEB_SEARCH, count(details, "web_search_requests", "tool_calls_executed"))
+    add(units, Unit.WEB_FETCH, count(details, _WEB_FETCHES))
     details = inner(wire, "server_side_tool_usage_details")
     add(units, Unit.WEB_SEARCH, count(details, "web_search_calls") + count(details, "x_search_calls"))
     add(units, Unit.CODE_SESSION, count(details, "code_interpreter_calls"))
@@ -196,6 +198,9 @@ def written(usage: Usage, dialect: Literal["chat", "responses"], *, cost: str = 
         into: _input_details(usage),
         out: _output_details(usage),
     }
+    if dialect == "chat":
+        # Responses counts the calls of hosted tools elsewhere.
+        wire |= _hosted_details(usage)
     if cost:
         wire |= {"cost": Raw(cost.encode()), "cost_currency": currency}
     return _ENCODER.encode(wire)
@@ -205,6 +210,21 @@ def chat_frame(usage: bytes, *, reply_id: str, model: str, at: int) -> bytes:
     """The last chunk of a Chat stream: nothing but its usage. `at`: Unix seconds."""
     chunk = {"id": reply_id, "object": "chat.completion.chunk", "created": at, "model": model, "choices": []}
     return b"data: %b\n\n" % _ENCODER.encode(chunk | {"usage": Raw(usage)})
+
+
+def _hosted_details(usage: Usage) -> dict[str, Any]:
+    """As OpenRouter tells searches, and xAI what else it ran."""
+    fields = (
+        ("server_tool_use_details", Unit.WEB_SEARCH, "web_search_requests"),
+        ("server_tool_use_details", Unit.WEB_FETCH, _WEB_FETCHES),
+        ("server_side_tool_usage_details", Unit.CODE_SESSION, "code_interpreter_calls"),
+        ("server_side_tool_usage_details", Unit.FILE_SEARCH, "file_search_calls"),
+    )
+    told: dict[str, Any] = {}
+    for details, unit, name in fields:
+        if usage.get(unit):
+            told.setdefault(details, {})[name] = usage[unit]
+    return told
 
 
 def _input_details(usage: Usage) -> dict[str, Any]:

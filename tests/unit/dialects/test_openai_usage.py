@@ -21,6 +21,16 @@ def test_every_token_that_is_written_is_read_back_as_the_same_unit(dialect, usag
     assert {unit: quantity for unit, quantity in read.items() if quantity} == usage
 
 
+@given(
+    st.dictionaries(
+        st.sampled_from([Unit.WEB_SEARCH, Unit.WEB_FETCH, Unit.CODE_SESSION, Unit.FILE_SEARCH]), st.integers(1, 10**6)
+    )
+)
+def test_calls_of_hosted_tools_ride_in_the_usage_of_a_chat(usage):
+    read = chat_usage(msgspec.Raw(written(usage, "chat")))
+    assert {unit: quantity for unit, quantity in read.items() if quantity} == usage
+
+
 def test_responses_usage_always_has_both_details():
     assert json.loads(written({}, "responses")) == {
         "input_tokens": 0,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from proxyapi.dialects.codec import Encoded, TargetModel, Unseal
+from proxyapi.dialects.codec import Asked, Encoded, Encoder, TargetModel, Unseal
 from proxyapi.dialects.dialect import Decoder
 from proxyapi.dialects.model import DialectName, Request
 from proxyapi.dialects.openai_chat.reply_in import ChatBody, ChatStream
+from proxyapi.dialects.openai_chat.reply_out import ChatBodyEncoder, ChatStreamEncoder
 from proxyapi.dialects.openai_chat.request_in import decode_request
 from proxyapi.dialects.openai_chat.request_out import encode_request
+from proxyapi.dialects.openai_chat.think_tags import ThinkTagReader
 
 
 class ChatCodec:
@@ -54,4 +56,8 @@ class ChatCodec:
         return encode_request(request, target)
 
     def decoder(self, *, stream: bool, target: TargetModel) -> Decoder:
-        return ChatStream() if stream else ChatBody()
+        reader = ThinkTagReader() if target.quirks.reasoning_field == "think_tags" else None
+        return ChatStream(reader) if stream else ChatBody(reader)
+
+    def encoder(self, *, stream: bool, asked: Asked) -> Encoder:
+        return ChatStreamEncoder(asked) if stream else ChatBodyEncoder(asked)

@@ -35,15 +35,18 @@ def kind_of(form: str, *, is_encrypted: bool) -> StateKind:
 
 
 def details(state: ReasoningState, data: str, *, index: int, text: str = "", summary: str = "") -> list[dict[str, Any]]:
-    """The elements for one thought. `data`: the state's own, or what a foreign one was sealed as."""
-    shared: dict[str, Any] = {"format": _FORMATS[state.kind], "index": index}
-    if state.id:
-        shared["id"] = state.id
-    if state.kind == "anthropic_signature":
-        return [{"type": "reasoning.text", "text": text, "signature": data} | shared]
-    told: list[dict[str, Any]] = []
+    """The elements for one thought, numbered from `index`. `data`: the state's own, or what it was sealed as.
+
+    In a stream they need their numbers, since clients put equal ones together.
+    """
+    found: list[dict[str, Any]] = []
     if summary:
-        told.append({"type": "reasoning.summary", "summary": summary} | shared)
-    if text:
-        told.append({"type": "reasoning.text", "text": text} | shared)
-    return [*told, {"type": "reasoning.encrypted", "data": data} | shared]
+        found.append({"type": "reasoning.summary", "summary": summary})
+    if state.kind == "anthropic_signature":
+        found.append({"type": "reasoning.text", "text": text, "signature": data})
+    else:
+        if text:
+            found.append({"type": "reasoning.text", "text": text})
+        found.append({"type": "reasoning.encrypted", "data": data})
+    shared = {"format": _FORMATS[state.kind]} | ({"id": state.id} if state.id else {})
+    return [detail | shared | {"index": number} for number, detail in enumerate(found, index)]

@@ -117,7 +117,6 @@ class _Detail(Struct):
     signature: str | None = None
     data: str | None = None
     id: str | None = None
-    index: int | None = None
 
 
 class _AudioId(Struct):
@@ -222,7 +221,7 @@ class _Reader:
 
     def _thoughts(self, wire: WireMessage) -> list[Part]:
         """What a client kept of `reasoning_details`; without any text in them, the text that is there beside them."""
-        thoughts = [self._thought(details) for details in _by_index(wire.reasoning_details or ())]
+        thoughts = [self._thought(details) for details in _by_proof(wire.reasoning_details or ())]
         kept: list[Part] = [part for part in thoughts if part.text or part.summaries or part.state]
         text = wire.reasoning_content or wire.reasoning
         if text and not any(part.text or part.summaries for part in thoughts):
@@ -230,10 +229,10 @@ class _Reader:
         return kept
 
     def _thought(self, details: list[_Detail]) -> Thinking:
-        state, identity = None, ""
-        for detail in details:
-            identity = detail.id or identity
-            state = self._state(detail.signature or detail.data) or state
+        state = self._state(
+            next((proof for detail in reversed(details) if (proof := detail.signature or detail.data)), None)
+        )
+        identity = next((detail.id for detail in details if detail.id), "")
         return Thinking(
             text="".join(detail.text for detail in details if detail.text),
             summaries=tuple(detail.summary for detail in details if detail.summary),
@@ -321,12 +320,16 @@ def _append(messages: list[Message], message: Message) -> None:
     messages[-1] = replace(last, parts=parts, incomplete=message.incomplete)
 
 
-def _by_index(details: Iterable[_Detail]) -> Iterable[list[_Detail]]:
-    """The pieces of each thought: they share an index, or are the only piece."""
-    thoughts: dict[object, list[_Detail]] = {}
-    for number, detail in enumerate(details):
-        thoughts.setdefault(f"#{number}" if detail.index is None else detail.index, []).append(detail)
-    return thoughts.values()
+def _by_proof(details: Iterable[_Detail]) -> list[list[_Detail]]:
+    """The pieces of each thought: its proof is the last one, and what follows belongs to another thought."""
+    thoughts: list[list[_Detail]] = []
+    is_proven = True
+    for detail in details:
+        if is_proven:
+            thoughts.append([])
+        thoughts[-1].append(detail)
+        is_proven = bool(detail.signature or detail.data)
+    return thoughts
 
 
 def _signature(extra: _ExtraContent | None) -> str | None:

@@ -201,11 +201,13 @@ class MessageWriter:
     def _thoughts(self, thoughts: Sequence[Thinking], wire: Wire, *, calls: bool) -> None:
         """Proofs go back to who made them; the text alone only to providers that ask for it."""
         kept = [part for part in thoughts if self._is_native(part)]
-        for index, part in enumerate(kept):
+        told: list[Wire] = []
+        for part in kept:
             if part.state is not None:
                 summary = _PARAGRAPH.join(part.summaries)
-                told = details(part.state, part.state.data, index=index, text=part.text, summary=summary)
-                wire.setdefault("reasoning_details", []).extend(told)
+                told += details(part.state, part.state.data, index=len(told), text=part.text, summary=summary)
+        if told:
+            wire["reasoning_details"] = told
         echoed = self._quirks.echo_reasoning and calls
         said = [part.text or _PARAGRAPH.join(part.summaries) for part in (thoughts if echoed else kept)]
         text = _PARAGRAPH.join(filter(None, said))

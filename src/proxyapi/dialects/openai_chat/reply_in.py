@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from proxyapi.dialects import faults
 from proxyapi.dialects.dialect import Report
@@ -23,7 +24,6 @@ from proxyapi.dialects.model import (
     Finish,
     Image,
     Inline,
-    Link,
     Metered,
     Part,
     PartCitation,
@@ -39,8 +39,18 @@ from proxyapi.dialects.model import (
     Text,
     Thinking,
     ToolUse,
-    UrlCitation,
 )
+from proxyapi.dialects.openai_chat.messages_in import CallKind
+from proxyapi.dialects.openai_chat.reply_parts import (
+    citation,
+    image_data,
+    image_source,
+    proof_of,
+    signature,
+    token_logprobs,
+    web_sources,
+)
+from proxyapi.dialects.openai_chat.reply_wire import Call, Chunk, Delta, Function, Logprobs, Piece
 from proxyapi.dialects.openai_usage import chat_usage, token_usage
 from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient, moment
 from proxyapi.dialects.units import inner, wire_object
@@ -54,67 +64,6 @@ _STOP: dict[str, StopReason] = {
     "eos": "end",
     "model_length": "length",
 }
-
-
-class _Function(Struct):
-    name: str | None = None
-    arguments: str | dict[str, Any] | None = None
-    input: str | None = None
-
-
-class _Call(Struct):
-    index: int | None = None
-    id: str | None = None
-    type: str | None = None
-    function: _Function | None = None
-    custom: _Function | None = None
-
-
-class _Piece(Struct):
-    type: str | None = None
-    text: str | None = None
-    thinking: str | list[_Piece] | None = None
-
-
-class _Audio(Struct):
-    id: str | None = None
-    data: str | None = None
-    transcript: str | None = None
-    expires_at: int | None = None
-
-
-class _Delta(Struct):
-    content: str | list[_Piece] | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    tool_calls: list[_Call] | None = None
-    refusal: str | None = None
-    reasoning_details: list[dict[str, Any]] | None = None
-    function_call: _Function | None = None
-    audio: _Audio | None = None
-    images: list[dict[str, Any]] | None = None
-    annotations: list[dict[str, Any]] | None = None
-
-
-class _Choice(Struct):
-    index: int | None = None
-    delta: _Delta | None = None
-    message: _Delta | None = None
-    text: str | None = None
-    """Of a legacy completion."""
-    finish_reason: str | None = None
-    error: Raw = ABSENT
-
-
-class _Chunk(Struct):
-    choices: list[_Choice] | None = None
-    id: str | None = None
-    model: str | None = None
-    created: int | float | None = None
-    service_tier: str | None = None
-    usage: Raw = ABSENT
-    x_groq: Raw = ABSENT
-    error: Raw = ABSENT
 
 
 class _Rescue(Struct):
@@ -134,11 +83,11 @@ class _Report(Struct):
     error: Raw = ABSENT
 
 
-_NOTHING = b"null"
+_NOTHING_BYTES = len(b"null")
 """No `usage` as short as this says anything: most chunks have it."""
 _REPORT = msgspec.json.Decoder(_Report)
-_CHUNK = msgspec.json.Decoder(_Chunk)
-_CHUNKS = msgspec.json.Decoder(list[_Chunk])
+_decode_chunk = msgspec.json.Decoder(Chunk).decode
+_CHUNKS = msgspec.json.Decoder(list[Chunk])
 _RESCUE = msgspec.json.Decoder(_Rescue)
 
 
@@ -152,17 +101,34 @@ def report(body: bytes) -> Report | None:
     return None if usage is None else Report(usage, wire.id, wire.model, wire.service_tier or "")
 
 
-class _State:
+class _Held(Struct):
+    """A call whose name has not come yet."""
+
+    id: str
+    arguments: list[str]
+
+
+class State:
     """One alternative: which parts are open."""
 
-    __slots__ = ("calls", "done", "open", "part")
+    __slots__ = ("calls", "done", "held", "open", "part", "plain", "proven", "shown", "unplaced")
 
     def __init__(self) -> None:
         self.open = ""
         """Kind of the part that grows: text, thinking, refusal, audio."""
         self.part = 0
+        self.plain = False
+        """Thoughts were told by themselves: details that come alone only repeat them."""
+        self.proven = False
+        """The thought that grows has its proof: what follows is another one."""
+        self.unplaced: ReasoningState | None = None
+        """A signature whose call follows."""
+        self.shown: dict[str, int] = {}
+        """The last part of each kind."""
         self.calls: dict[int, int] = {}
         """Part of each tool call, by the wire's index."""
+        self.held: dict[int, _Held] = {}
+        """By the same index."""
         self.done = False
 
 
@@ -174,49 +140,53 @@ class ChatReader:
     def __init__(self) -> None:
         self._started = False
         self._parts = 0
-        self._states: dict[int, _State] = {}
+        self._states: dict[int, State] = {}
         self._ids: dict[tuple[int, int], str] = {}
 
     def read(self, data: bytes, events: list[Event]) -> bool:
         """Appends the events of one chunk. True: it carries nothing but usage."""
         try:
-            chunk = _CHUNK.decode(data)
+            chunk = _decode_chunk(data)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             rescue = lenient(_RESCUE, data)
             if rescue is None:
                 return False
-            chunk = _Chunk(usage=rescue.usage, error=rescue.error)
+            chunk = Chunk(usage=rescue.usage, error=rescue.error)
         return self.take(chunk, events)
 
-    def take(self, chunk: _Chunk, events: list[Event]) -> bool:
+    def take(self, chunk: Chunk, events: list[Event]) -> bool:
         """As `read`, of a chunk that is decoded."""
-        if not self._started and (chunk.id or chunk.choices):
+        choices = chunk.choices
+        if not self._started and (chunk.id or choices):
             self._started = True
             created = moment(chunk.created)
             tier = chunk.service_tier or ""
             events.append(Start(id=chunk.id or "", model=chunk.model or "", created_at=created, tier=tier))
-        if chunk.choices:
-            for choice in chunk.choices:
-                delta = choice.delta or choice.message
+        if choices:
+            for choice in choices:
+                delta = choice.message if choice.delta is None else choice.delta
                 number = choice.index or 0
                 state = self._states.get(number)
                 if state is None:
-                    state = self._states[number] = _State()
+                    state = self._states[number] = State()
                 if delta is not None:
-                    self._delta(number, state, delta, events)
+                    if choice.logprobs is None:
+                        self._delta(number, state, delta, events)
+                    else:
+                        self._with_logprobs(number, state, delta, choice.logprobs, events)
                 elif choice.text:
                     self._grow(number, state, "text", choice.text, events)
                 if choice.finish_reason and not state.done:
-                    self._finish(number, state, choice.finish_reason, events)
+                    self._finish(number, state, choice.finish_reason, chunk, events)
                 if choice.error is not ABSENT:
                     self._error(choice.error, events)
         if chunk.error is not ABSENT:
             self._error(chunk.error, events)
-        if len(chunk.usage) <= len(_NOTHING) and chunk.x_groq is ABSENT:
+        if len(chunk.usage) <= _NOTHING_BYTES and chunk.x_groq is ABSENT:
             return False
         return self._usage(chunk, events)
 
-    def _usage(self, chunk: _Chunk, events: list[Event]) -> bool:
+    def _usage(self, chunk: Chunk, events: list[Event]) -> bool:
         wire = wire_object(chunk.usage) or {}
         if not wire and chunk.x_groq is not ABSENT:
             groq = wire_object(chunk.x_groq) or {}
@@ -239,9 +209,12 @@ class ChatReader:
     def has_choices(self) -> bool:
         return bool(self._states)
 
-    def _delta(self, choice: int, state: _State, delta: _Delta, events: list[Event]) -> None:
+    def _delta(self, choice: int, state: State, delta: Delta, events: list[Event]) -> None:
         # Thinking comes before what it led to, also where one chunk or one body has both.
-        if thought := delta.reasoning_content or delta.reasoning:
+        if delta.reasoning_details:
+            self._details(choice, state, delta.reasoning_details, delta.reasoning_content or delta.reasoning, events)
+        elif thought := delta.reasoning_content or delta.reasoning:
+            state.plain = True
             self._grow(choice, state, "thinking", thought, events)
         content = delta.content
         if content:
@@ -252,17 +225,29 @@ class ChatReader:
                     self._grow(choice, state, "text", content, events)
             elif not isinstance(content, str):
                 self._pieces(choice, state, content, events)
+        if delta.annotations or delta.extra_content:
+            self._beside_text(choice, state, delta, events)
         if delta.tool_calls:
             for position, call in enumerate(delta.tool_calls):
                 self._call(choice, state, position, call, events)
         if delta.refusal:
             self._grow(choice, state, "refusal", delta.refusal, events)
         if delta.function_call:
-            self._call(choice, state, 0, _Call(function=delta.function_call), events)
-        if delta.audio or delta.images or delta.annotations or delta.reasoning_details:
-            self._rare(choice, state, delta, events)
+            self._call(choice, state, 0, Call(function=delta.function_call), events)
+        if delta.audio or delta.images:
+            self._media(choice, state, delta, events)
 
-    def _pieces(self, choice: int, state: _State, pieces: list[_Piece], events: list[Event]) -> None:
+    def _with_logprobs(self, choice: int, state: State, delta: Delta, logprobs: Logprobs, events: list[Event]) -> None:
+        """The delta, and on each of its texts the probabilities of its tokens."""
+        first = len(events)
+        self._delta(choice, state, delta, events)
+        found = {state.shown.get(kind): tokens for kind, tokens in token_logprobs(logprobs)}
+        for at in range(first, len(events)):
+            event = events[at]
+            if isinstance(event, PartDelta) and (tokens := found.pop(event.index, None)):
+                events[at] = replace(event, logprobs=tokens)
+
+    def _pieces(self, choice: int, state: State, pieces: list[Piece], events: list[Event]) -> None:
         for piece in pieces:
             if piece.text:
                 self._grow(choice, state, "text", piece.text, events)
@@ -272,16 +257,26 @@ class ChatReader:
                 for thought in piece.thinking or ():
                     self._grow(choice, state, "thinking", thought.text or "", events)
 
-    def _rare(self, choice: int, state: _State, delta: _Delta, events: list[Event]) -> None:
-        for detail in delta.reasoning_details or ():
-            self._detail(choice, state, detail, events)
+    def _beside_text(self, choice: int, state: State, delta: Delta, events: list[Event]) -> None:
         for note in delta.annotations or ():
-            citation = note.get("url_citation")
-            if isinstance(citation, dict) and state.open == "text":
-                events.append(PartCitation(state.part, _citation(citation)))
+            if (source := citation(note)) is not None:
+                if state.open != "text":
+                    self._open(choice, state, "text", Text(""), events)
+                events.append(PartCitation(state.part, source))
+        proof = signature(delta.extra_content) if delta.extra_content else None
+        if proof is not None and state.open not in ("text", "thinking"):
+            if delta.tool_calls:
+                # The message is its calls: the first one has the signature.
+                state.unplaced = proof
+                return
+            self._open(choice, state, "text", Text(""), events)
+        if proof is not None:
+            events.append(PartState(state.part, proof))
+
+    def _media(self, choice: int, state: State, delta: Delta, events: list[Event]) -> None:
         for image in delta.images or ():
-            part = self._open(choice, state, "image", Image(_source(image)), events)
-            if data := _image_data(image):
+            part = self._open(choice, state, "image", Image(image_source(image)), events)
+            if data := image_data(image):
                 events.append(PartData(part, data))
             self._shut(state, events)
         if audio := delta.audio:
@@ -293,51 +288,45 @@ class ChatReader:
             if audio.transcript:
                 events.append(PartDelta(state.part, audio.transcript))
 
-    def _detail(self, choice: int, state: _State, detail: dict[str, Any], events: list[Event]) -> None:
-        """OpenRouter's `reasoning_details`: proof of reasoning, whole. Their text repeats `reasoning`."""
-        data, kind = detail.get("signature") or detail.get("data"), str(detail.get("format") or "")
-        if not isinstance(data, str) or not data:
-            return
-        if state.open != "thinking":
-            self._open(choice, state, "thinking", Thinking(), events)
-        identity = detail.get("id")
-        redacted = detail.get("type") == "reasoning.encrypted"
-        proof = ReasoningState(
-            "openai_encrypted"
-            if kind.startswith("openai")
-            else "google_signature"
-            if kind.startswith("google")
-            else "anthropic_redacted"
-            if redacted and kind.startswith("anthropic")
-            else "anthropic_signature"
-            if kind.startswith("anthropic")
-            else "other",
-            data,
-            id=identity if isinstance(identity, str) else "",
-        )
-        events.append(PartState(state.part, proof))
+    def _details(
+        self, choice: int, state: State, found: list[dict[str, Any]], thought: str | None, events: list[Event]
+    ) -> None:
+        """OpenRouter's `reasoning_details`: a thought, which `reasoning` repeats, and its proof, whole."""
+        repeats = state.plain and not thought
+        told = [None if repeats else detail.get("text") or detail.get("summary") for detail in found]
+        if thought and not any(told):
+            self._grow(choice, state, "thinking", thought, events)
+        for detail, text in zip(found, told, strict=True):
+            if isinstance(text, str):
+                self._grow(choice, state, "thinking", text, events)
+            if (proof := proof_of(detail)) is not None:
+                if state.open != "thinking" or state.proven:
+                    self._open(choice, state, "thinking", Thinking(), events)
+                state.proven = True
+                events.append(PartState(state.part, proof))
 
-    def _grow(self, choice: int, state: _State, kind: str, text: str, events: list[Event]) -> None:
+    def _grow(self, choice: int, state: State, kind: str, text: str, events: list[Event]) -> None:
         if not text:
             return
-        if state.open != kind:
+        if state.open != kind or (state.proven and kind == "thinking"):
             part = Text("") if kind == "text" else Thinking() if kind == "thinking" else Refusal("")
             self._open(choice, state, kind, part, events)
         events.append(PartDelta(state.part, text))
 
-    def _open(self, choice: int, state: _State, kind: str, part: Part, events: list[Event]) -> int:
+    def _open(self, choice: int, state: State, kind: str, part: Part, events: list[Event]) -> int:
         self._shut(state, events)
-        state.open, state.part = kind, self._parts
+        state.open, state.part, state.proven = kind, self._parts, False
+        state.shown[kind] = self._parts
         self._parts += 1
         events.append(PartStart(state.part, part, choice))
         return state.part
 
-    def _shut(self, state: _State, events: list[Event]) -> None:
+    def _shut(self, state: State, events: list[Event]) -> None:
         if state.open:
             events.append(PartEnd(state.part))
             state.open = ""
 
-    def _call(self, choice: int, state: _State, position: int, call: _Call, events: list[Event]) -> None:
+    def _call(self, choice: int, state: State, position: int, call: Call, events: list[Event]) -> None:
         """Calls are told apart by index; a new id at a known index is a new call (Ollama sends 0 for all)."""
         index = position if call.index is None else call.index
         known = state.calls.get(index)
@@ -345,22 +334,51 @@ class ChatReader:
             known = None
         function = call.function or call.custom
         if known is None:
-            self._shut(state, events)
-            known = state.calls[index] = self._parts
-            self._parts += 1
-            if call.id:
-                self._ids[choice, known] = call.id
-            name = (function.name if function else None) or ""
-            part = ToolUse(call.id or "", name, "", "custom" if call.custom is not None else "function")
-            events.append(PartStart(known, part, choice))
-        if function:
-            arguments = function.arguments if function.arguments is not None else function.input
+            known = self._start(choice, state, index, call, function, events)
+        elif function is not None:
+            arguments = function.arguments or function.input
             if arguments:
-                text = arguments if isinstance(arguments, str) else msgspec.json.encode(arguments).decode()
-                events.append(PartDelta(known, text))
+                events.append(PartDelta(known, arguments if isinstance(arguments, str) else _as_json(arguments)))
+        if call.extra_content and known is not None:
+            proof = signature(call.extra_content)
+            if proof is not None:
+                events.append(PartState(known, proof))
 
-    def _finish(self, choice: int, state: _State, reason: str, events: list[Event]) -> None:
+    def _start(
+        self, choice: int, state: State, index: int, call: Call, function: Function | None, events: list[Event]
+    ) -> int | None:
+        """A call that was not known. None: its name has not come, and the start of a call has to tell it."""
+        held = state.held.pop(index, None) or _Held("", [])
+        identity = call.id or held.id
+        pieces = [*held.arguments, _arguments(function)]
+        if function is None or not function.name:
+            state.held[index] = _Held(identity, pieces)
+            return None
+        kind: CallKind = "custom" if call.custom is not None else "function"
+        return self._open_call(choice, state, index, ToolUse(identity, function.name, "", kind), pieces, events)
+
+    def _open_call(
+        self, choice: int, state: State, index: int, call: ToolUse, arguments: list[str], events: list[Event]
+    ) -> int:
+        self._shut(state, events)
+        part = state.calls[index] = self._parts
+        self._parts += 1
+        if call.id:
+            self._ids[choice, part] = call.id
+        events.append(PartStart(part, call, choice))
+        if state.unplaced is not None:
+            events.append(PartState(part, state.unplaced))
+            state.unplaced = None
+        if text := "".join(arguments):
+            events.append(PartDelta(part, text))
+        return part
+
+    def _finish(self, choice: int, state: State, reason: str, chunk: Chunk, events: list[Event]) -> None:
         state.done = True
+        for source in web_sources(chunk.citations, chunk.search_results) if state.open == "text" else ():
+            events.append(PartCitation(state.part, source))
+        for index, held in state.held.items():
+            self._open_call(choice, state, index, ToolUse(held.id, "", ""), held.arguments, events)
         self._shut(state, events)
         events += [PartEnd(part) for part in sorted(set(state.calls.values()))]
         events.append(Finish(reason=_STOP.get(reason, "other"), choice=choice, native=reason))
@@ -371,9 +389,9 @@ class ChatStream(EventStream):
 
     usual = b"data: {"
 
-    def __init__(self) -> None:
+    def __init__(self, reader: ChatReader | None = None) -> None:
         super().__init__()
-        self._reader = ChatReader()
+        self._reader = reader or ChatReader()
 
     def _frame(self, frame: Frame, events: list[Event]) -> None:
         if frame.data == b"[DONE]":
@@ -413,36 +431,21 @@ class ChatStream(EventStream):
 
 
 class ChatBody(WholeBody):
-    __slots__ = ()
+    __slots__ = ("_reader",)
+
+    def __init__(self, reader: ChatReader | None = None) -> None:
+        super().__init__()
+        self._reader = reader or ChatReader()
 
     def _body(self, body: bytes, events: list[Event]) -> None:
-        reader = ChatReader()
-        reader.read(body, events)
-        self.finished = reader.has_choices()
+        self._reader.read(body, events)
+        self.finished = self._reader.has_choices()
 
 
-def _citation(wire: dict[str, Any]) -> UrlCitation:
-    start, end = wire.get("start_index"), wire.get("end_index")
-    return UrlCitation(
-        str(wire.get("url") or ""),
-        str(wire.get("title") or ""),
-        start if isinstance(start, int) else None,
-        end if isinstance(end, int) else None,
-        str(wire.get("content") or ""),
-    )
+def _arguments(function: Function | None) -> str:
+    arguments = None if function is None else function.input if function.arguments is None else function.arguments
+    return "" if not arguments else arguments if isinstance(arguments, str) else _as_json(arguments)
 
 
-def _image_url(wire: dict[str, Any]) -> str:
-    address = wire.get("image_url")
-    url = address.get("url") if isinstance(address, dict) else address
-    return url if isinstance(url, str) else ""
-
-
-def _image_data(wire: dict[str, Any]) -> str:
-    url = _image_url(wire)
-    return url.partition(",")[2] if url.startswith("data:") else ""
-
-
-def _source(wire: dict[str, Any]) -> Inline | Link:
-    url = _image_url(wire)
-    return Inline("", url[5 : url.find(";")]) if url.startswith("data:") else Link(url)
+def _as_json(arguments: dict[str, Any]) -> str:
+    return msgspec.json.encode(arguments).decode()

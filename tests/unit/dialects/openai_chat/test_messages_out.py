@@ -35,6 +35,7 @@ from proxyapi.dialects.model import (
 PNG = Inline("iVBORw0KGgoAAAAN", "image/png")
 PDF = Inline("JVBERi0xLjQK", "application/pdf")
 ORIGIN = "maker_model"
+OPENAI = {"format": "openai-responses-v1", "id": "rs_1"}
 HELLO, YES = Text(text="Hello"), Text(text="Yes.")
 CALL = ToolUse(id="a", name="f", arguments='{"x": 1}')
 WIRE_CALL = {"id": "a", "type": "function", "function": {"name": "f", "arguments": '{"x": 1}'}}
@@ -413,20 +414,8 @@ def test_thoughts_of_another_model_are_not_told(wire):
         (
             Thinking(summaries=("First.", "Then."), state=ReasoningState("openai_encrypted", "AAAA", ORIGIN, "rs_1")),
             [
-                {
-                    "type": "reasoning.summary",
-                    "summary": "First.\n\nThen.",
-                    "format": "openai-responses-v1",
-                    "index": 0,
-                    "id": "rs_1",
-                },
-                {
-                    "type": "reasoning.encrypted",
-                    "data": "AAAA",
-                    "format": "openai-responses-v1",
-                    "index": 0,
-                    "id": "rs_1",
-                },
+                {"type": "reasoning.summary", "summary": "First.\n\nThen.", "index": 0} | OPENAI,
+                {"type": "reasoning.encrypted", "data": "AAAA", "index": 1} | OPENAI,
             ],
         ),
     ],

@@ -116,7 +116,7 @@ tools = st.lists(
             location=st.none() | st.builds(Location, city=WORDS),
         ),
     ),
-    max_size=3,
+    max_size=2,
     unique_by=lambda tool: getattr(tool, "name", ""),
 ).map(lambda found: tuple(sorted(found, key=lambda tool: isinstance(tool, WebSearch))))
 

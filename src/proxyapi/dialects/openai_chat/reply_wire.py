@@ -1,0 +1,86 @@
+"""OpenAI Chat Completions: what is read of a chunk, or of a whole completion, with the additions of other speakers.
+
+Only what is needed, since most replies are only metered; fields of odd speakers are loose where nothing depends on them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Raw, Struct
+
+from proxyapi.dialects.model import ABSENT
+
+
+class Logprobs(Struct):
+    """Of the tokens of one chunk, or of a whole body."""
+
+    content: Raw = ABSENT
+    refusal: Raw = ABSENT
+    reasoning_content: Raw = ABSENT
+    """DeepSeek."""
+
+
+class Function(Struct):
+    name: str | None = None
+    arguments: str | dict[str, Any] | None = None
+    input: str | None = None
+
+
+class Call(Struct):
+    index: int | None = None
+    id: str | None = None
+    function: Function | None = None
+    custom: Function | None = None
+    extra_content: dict[str, Any] | None = None
+
+
+class Piece(Struct):
+    text: str | None = None
+    thinking: str | list[Piece] | None = None
+
+
+class WireAudio(Struct):
+    id: str | None = None
+    data: str | None = None
+    transcript: str | None = None
+    expires_at: int | None = None
+
+
+class Delta(Struct):
+    content: str | list[Piece] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[Call] | None = None
+    refusal: str | None = None
+    reasoning_details: list[dict[str, Any]] | None = None
+    function_call: Function | None = None
+    audio: WireAudio | None = None
+    images: list[dict[str, Any]] | None = None
+    annotations: list[dict[str, Any]] | None = None
+    extra_content: dict[str, Any] | None = None
+
+
+class WireChoice(Struct):
+    index: int | None = None
+    delta: Delta | None = None
+    message: Delta | None = None
+    text: str | None = None
+    """Of a legacy completion."""
+    logprobs: Logprobs | None = None
+    finish_reason: str | None = None
+    error: Raw = ABSENT
+
+
+class Chunk(Struct):
+    choices: list[WireChoice] | None = None
+    id: str | None = None
+    model: str | None = None
+    created: int | float | None = None
+    service_tier: str | None = None
+    usage: Raw = ABSENT
+    x_groq: Raw = ABSENT
+    error: Raw = ABSENT
+    citations: Raw = ABSENT
+    """Perplexity: addresses of the sources of the whole answer, in every chunk."""
+    search_results: Raw = ABSENT
