@@ -1,6 +1,6 @@
 """OpenAI Chat Completions: what is read of a chunk, or of a whole completion, with the additions of other speakers.
 
-Only what is needed, since most replies are only metered; fields of odd speakers are loose where nothing depends on them.
+Only what is needed, since most replies are only metered. Fields of odd speakers are loose: nothing depends on them.
 """
 
 from __future__ import annotations
