@@ -180,7 +180,7 @@ class _Writer:
 
     def _say(self, message: Message) -> list[Wire]:
         """The contents of the assistant's message that is being written."""
-        if self._message is None:
+        if self._message is None or self._thoughts:
             wire: Wire = {"type": "message", "role": "assistant", "content": []}
             if message.phase:
                 wire["phase"] = message.phase

@@ -291,6 +291,11 @@ def test_thoughts_go_only_with_what_they_led_to(items):
     assert [item["type"] for item in found] == ["message", "message", "message"]
 
 
+def test_thoughts_between_two_texts_part_them(items):
+    found = items(user("x"), assistant("a", Thinking(state=OWN), "b"))
+    assert [item["type"] for item in found] == ["message", "message", "reasoning", "message"]
+
+
 def test_thoughts_in_plain_text_come_back_where_the_model_wants_them(items):
     found = items(user("x"), assistant(Thinking("hm"), call()), echo_reasoning=True)
     assert found[1] == {
