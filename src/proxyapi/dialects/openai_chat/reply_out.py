@@ -110,7 +110,9 @@ class ChatStreamEncoder(Teller):
 
     def _sign_call(self, part: Open, signature: Fields) -> None:
         if not (self._is_legacy and part.number == 0):
-            self._write(part.choice, {"tool_calls": [{"index": part.number} | signature]})
+            # The SDK's helper expects a function in every delta of a call.
+            signed = {"index": part.number, "function": {"arguments": ""}} | signature
+            self._write(part.choice, {"tool_calls": [signed]})
 
     def _done(self, choice: Choice, reason: str, told: Fields) -> None:
         tail = encode_json({"finish_reason": reason} | told)[1:]

@@ -464,7 +464,8 @@ def test_a_signature_of_a_call_or_a_text_is_sealed_beside_it(message, deltas):
     found = message(*events)
     assert (found["extra_content"], found["tool_calls"][0]["extra_content"]) == (extra, extra)
     assert {"extra_content": extra} in deltas(*events)
-    assert {"tool_calls": [{"index": 0, "extra_content": extra}]} in deltas(*events)
+    signed = {"index": 0, "function": {"arguments": ""}, "extra_content": extra}
+    assert {"tool_calls": [signed]} in deltas(*events)
 
 
 # --- content ------------------------------------------------------------------------------------------------------
