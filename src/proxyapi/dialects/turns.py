@@ -35,7 +35,7 @@ def opened(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 def reminded(message: Message) -> Message:
     """Instructions in the middle of a conversation, as words of the user that the model knows for what they are."""
-    parts = (replace(part, text=reminder(part.text)) for part in message.parts if isinstance(part, Text))
+    parts = (replace(part, text=reminder(part.text)) if isinstance(part, Text) else part for part in message.parts)
     return Message(role="user", parts=tuple(parts))
 
 

@@ -104,7 +104,7 @@ def _asked(arguments: str) -> str:
 
 def _server_tool_result(part: ServerToolResult) -> str:
     if part.is_error:
-        return f"{ERROR_PREFIX}{part.error_code or 'the tool failed'}"
+        return prefixed_error(_lines(_words(part.parts)) or part.error_code or "the tool failed")
     if part.kind in _FENCED:
         output = _lines(_words(part.parts))
         return f"Output:\n{_fence(output)}" if output else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxyapi.dialects.model import Compaction, Message, Part, Role, Text, ToolResult
+from proxyapi.dialects.model import Compaction, Image, Link, Message, Part, Role, Text, ToolResult
 from proxyapi.dialects.turns import OPENING, merged, named, opened, reminded, summarised
 
 
@@ -23,8 +23,9 @@ def test_a_conversation_of_instructions_only_gets_a_users_turn() -> None:
 
 
 def test_instructions_in_the_middle_are_marked_words_of_the_user() -> None:
-    message = reminded(said("developer", "Be brief."))
-    assert message == said("user", "<system-reminder>\nBe brief.\n</system-reminder>")
+    picture = Image(Link("https://a.example/x"))
+    message = reminded(said("developer", "Be brief.", picture))
+    assert message == said("user", "<system-reminder>\nBe brief.\n</system-reminder>", picture)
 
 
 def test_names_are_told_only_where_a_role_has_several() -> None:

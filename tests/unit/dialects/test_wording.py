@@ -65,6 +65,11 @@ def test_a_failed_server_tool_says_why():
     )
 
 
+def test_a_failed_server_tool_says_what_it_printed():
+    failed = ServerToolResult(tool_use_id="s1", kind="mcp", parts=(Text(text="no such page"),), is_error=True)
+    assert as_text(failed) == "Error: no such page"
+
+
 def test_a_search_result_of_the_client_keeps_its_passages():
     passages = (Text(text="It rains."), Text(text="It pours."))
     part = SearchResult(source="https://example.com", title="Rain", parts=passages)

@@ -28,7 +28,6 @@ from proxyapi.dialects.model import (
     Tool,
     ToolChange,
     ToolResult,
-    ToolUse,
 )
 from proxyapi.dialects.toolset import settled
 
@@ -192,14 +191,14 @@ def _check_prefill(turns: tuple[Message, ...], target: TargetModel) -> None:
 
 
 def _replayable(planned: Plan, turns: tuple[Message, ...], target: TargetModel, draft: Draft) -> Plan:
-    """Models with a budget want the thinking of the turn that calls and results are still going on in. Where it is
-    not theirs to read, they can't think in this turn."""
-    if not planned.has_budget or not any(isinstance(part, ToolResult) for part in turns[-1].parts):
+    """Models with a budget want the thinking of a turn that is still going on: one that was begun for them, or one
+    whose calls were just answered. Where it is not theirs to read, they can't think in this turn."""
+    last = turns[-1]
+    is_going_on = last.role == "assistant" or any(isinstance(part, ToolResult) for part in last.parts)
+    if not planned.has_budget or not is_going_on:
         return planned
-    calling = next((message for message in reversed(turns) if message.role == "assistant"), None)
-    if calling is None or not any(isinstance(part, ToolUse) for part in calling.parts):
-        return planned
-    if is_signed(calling.parts[0], target):
+    answer = next(message for message in reversed(turns) if message.role == "assistant")
+    if is_signed(answer.parts[0], target):
         return planned
     draft.approximate("reasoning")
     return Plan()

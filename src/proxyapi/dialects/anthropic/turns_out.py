@@ -94,6 +94,7 @@ def _is_placed(messages: Sequence[Message], position: int) -> bool:
         return False
     before = messages[position - 1]
     fits = before.role == "user" or isinstance(before.parts[-1], ServerToolUse | ServerToolResult)
+    fits = fits and all(isinstance(part, Text | ToolChange) for part in messages[position].parts)
     return fits and (position + 1 == len(messages) or messages[position + 1].role == "assistant")
 
 

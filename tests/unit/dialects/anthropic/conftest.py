@@ -10,7 +10,7 @@ import pytest
 
 from proxyapi.dialects.anthropic.codec import AnthropicCodec
 from proxyapi.dialects.codec import Asked, Encoded, TargetModel, Unseal, sealed_nothing
-from proxyapi.dialects.model import Event, Message, Part, ReasoningState, Request, Role, Text
+from proxyapi.dialects.model import Event, ReasoningState, Request
 from proxyapi.dialects.quirks import Quirks
 
 ORIGIN = "anthropic_claude"
@@ -27,8 +27,10 @@ def unseal(text: str) -> ReasoningState | None:
     return ReasoningState(kind, data, origin) if kind else None  # type: ignore[arg-type]
 
 
-def said(role: Role, *parts: Part | str) -> Message:
-    return Message(role=role, parts=tuple(Text(part) if isinstance(part, str) else part for part in parts))
+@pytest.fixture
+def unsealed() -> Unseal:
+    """Opens what the replies of these tests were sealed with."""
+    return unseal
 
 
 @pytest.fixture

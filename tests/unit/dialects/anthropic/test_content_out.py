@@ -200,6 +200,19 @@ def test_instructions_that_cannot_stand_there_are_marked_words_of_the_user_at_th
     ]
 
 
+def test_instructions_stand_after_a_hosted_call_but_not_after_words_of_the_assistant(messages):
+    searched = messages(said("user", "a"), said("assistant", SEARCH, FOUND), said("system", "s"), mid_system=True)
+    assert [message["role"] for message in searched] == ["user", "assistant", "system"]
+    spoken = messages(said("user", "a"), said("assistant", "b"), said("system", "s"), mid_system=True)
+    assert [message["role"] for message in spoken] == ["user", "assistant", "user"]
+
+
+def test_instructions_with_a_picture_are_words_of_the_user(messages):
+    wire = messages(said("user", "a"), said("developer", "s", Image(PNG)), mid_system=True)
+    (message,) = wire
+    assert [block["type"] for block in message["content"]] == ["text", "text", "image"]
+
+
 def test_the_prefix_before_an_instruction_in_the_middle_is_the_same_with_it_and_without(messages):
     turns = [said("user", "a"), said("assistant", "b"), said("user", "c")]
     without = messages(*turns)

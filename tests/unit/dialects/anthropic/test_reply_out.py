@@ -392,6 +392,27 @@ def test_of_parallel_calls_only_the_one_that_had_a_state_gets_it_back(whole):
     assert [block["type"] for block in whole(events)["content"]] == ["redacted_thinking", "tool_use", "tool_use"]
 
 
+def test_states_are_where_they_were_when_a_client_sends_its_answer_back(whole, streamed, decoded, unsealed):
+    events = reply(
+        [PartStart(0, Thinking()), PartDelta(0, "hm"), PartState(0, OPENAI), PartEnd(0)],
+        part(1, Thinking(), "ah"),
+        [PartStart(2, Text("")), PartDelta(2, "a"), PartState(2, GOOGLE), PartEnd(2)],
+        call_with_state(3),
+        reason="tool_use",
+    )
+    expected = (
+        Thinking(summaries=("hm",), state=OPENAI),
+        Thinking("ah"),
+        Text("a", state=GOOGLE),
+        ToolUse("t", "f", "{}", state=GOOGLE),
+    )
+    for content in (whole(events)["content"], blocks_of(streamed(events)), blocks_of(streamed(events, one_piece=True))):
+        messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": content}]
+        messages.append({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t"}]})
+        found = decoded(messages=messages, unseal=unsealed).messages[1].parts
+        assert found == expected
+
+
 # --- citations ----------------------------------------------------------------------------------------------------
 
 CITED = UrlCitation("https://a.example", "T", 6, 11, "words")

@@ -262,6 +262,11 @@ def test_a_model_with_a_budget_cannot_think_in_a_turn_whose_thinking_it_cannot_r
     assert sent(foreign)["thinking"]["type"] == "adaptive"
 
 
+def test_a_model_with_a_budget_cannot_think_in_an_answer_that_was_begun_for_it(sent):
+    begun = (*ASKED, Message(role="assistant", parts=(Text("{"),), incomplete=True))
+    assert "thinking" not in sent(request(Reasoning(effort="high"), messages=begun), thinking_form="budget")
+
+
 def test_an_assistant_turn_of_nothing_but_foreign_thinking_disappears(sent):
     messages = (*ASKED, Message(role="assistant", parts=(Thinking("hm"),)), Message(role="user", parts=(Text("go"),)))
     assert [message["role"] for message in sent(request(messages=messages))["messages"]] == ["user"]
