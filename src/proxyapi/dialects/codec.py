@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Protocol
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from proxyapi.dialects.dialect import Decoder
 from proxyapi.dialects.model import DialectName, Event, Failed, ReasoningState, Request
@@ -68,6 +68,9 @@ class Encoded(Struct, frozen=True, kw_only=True):
     """Aliases of tool names that the target would refuse -> the declared names."""
     json_tool: str = ""
     """Name of the forced tool whose arguments are the answer's text (structured output by a tool)."""
+    rewritten: Mapping[str, Raw] = {}
+    """Schemas whose numbers the target was told as texts, by the target's name of the tool; empty name: of the answer.
+    `schema.restored` turns them back."""
     stop: tuple[str, ...] = ()
     """Stop sequences that the target does not know: the gateway cuts the text."""
 

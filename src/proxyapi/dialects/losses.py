@@ -14,9 +14,12 @@ CHARACTERS_MAX = 64
 class Losses:
     """Collects, each once and in order."""
 
-    __slots__ = ("_approximated", "_dropped", "names")
+    __slots__ = ("_approximated", "_characters_max", "_dropped", "_refused", "names")
 
-    def __init__(self) -> None:
+    def __init__(self, *, refused: re.Pattern[str] = REFUSED, characters_max: int = CHARACTERS_MAX) -> None:
+        """What the target refuses in names of tools."""
+        self._refused = refused
+        self._characters_max = characters_max
         self._dropped: dict[str, None] = {}
         self._approximated: dict[str, None] = {}
         self.names: dict[str, str] = {}
@@ -40,7 +43,7 @@ class Losses:
 
     def tool_name(self, name: str) -> str:
         """As the target takes it: always the same for the same name."""
-        alias = legal(name, refused=REFUSED, length_max=CHARACTERS_MAX)
+        alias = legal(name, refused=self._refused, length_max=self._characters_max)
         if alias != name:
             self.names[alias] = name
         return alias

@@ -29,6 +29,27 @@ _ALIASES = {
     "audio/x-flac": "audio/flac",
     "application/x-pdf": "application/pdf",
 }
+_ENDINGS = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "gif": "image/gif",
+    "webp": "image/webp",
+    "heic": "image/heic",
+    "mp3": "audio/mpeg",
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "mp4": "video/mp4",
+    "mov": "video/quicktime",
+    "webm": "video/webm",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "csv": "text/csv",
+    "html": "text/html",
+    "json": "application/json",
+}
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -95,6 +116,12 @@ def sound_type(word: str) -> str:
 def sound_word(media_type: str) -> str:
     """The same the other way; empty: they have no word for it."""
     return _SOUND_WORDS.get(_ALIASES.get(media_type, media_type), "")
+
+
+def type_of_address(url: str) -> str:
+    """What the ending of an address says; empty: nothing."""
+    name = url.partition("?")[0].partition("#")[0].rpartition("/")[2]
+    return _ENDINGS.get(name.rpartition(".")[2].lower(), "") if "." in name else ""
 
 
 def sniffed(data: str, declared: str = "") -> str:

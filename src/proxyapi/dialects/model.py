@@ -613,6 +613,8 @@ class JsonSchema(Struct, frozen=True, kw_only=True, tag="json_schema"):
     """C and R."""
     strict: bool | None = None
     """C and R."""
+    media_type: Literal["application/json", "text/x.enum"] = "application/json"
+    """G `text/x.enum`: the answer is one of the schema's texts, and is told without its quotes."""
 
 
 class JsonObject(Struct, frozen=True, tag="json_object"):
@@ -621,7 +623,7 @@ class JsonObject(Struct, frozen=True, tag="json_object"):
 
 class PlainText(Struct, frozen=True, tag="text"):
     media_type: str = "text/plain"
-    """G also `text/x.enum`."""
+    """G."""
 
 
 Format = PlainText | JsonObject | JsonSchema

@@ -97,6 +97,14 @@ class Quirks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Takes `parameters` and `responseSchema` only, not JSON Schema."""
     no_link_media: bool = True
     """`fileData` takes the provider's own URIs only."""
+    no_result_media: bool = False
+    """`functionResponse` has no parts: pictures and files of a result follow it in the user's turn."""
+    no_part_resolution: bool = False
+    """How closely a picture is looked at can be said for the whole request only."""
+    display_names: bool = False
+    """`inlineData` and `fileData` take `displayName`."""
+    labels: bool = False
+    """The request takes `labels`."""
 
     # All
     thinking_form: ThinkingForm = "effort"

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+from msgspec import Raw
 
 from proxyapi.dialects.codec import Encoded
 from proxyapi.dialects.functions import INPUT, spoken
@@ -49,6 +50,7 @@ from proxyapi.dialects.model import (
     Thinking,
     ToolUse,
 )
+from proxyapi.dialects.schema import restored
 from proxyapi.dialects.state import STATE_CHARACTERS_MAX
 from proxyapi.dialects.stops import StopCutter
 from proxyapi.dialects.stream import lenient
@@ -60,7 +62,7 @@ _CUT: frozenset[StopReason] = frozenset({"length", "context_window", "refusal", 
 _TYPED: dict[str, CallKind] = {"shell": "shell", "local_shell": "local_shell", "apply_patch": "apply_patch"}
 """Tools of Responses that other dialects know as functions of that name."""
 
-_OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _WRAPPED = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -75,7 +77,7 @@ class _Declared(NamedTuple):
 class _Part:
     """An open part."""
 
-    __slots__ = ("arguments", "choice", "cutter", "index", "kind", "start", "target", "wrapped")
+    __slots__ = ("arguments", "choice", "cutter", "held", "index", "kind", "schema", "start", "target", "wrapped")
 
     def __init__(self, index: int, choice: int) -> None:
         self.index = index
@@ -90,6 +92,10 @@ class _Part:
         """Its arguments are `{"input": text}`: the text is the call's."""
         self.target: list[Event] | None = None
         """Where its events wait; None: they leave."""
+        self.schema: Raw | None = None
+        """What it answers, if numbers in it were told as texts: then it has to be read as a whole."""
+        self.held: list[str] = []
+        """Text of such an answer."""
 
 
 class Reshape:
@@ -314,6 +320,7 @@ class Reshape:
             part.cutter = StopCutter(self._encoded.stop)
         if self._encoded.json_tool:
             part.target = self._preamble
+        part.schema = self._encoded.rewritten.get("")
 
     def _open_call(self, part: _Part, call: ToolUse) -> None:
         if self._encoded.json_tool and call.name == self._encoded.json_tool:
@@ -324,6 +331,7 @@ class Reshape:
         name = self._encoded.names.get(call.name, call.name)
         declared = self._tools.get(call.name) or self._tools.get(name) or _Declared(name)
         part.arguments = []
+        part.schema = self._encoded.rewritten.get(call.name)
         kind = call.kind if call.kind != "function" else declared.kind
         part.kind, part.wrapped = kind, kind == "custom" and call.kind == "function"
         named = msgspec.structs.replace(
@@ -356,10 +364,12 @@ class Reshape:
             return
         if part.arguments is not None:
             part.arguments.append(event.text)
-            if part.wrapped:
+            if part.wrapped or part.schema is not None:
                 return
         if part.cutter is not None:
             self._cut(part, part.cutter, event)
+        elif part.schema is not None:
+            part.held.append(event.text)
         elif part.start is None and part.target is None and self._line is None:
             self._out.append(event)
         else:
@@ -367,7 +377,9 @@ class Reshape:
 
     def _cut(self, part: _Part, cutter: StopCutter, event: PartDelta) -> None:
         text = cutter.feed(event.text)
-        if text:
+        if text and part.schema is not None:
+            part.held.append(text)
+        elif text:
             self._put(part, PartDelta(event.index, text, event.logprobs))
         if cutter.matched:
             choice = part.choice
@@ -408,7 +420,9 @@ class Reshape:
             self._ending[part.choice] = (part, incomplete)
             return
         if part.cutter is not None and (rest := part.cutter.close()):
-            self._put(part, PartDelta(part.index, rest))
+            part.held.append(rest)
+        if text := "".join(part.held):
+            self._put(part, PartDelta(part.index, text if part.schema is None else restored(text, part.schema)))
         if part.start is None:
             self._put(part, PartEnd(part.index, incomplete=incomplete))
 
@@ -431,6 +445,8 @@ class Reshape:
                 self._put(part, PartDelta(part.index, text))
             elif part.start is not None:
                 self._reveal(part)
+        elif text and part.schema is not None:
+            self._put(part, PartDelta(part.index, restored(text, part.schema)))
         elif not text and not incomplete and part.kind == "function":
             self._put(part, PartDelta(part.index, "{}"))
         if not incomplete:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from proxyapi.dialects.model import (
+    ABSENT,
     Audio,
     Compaction,
     Document,
@@ -24,6 +25,7 @@ from proxyapi.dialects.model import (
     ServerToolUse,
     Text,
     ToolReference,
+    given,
 )
 from proxyapi.dialects.stream import lenient
 
@@ -63,6 +65,12 @@ _ARGUMENTS = msgspec.json.Decoder(_Arguments)
 def reminder(text: str) -> str:
     """An instruction in the middle of a conversation, for models that take instructions only at its beginning."""
     return f"<{_REMINDER}>\n{text}\n</{_REMINDER}>"
+
+
+def answer_in_json(schema: Raw = ABSENT) -> str:
+    """The instruction that stands for a format of answers which a model does not know."""
+    words = "Answer with one JSON object only"
+    return f"{words}, which has to match this JSON Schema:\n{bytes(schema).decode()}" if given(schema) else f"{words}."
 
 
 def prefixed_error(text: str) -> str:

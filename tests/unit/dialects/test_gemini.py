@@ -194,7 +194,7 @@ def test_every_form_of_a_reply_meters_alike(metered, events, form, size):
     data = all_forms(events)[form]
     meter = metered("gemini", data, body=form == "body", size=size, model="gemini-3-flash")
     assert meter.usage == UNITS | {Unit.WEB_SEARCH: 2}
-    assert "".join("".join(meter.texts).split()) == 'hmПриветf{"a":1}'
+    assert "".join("".join(meter.texts).split()) == 'hmПриветf{"a":1}{"queries":["a","b"]}'
     assert (meter.reply_id, meter.model, meter.tier) == ("r1", "gemini-x", "standard")
     assert (meter.finished, meter.reason, meter.choices, meter.data_characters) == (True, "STOP", 1, 4)
 

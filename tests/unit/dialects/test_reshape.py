@@ -411,3 +411,28 @@ def test_more_than_any_reply_has_does_not_wait():
     events = [START, PartStart(0, Text("")), PartDelta(0, "a"), PartStart(1, image)]
     *_, last = reshaped(*events, PartData(1, "x" * (WAITING_CHARACTERS_MAX + 1)), linear=True, close=False)
     assert isinstance(last, Failed)
+
+
+LEVELS = Raw(b'{"type":"object","properties":{"level":{"enum":[1,2]}}}')
+
+
+def test_numbers_of_a_call_that_were_told_as_texts_are_numbers_again():
+    encoded = Encoded(body=b"", names={"set_level_1a2b": "set level"}, rewritten={"set_level_1a2b": LEVELS})
+    events = reshaped(
+        START, *call(0, '{"lev', 'el":"2"}', name="set_level_1a2b"), Finish(reason="end"), encoded=encoded
+    )
+    assert [event.text for event in events if isinstance(event, PartDelta)] == ['{"level":2}']
+    assert [call[1] for call in calls_of(events)] == ["set level"]
+
+
+def test_numbers_of_an_answer_that_were_told_as_texts_are_numbers_again():
+    for stop in ((), ("STOP",)):
+        encoded = Encoded(body=b"", rewritten={"": LEVELS}, stop=stop)
+        events = reshaped(START, *text(0, '{"level"', ':"1"}'), Finish(reason="end"), encoded=encoded)
+        assert [event.text for event in events if isinstance(event, PartDelta)] == ['{"level":1}']
+
+
+def test_other_calls_of_a_request_with_such_numbers_still_come_in_pieces():
+    encoded = Encoded(body=b"", rewritten={"other": LEVELS})
+    events = reshaped(START, *call(0, '{"a"', ":1}"), Finish(reason="end"), encoded=encoded)
+    assert [event.text for event in events if isinstance(event, PartDelta)] == ['{"a"', ":1}"]

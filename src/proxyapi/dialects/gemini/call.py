@@ -34,7 +34,8 @@ from proxyapi.dialects.fields import (
     single,
     whole,
 )
-from proxyapi.dialects.gemini.reply_in import EmbeddingBody, GeminiBody, GeminiStream, report
+from proxyapi.dialects.gemini.reply_in import EmbeddingBody, GeminiBody, GeminiStream
+from proxyapi.dialects.gemini.usage import report
 from proxyapi.dialects.model import ABSENT, given
 from proxyapi.dialects.stream import CountBody
 

@@ -1,0 +1,243 @@
+"""Gemini generateContent: a client's request to a canonical one. https://ai.google.dev/api/generate-content
+
+Model and stream stand in the path.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, get_args
+
+import msgspec
+from msgspec import Raw, Struct
+
+from proxyapi.dialects.codec import Unseal
+from proxyapi.dialects.fields import CHOICES_MAX, decode, named, whole, within
+from proxyapi.dialects.gemini.contents_in import Contents, Instruction, conversation, detail, instruction
+from proxyapi.dialects.gemini.schema import from_gemini
+from proxyapi.dialects.gemini.spelling import camel_case
+from proxyapi.dialects.gemini.tools_in import tool_choice, tool_config_extras, tools
+from proxyapi.dialects.model import (
+    ABSENT,
+    AudioOut,
+    CacheOptions,
+    Effort,
+    Format,
+    JsonObject,
+    JsonSchema,
+    PlainText,
+    Reasoning,
+    Request,
+    Sampling,
+    Storage,
+    Tier,
+    given,
+)
+from proxyapi.errors import InvalidRequest
+
+Number = int | float | str | None
+"""Protocol buffers may write numbers as texts."""
+Modality = Literal["text", "audio", "image", "video"]
+
+_MODALITIES: dict[str, Modality] = {name.upper(): name for name in get_args(Modality)}
+_EFFORTS: dict[str, Effort] = {
+    "MINIMAL": "minimal",
+    "LOW": "low",
+    "MEDIUM": "medium",
+    "HIGH": "high",
+    "XHIGH": "xhigh",
+}
+_TIERS: dict[str, Tier] = {"flex": "flex", "standard": "standard", "priority": "priority"}
+_DEFINING = ("imageConfig", "continuationToken", "generationOutputConfig", "responseFormat")
+"""Settings that change what the answer is, and that no other dialect has."""
+_LOGPROBS_MAX = 20
+
+
+class _Thinking(Struct, rename="camel"):
+    include_thoughts: bool | None = None
+    thinking_budget: Number = None
+    thinking_level: str | None = None
+
+
+class _Voice(Struct, rename="camel"):
+    voice_name: str | None = None
+
+
+class _VoiceConfig(Struct, rename="camel"):
+    prebuilt_voice_config: _Voice | None = None
+
+
+class _Speech(Struct, rename="camel"):
+    voice_config: _VoiceConfig | None = None
+
+
+class _Config(Struct, rename="camel"):
+    max_output_tokens: Number = None
+    candidate_count: Number = None
+    stop_sequences: tuple[str, ...] | None = None
+    temperature: Number = None
+    top_p: Number = None
+    top_k: Number = None
+    frequency_penalty: Number = None
+    presence_penalty: Number = None
+    seed: Number = None
+    response_logprobs: bool | None = None
+    logprobs: Number = None
+    thinking_config: _Thinking | None = None
+    response_mime_type: str | None = None
+    response_schema: Raw = ABSENT
+    response_json_schema: Raw = ABSENT
+    response_modalities: list[str] | None = None
+    speech_config: Raw = ABSENT
+    media_resolution: str | None = None
+
+
+class _Request(Struct, rename="camel"):
+    contents: Contents = None
+    system_instruction: Instruction = None
+    generation_config: Raw = ABSENT
+    tools: list[dict[str, Raw]] | dict[str, Raw] | None = None
+    tool_config: Raw = ABSENT
+    cached_content: str | None = None
+    service_tier: str | None = None
+    labels: dict[str, str] | None = None
+    store: bool | None = None
+    model: str | None = None
+    """The path names the model; what stands here is not looked at."""
+
+
+_REQUEST = msgspec.json.Decoder(_Request)
+_CONFIG = msgspec.json.Decoder(_Config)
+_SPEECH = msgspec.json.Decoder(_Speech)
+_MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+
+
+def decode_request(body: bytes, *, model: str | None, stream: bool, unseal: Unseal) -> Request:
+    """InvalidRequest names the field."""
+    body = camel_case(body)
+    wire = decode(_REQUEST, body)
+    settings = wire.generation_config if given(wire.generation_config) else Raw(b"{}")
+    config = within(_CONFIG, settings, "generationConfig")
+    return Request(
+        model=named(model),
+        system=instruction(wire.system_instruction),
+        messages=conversation(wire.contents, unseal),
+        tools=tuple(tools(wire.tools)),
+        tool_choice=tool_choice(wire.tool_config),
+        stream=stream,
+        output_tokens_max=whole("generationConfig.maxOutputTokens", config.max_output_tokens),
+        stop=config.stop_sequences or (),
+        choices=whole("generationConfig.candidateCount", config.candidate_count, least=1, most=CHOICES_MAX) or 1,
+        sampling=_sampling(config),
+        logprobs=_logprobs(config),
+        reasoning=_reasoning(config.thinking_config),
+        format=_format(config),
+        modalities=_modalities(config.response_modalities),
+        audio=_audio(config.speech_config),
+        media_detail=detail(config.media_resolution),
+        cache=CacheOptions(content=wire.cached_content or ""),
+        storage=Storage(store=wire.store),
+        metadata=wire.labels or {},
+        tier=_TIERS.get((wire.service_tier or "").lower()),
+        extra=_unread(_MEMBERS.decode(body), _Request) | tool_config_extras(wire.tool_config) | _only_here(settings),
+    )
+
+
+def _unread(members: dict[str, Raw], struct: type[Struct]) -> dict[str, Raw]:
+    """What a struct has no field for."""
+    known = struct.__struct_encode_fields__
+    return {name: value for name, value in members.items() if name not in known and given(value)}
+
+
+def _only_here(settings: Raw) -> dict[str, Raw]:
+    """Settings that only this dialect knows, by their path. InvalidRequest: one without which it is another answer."""
+    members = _unread(_MEMBERS.decode(settings), _Config)
+    for name in _DEFINING:
+        if name in members:
+            param = f"generationConfig.{name}"
+            raise InvalidRequest(f"{param} cannot be translated: no other dialect has it", param=param)
+    return {f"generationConfig.{name}": value for name, value in members.items()}
+
+
+# --- generationConfig ---------------------------------------------------------------------------------------------
+
+
+def _sampling(config: _Config) -> Sampling:
+    top_k = _real("topK", config.top_k)
+    return Sampling(
+        temperature=_real("temperature", config.temperature),
+        top_p=_real("topP", config.top_p),
+        top_k=None if top_k is None else int(top_k),
+        frequency_penalty=_real("frequencyPenalty", config.frequency_penalty),
+        presence_penalty=_real("presencePenalty", config.presence_penalty),
+        seed=whole("generationConfig.seed", config.seed, least=-(2**31)),
+    )
+
+
+def _real(name: str, value: Number) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        param = f"generationConfig.{name}"
+        raise InvalidRequest(f"Invalid value for {param}: expected a number", param=param)
+    return number
+
+
+def _logprobs(config: _Config) -> int | None:
+    if not config.response_logprobs:
+        return None
+    return whole("generationConfig.logprobs", config.logprobs, most=_LOGPROBS_MAX) or 0
+
+
+def _reasoning(wire: _Thinking | None) -> Reasoning | None:
+    if wire is None or wire == _Thinking():
+        return None
+    level = (wire.thinking_level or "").upper()
+    if level and level != "THINKING_LEVEL_UNSPECIFIED" and level not in _EFFORTS:
+        param = "generationConfig.thinkingConfig.thinkingLevel"
+        raise InvalidRequest(f"Invalid value for {param}: {wire.thinking_level!r}", param=param)
+    shown = wire.include_thoughts
+    return Reasoning(
+        effort=_EFFORTS.get(level),
+        budget_tokens=whole("generationConfig.thinkingConfig.thinkingBudget", wire.thinking_budget, least=-1),
+        show=None if shown is None else "auto" if shown else "none",
+    )
+
+
+def _format(config: _Config) -> Format | None:
+    schema = config.response_json_schema
+    if not given(schema) and given(config.response_schema):
+        schema = from_gemini(config.response_schema)
+    kind = config.response_mime_type
+    if given(schema):
+        return JsonSchema(schema=schema, media_type="text/x.enum" if kind == "text/x.enum" else "application/json")
+    match kind:
+        case None | "":
+            return None
+        case "application/json":
+            return JsonObject()
+        case _:
+            return PlainText(kind)
+
+
+def _modalities(wire: list[str] | None) -> tuple[Modality, ...]:
+    """Asked outputs; text alone is what everybody gets."""
+    words = [word.upper() for word in wire or ()]
+    for word in words:
+        if word not in _MODALITIES and word != "MODALITY_UNSPECIFIED":
+            param = "generationConfig.responseModalities"
+            raise InvalidRequest(f"Invalid value for {param}: {word!r}", param=param)
+    found = tuple(_MODALITIES[word] for word in words if word in _MODALITIES)
+    return () if set(found) <= {"text"} else found
+
+
+def _audio(raw: Raw) -> AudioOut | None:
+    if not given(raw):
+        return None
+    voice = within(_SPEECH, raw, "generationConfig.speechConfig").voice_config
+    prebuilt = voice.prebuilt_voice_config if voice else None
+    return AudioOut(voice=prebuilt.voice_name or "" if prebuilt else "", native=raw)
