@@ -95,9 +95,9 @@ def _server_tool_use(part: ServerToolUse) -> str:
 
 
 def _called(verb: str, asked: str, *, fenced: bool) -> str:
-    if not asked:
-        return f"{verb}."
-    return f"{verb}:\n{_fence(asked)}" if fenced else f"{verb}: {asked}"
+    if fenced:
+        return f"{verb}:\n{_fence(asked)}" if asked else ""
+    return f"{verb}: {asked}" if asked else f"{verb}."
 
 
 def _asked(arguments: str) -> str:

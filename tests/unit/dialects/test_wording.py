@@ -50,6 +50,10 @@ def test_a_code_run_shows_code_and_output_in_fences():
     assert as_text(output) == "Output:\n```\n1\n```"
 
 
+def test_a_code_run_whose_code_nobody_knows_says_nothing():
+    assert as_text(ServerToolUse(id="s1", kind="code_execution", name="python")) is None
+
+
 def test_a_fence_inside_the_code_does_not_end_the_fence():
     code = ServerToolUse(id="s1", kind="code_execution", name="python", arguments='{"code":"```"}')
     assert as_text(code) == "Ran:\n````\n```\n````"

@@ -48,11 +48,14 @@ class WireTools:
         self._quirks = quirks
         self._losses = losses
         self._marks = marks
+        self._binds = False
+        """All calls have to follow their schemas (`validated` of Google)."""
 
     def fields(self, tools: Sequence[Tool], choice: ToolChoice | None, messages: Iterable[Message]) -> dict[str, Any]:
         """Untranslatable names a tool that Chat can't offer."""
         wire: dict[str, Any] = {}
         offered: list[_Offered] = []
+        self._binds = choice is not None and choice.mode == "validated"
         settle = settled(tools, messages)
         if settle != tuple(tools):
             self._losses.approximate("messages.tool_change")
@@ -104,17 +107,16 @@ class WireTools:
         return _Offered(tool, _declared_name(tool), name, sent)
 
     def _strict(self, function: FunctionTool) -> bool | None:
-        if function.strict is None:
-            return None
         if self._quirks.no_strict:
-            if function.strict:
+            if function.strict or self._binds:
                 self._losses.drop("tools.strict")
             return None
-        if function.strict and not is_bound(function.parameters):
+        is_bound_schema = bool(function.strict or self._binds) and is_bound(function.parameters)
+        if function.strict and not is_bound_schema:
             # Anthropic and Google bind schemas that OpenAI would refuse.
             self._losses.drop("tools.strict")
             return False
-        return function.strict
+        return True if is_bound_schema else function.strict
 
     def _free_text(self, tool: CustomTool) -> _Offered:
         name = self._losses.tool_name(tool.name, tool.namespace)

@@ -317,6 +317,18 @@ def test_strict_is_dropped_where_it_is_unknown(encoded):
     assert found.dropped == ("tools.strict",)
 
 
+def test_where_all_calls_have_to_follow_their_schemas_those_that_can_are_strict(settings):
+    tools = (FunctionTool(name="f", parameters=CLOSED), FunctionTool(name="g", parameters=OPEN))
+    wire = settings(tools=tools, tool_choice=ToolChoice(mode="validated"))
+    assert [tool["function"].get("strict") for tool in wire["tools"]] == [True, None]
+
+
+def test_a_strict_schema_that_openai_would_refuse_is_not_strict_there(settings, encoded):
+    tool = FunctionTool(name="f", parameters=OPEN, strict=True)
+    assert settings(tools=(tool,))["tools"][0]["function"]["strict"] is False
+    assert encoded(asks(tools=(tool,))).dropped == ("tools.strict",)
+
+
 def test_a_name_that_chat_refuses_gets_an_alias_that_maps_back(encoded):
     name = "files.read" + "x" * 80
     found = encoded(asks(tools=(FunctionTool(name=name),), tool_choice=ToolChoice(mode="required", names=(name,))))
