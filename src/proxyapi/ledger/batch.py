@@ -28,10 +28,10 @@ OPS_MAX: Final = 512
 """Per transaction: some 10 ms of work, so that nobody waits long for the batch before."""
 QUEUE_MAX: Final = 20_000
 """Queued ops, above which new holds are refused; endings are bounded by the holds before them."""
-GATHER_SECONDS: Final = 0.001
+GATHER_SECONDS: Final = 0.002
 TURN_SECONDS: Final = 0.000_2
 """A turn of the loop that took longer had something to do."""
-REST_SECONDS: Final = 0.002
+REST_SECONDS: Final = 0.005
 ENOUGH_ENDINGS: Final = 16
 PATIENCE_SECONDS: Final = 1.5
 WATCH_SECONDS: Final = 0.25
