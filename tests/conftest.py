@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("any-machine", deadline=None)
+hypothesis.settings.load_profile("any-machine")
+"""No verdict by the clock: a busy machine is slow, not wrong."""
 
 FAKES = Path(__file__).parent / "fakes"
 
