@@ -32,6 +32,7 @@ from proxyapi.gateway.counting import Counting
 from proxyapi.gateway.embedding import Embedding
 from proxyapi.gateway.entrance import JSON_HEADERS, Entrance, Handler
 from proxyapi.gateway.foreign import Foreign
+from proxyapi.gateway.links import Links, is_public
 from proxyapi.gateway.memory import Memory
 from proxyapi.gateway.own import Own
 from proxyapi.gateway.pauses import Pauses
@@ -118,6 +119,8 @@ class Worker:
             timeouts=_timeouts(settings),
             connections_per_origin_max=settings.limits.upstream_connections_max,
         )
+        self.public = Pool(loop=self._loop, timeouts=_timeouts(settings), idle_per_origin_max=0, admits=is_public)
+        """For addresses that customers name."""
         fetch, write, memory = self.database.fetch, self.ledger.write, settings.memory
         self._memory = Memory(fetch=fetch, write=write, clock_ms=_now_ms, ttl_ms=memory.reasoning_hours * HOUR_MS)
         self._conversations = Conversations(
@@ -188,6 +191,7 @@ class Worker:
             await self._background.close()
         left = await self.ledger.close()
         await self.pool.close()
+        await self.public.close()
         self.database.close()
         self.log.event("stopped", worker=self._name, uncommitted=left)
         self.log.flush()
@@ -255,7 +259,8 @@ class Worker:
             drains_max=limits.drains_max,
         )
         secret = agree_on_secret(self.database, os.urandom)
-        translator = Translator(key=secret, memory=self._memory, clock=time.time)
+        links = Links(self.public, bytes_max=limits.link_bytes_max)
+        translator = Translator(key=secret, memory=self._memory, links=links, clock=time.time)
         foreign = Foreign(
             upstream=upstream,
             bills=bills,

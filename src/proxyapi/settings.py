@@ -83,6 +83,14 @@ class Limits(Struct, frozen=True, kw_only=True):
     write_buffer_bytes: Annotated[
         _Count, Meta(description="Bytes kept for a slow reader before its source is paused.")
     ] = 262_144
+    link_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Files of one request, all together, that are fetched for a provider that takes no addresses. "
+            "0: none are.",
+        ),
+    ] = 20 * 2**20
     connections_per_address_max: Annotated[_Count, Meta(description="Client connections per address and worker.")] = (
         4_096
     )

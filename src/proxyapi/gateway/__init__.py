@@ -7,7 +7,7 @@ relay.py       a paid request, top to bottom
 replies.py     the three ways of a reply to the client: one body, a stream, sound
 translate.py   a request for a provider of another dialect; translated.py its answer; foreign.py how both are sent
 counting.py    tokens of a prompt; embedding.py vectors of texts across dialects
-memory.py      reasoning that clients can't carry
+memory.py      reasoning that clients can't carry; links.py files by address for providers that fetch none
 upstream.py    the request head for a provider, its errors mapped to ours
 headers.py     what passes of the headers, both ways
 bodies.py      request bodies: whole, unpacked, or spooled

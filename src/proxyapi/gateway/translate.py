@@ -20,6 +20,7 @@ from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.call import Call, Operation
 from proxyapi.dialects.codec import Asked, Codec, Encoded, TargetModel, Untranslatable
 from proxyapi.dialects.codecs import CODECS
+from proxyapi.dialects.gemini.contents_in import VIDEO_PAGES
 from proxyapi.dialects.model import DialectName, Failed, Message, Part, Request, Thinking
 from proxyapi.dialects.state import Sealer
 from proxyapi.errors import InvalidRequest, UnknownModel
@@ -27,6 +28,7 @@ from proxyapi.gateway.headers import to_foreign_provider
 from proxyapi.gateway.upstream import ANTHROPIC_VERSION
 
 if TYPE_CHECKING:
+    from proxyapi.gateway.links import Links
     from proxyapi.gateway.memory import Memory
     from proxyapi.gateway.routes import Route
     from proxyapi.gateway.visit import Visit
@@ -80,10 +82,11 @@ class Translated(Struct, frozen=True, kw_only=True):
 
 
 class Translator:
-    def __init__(self, *, key: bytes, memory: Memory, clock: Callable[[], float]) -> None:
+    def __init__(self, *, key: bytes, memory: Memory, links: Links, clock: Callable[[], float]) -> None:
         """`key` seals reasoning states; all workers need the same. `clock`: Unix seconds."""
         self._key = key
         self._memory = memory
+        self._links = links
         self._clock = clock
 
     async def translate(self, visit: Visit, route: Route, call: Call, body: bytes, target: Target) -> Translated:
@@ -99,6 +102,9 @@ class Translator:
             request = msgspec.structs.replace(request, stream_usage=True)
         if target.quirks.thinking_form != "none":
             request = await self._memory.recall(_account(visit), client.name, request, target.origin)
+        if provider.name == "gemini" and target.quirks.no_link_media:
+            filled = await self._links.inlined(request, but=VIDEO_PAGES)
+            large, request = large or filled is not request, filled
         encode = partial(self._encoded, client, provider, visit, call, request, target)
         return await asyncio.to_thread(encode) if large else encode()
 

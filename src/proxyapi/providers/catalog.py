@@ -313,7 +313,7 @@ class Catalog:
             dialect=speaks,
             price=sandbox_price(model),
             facts=facts,
-            quirks=nature.quirks,
+            quirks=_in_sandbox(nature.quirks),
             origin=origin_of(SANDBOX, nature.origin),
         )
 
@@ -446,9 +446,14 @@ def _target(upstream: Provider, owner: Provider, known: _Known, dialect: str) ->
         dialect=dialect,
         price=known.offer.price,
         facts=facts,
-        quirks=nature.quirks,
+        quirks=nature.quirks if upstream.name == owner.name else _in_sandbox(nature.quirks),
         origin=nature.origin if upstream.name == owner.name else origin_of(SANDBOX, nature.origin),
     )
+
+
+def _in_sandbox(quirks: Quirks) -> Quirks:
+    """As its owner's, but that no file has to be fetched for it: it looks into none."""
+    return msgspec.structs.replace(quirks, no_link_media=False)
 
 
 def _default_vendor(dialect: str) -> str:

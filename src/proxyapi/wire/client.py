@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -82,7 +84,11 @@ class _Bucket:
 
 
 class Pool:
-    """Sends requests; keeps connections for the next ones. The default context verifies certificates and names."""
+    """Sends requests; keeps connections for the next ones. The default context verifies certificates and names.
+
+    `admits`: of the addresses that a name resolves to, only those that it says yes to are connected to. A name cannot
+    resolve to another address between the question and the connection.
+    """
 
     def __init__(
         self,
@@ -92,8 +98,10 @@ class Pool:
         ssl: SSLContext | None = None,
         connections_per_origin_max: int = 10_000,
         idle_per_origin_max: int = 1_000,
+        admits: Callable[[str], bool] | None = None,
     ) -> None:
         self.loop = loop
+        self._admits = admits
         self.outbox = Outbox(loop)
         self.tick = 0
         self._timeouts = timeouts
@@ -251,7 +259,7 @@ class Pool:
             ssl = await self._context() if origin.scheme == "https" else None
             _, connection = await self.loop.create_connection(
                 lambda: UpstreamConnection(self, origin),
-                origin.host,
+                origin.host if self._admits is None else await self._admitted(origin, self._admits),
                 origin.port,
                 ssl=ssl,
                 server_hostname=origin.host if ssl is not None else None,
@@ -270,6 +278,13 @@ class Pool:
             self.forget(connection)
             raise ConnectFailed(f"{origin.host}:{origin.port} closed the connection at once")
         return connection
+
+    async def _admitted(self, origin: Origin, admits: Callable[[str], bool]) -> str:
+        """The first address of the origin that may be connected to."""
+        for *_, address in await self.loop.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM):
+            if admits(str(address[0])):
+                return str(address[0])
+        raise ConnectFailed(f"{origin.host} has no address that may be connected to")
 
     async def _context(self) -> SSLContext:
         """The system's default context, made on first use, in a thread: reading the trust store takes 20 ms."""
