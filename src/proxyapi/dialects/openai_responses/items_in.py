@@ -143,8 +143,10 @@ def printed(raw: Raw) -> list[str]:
 
 
 def arguments_of(item: Item) -> str:
-    """Of a function the JSON text, of a custom tool any text."""
-    return item.input or "" if item.type == "custom_tool_call" else text_of(item.arguments) or _EMPTY_ARGUMENTS
+    """Of a function the JSON text, of a custom tool any text. A call that was cut may have none at all."""
+    if item.type == "custom_tool_call":
+        return item.input or ""
+    return text_of(item.arguments) or ("" if item.status == "incomplete" else _EMPTY_ARGUMENTS)
 
 
 # --- calls that the client runs -----------------------------------------------------------------------------------
