@@ -11,7 +11,17 @@ from msgspec import Raw
 from proxyapi.dialects.effort import level_of, nearest
 from proxyapi.dialects.jsonschema import Schema, read, subschemas
 from proxyapi.dialects.losses import CHARACTERS_MAX, REFUSED, Losses
-from proxyapi.dialects.model import ABSENT, CacheMark, Effort, JsonSchema, Lifetime, Reasoning, Sampling, Tier
+from proxyapi.dialects.model import (
+    ABSENT,
+    CacheMark,
+    CacheOptions,
+    Effort,
+    JsonSchema,
+    Lifetime,
+    Reasoning,
+    Sampling,
+    Tier,
+)
 from proxyapi.dialects.names import legal
 from proxyapi.dialects.quirks import Quirks
 
@@ -23,15 +33,15 @@ MARKS_MAX = 4
 """Cache marks of one request."""
 
 _LIFETIMES: dict[Lifetime, str] = {"5m": "30m", "30m": "30m", "1h": "12h", "12h": "12h", "24h": "12h"}
-_TIERS: dict[Tier, str] = {
+TIERS: dict[Tier, str] = {
     "auto": "auto",
     "standard": "default",
     "flex": "flex",
     "priority": "priority",
     "fast": "fast",
     "scale": "scale",
-    "ultrafast": "ultrafast",
 }
+"""Others are elsewhere: left to the provider."""
 
 
 def sampling(asked: Sampling, quirks: Quirks, losses: Losses) -> Wire:
@@ -65,15 +75,19 @@ def effort(asked: Reasoning) -> Effort | None:
     return "none" if asked.adaptive is False else None
 
 
+def unaccepted(wanted: Effort | None, losses: Losses) -> None:
+    """A model that can't be told how much to think doesn't lose a wish not to."""
+    if wanted not in (None, "none"):
+        losses.drop("reasoning.effort")
+
+
 def accepted(asked: Reasoning, quirks: Quirks, losses: Losses) -> Effort | None:
     """The level that the model takes. None: nothing is said."""
     wanted = effort(asked)
     if wanted is None:
         return None
     if quirks.thinking_form == "none":
-        # A model that can't be told how much to think doesn't lose a wish not to.
-        if wanted != "none":
-            losses.drop("reasoning.effort")
+        unaccepted(wanted, losses)
         return None
     level = nearest(wanted, quirks.efforts)
     if level != wanted:
@@ -83,14 +97,24 @@ def accepted(asked: Reasoning, quirks: Quirks, losses: Losses) -> Effort | None:
     return level
 
 
-def mark(cache: CacheMark) -> Wire:
+def mark(asked: CacheMark) -> Wire:
     """`prompt_cache_breakpoint`."""
-    return {"mode": "explicit"} | ({"ttl": _LIFETIMES[cache.lifetime]} if cache.lifetime else {})
+    return {"mode": "explicit"} | ({"ttl": _LIFETIMES[asked.lifetime]} if asked.lifetime else {})
 
 
-def lifetime(asked: Lifetime) -> str:
-    """The nearest that there is."""
-    return _LIFETIMES[asked]
+def cache(asked: CacheOptions) -> Wire:
+    """`prompt_cache_key`, `prompt_cache_options` and `prompt_cache_retention`, with the nearest lifetime there is."""
+    wire: Wire = {}
+    if asked.key:
+        wire["prompt_cache_key"] = asked.key
+    options: Wire = {}
+    if asked.explicit is not None:
+        options["mode"] = "explicit" if asked.explicit else "implicit"
+    if asked.lifetime == "24h":
+        wire["prompt_cache_retention"] = "24h"
+    elif asked.lifetime is not None:
+        options["ttl"] = _LIFETIMES[asked.lifetime]
+    return wire | {"prompt_cache_options": options} if options else wire
 
 
 def user(name: str) -> str:
@@ -98,26 +122,27 @@ def user(name: str) -> str:
     return sha256(name.encode()).hexdigest() if len(name) > USER_CHARACTERS_MAX else name
 
 
-def tier(asked: Tier) -> str:
-    """Tiers of other providers are left to the provider."""
-    return _TIERS.get(asked, "auto")
-
-
 def schema_name(shape: JsonSchema) -> str:
     return legal(shape.name, refused=REFUSED, length_max=CHARACTERS_MAX)
 
 
-def bound(strict: bool | None, schema: Raw, quirks: Quirks, losses: Losses, field: str) -> bool | None:
-    """Whether an answer or a call is bound to its schema. None: the provider knows no such thing."""
+def bound(
+    strict: bool | None, schema: Raw, quirks: Quirks, losses: Losses, field: str, *, better: bool = False
+) -> bool | None:
+    """Whether an answer or a call is bound to its schema. None: it is not said, or the provider knows no such thing.
+
+    `better`: where the schema allows it, also if nobody said so.
+    """
     if quirks.no_strict:
-        if strict:
+        if strict or better:
             losses.drop(field)
         return None
-    if strict and not is_bound(schema):
+    binds = bool(strict or better) and is_bound(schema)
+    if strict and not binds:
         # Anthropic and Google bind schemas that OpenAI would refuse.
         losses.drop(field)
         return False
-    return strict
+    return True if binds else strict
 
 
 def is_bound(schema: Raw) -> bool:

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from proxyapi.dialects import openai_knobs as knobs
+from proxyapi.dialects.losses import Losses
 from proxyapi.dialects.model import CacheMark, Lifetime
-from proxyapi.dialects.openai_chat.losses import Losses
 from proxyapi.dialects.quirks import Quirks
 
-MARKS_MAX = 4
-"""Of one request, at OpenAI and Anthropic alike."""
-
-_OPENAI_LIFETIMES: dict[Lifetime, str] = {"5m": "30m", "30m": "30m", "1h": "12h", "12h": "12h", "24h": "12h"}
 _ANTHROPIC_LIFETIMES: dict[Lifetime, str] = {"5m": "5m", "30m": "5m", "1h": "1h", "12h": "1h", "24h": "1h"}
-
-
-def openai_lifetime(lifetime: Lifetime) -> str:
-    """The nearest that OpenAI has."""
-    return _OPENAI_LIFETIMES[lifetime]
 
 
 class Marks:
@@ -49,9 +41,9 @@ class Marks:
     def spelled(self, mark: CacheMark) -> dict[str, Any]:
         if self._field == "cache_control":
             return {"type": "ephemeral"} | ({"ttl": _ANTHROPIC_LIFETIMES[mark.lifetime]} if mark.lifetime else {})
-        return {"mode": "explicit"} | ({"ttl": _OPENAI_LIFETIMES[mark.lifetime]} if mark.lifetime else {})
+        return knobs.mark(mark)
 
     def limit(self) -> None:
         """Once everything is written."""
-        for wire in self._marked[:-MARKS_MAX]:
+        for wire in self._marked[: -knobs.MARKS_MAX]:
             del wire[self._field]

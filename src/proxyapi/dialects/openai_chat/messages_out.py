@@ -15,8 +15,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from proxyapi.dialects.codec import TargetModel, Untranslatable
-from proxyapi.dialects.functions import as_object
+from proxyapi.dialects.functions import as_object, spoken
 from proxyapi.dialects.history import answered
+from proxyapi.dialects.losses import Losses
 from proxyapi.dialects.media import sound_word, to_url
 from proxyapi.dialects.model import (
     Audio,
@@ -45,7 +46,6 @@ from proxyapi.dialects.model import (
 )
 from proxyapi.dialects.names import legal
 from proxyapi.dialects.openai_chat.details import details
-from proxyapi.dialects.openai_chat.losses import Losses
 from proxyapi.dialects.openai_chat.marks import Marks
 from proxyapi.dialects.turns import reminded, summarised
 from proxyapi.dialects.wording import as_text, prefixed_error
@@ -160,13 +160,13 @@ class MessageWriter:
         told = [part for part in parts if not isinstance(part, _ASIDE) and not self._is_kept(part)]
         if all(isinstance(part, Text) for part in told):
             return self._parts(told)
-        whole, spoken = "", True
+        whole, plain_before = "", True
         for part in told:
             words = self._words(part)
             if words:
                 plain = isinstance(part, Text)
-                whole += words if not whole or (plain and spoken) else _PARAGRAPH + words
-                spoken = plain
+                whole += words if not whole or (plain and plain_before) else _PARAGRAPH + words
+                plain_before = plain
         return [_text(whole)] if whole else []
 
     def _words(self, part: Part) -> str:
@@ -185,7 +185,7 @@ class MessageWriter:
 
     def _tool_use(self, call: ToolUse) -> Wire:
         wire: Wire = {"id": self._call_id(call.id)}
-        name = self._losses.tool_name(call.name or call.kind, call.namespace)
+        name = self._losses.tool_name(spoken(call.name or call.kind, call.namespace))
         if call.kind == "custom" and not self._quirks.no_custom_tools:
             wire |= {"type": "custom", "custom": {"name": name, "input": call.arguments}}
         else:

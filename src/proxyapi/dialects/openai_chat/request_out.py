@@ -4,49 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from hashlib import sha256
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from proxyapi.dialects import openai_knobs as knobs
 from proxyapi.dialects.codec import Encoded, TargetModel, Untranslatable
-from proxyapi.dialects.effort import level_of, nearest
+from proxyapi.dialects.effort import nearest
+from proxyapi.dialects.losses import Losses
 from proxyapi.dialects.model import (
-    Effort,
     JsonObject,
     JsonSchema,
     Message,
     PlainText,
-    Reasoning,
     Request,
     Text,
-    Tier,
 )
-from proxyapi.dialects.names import legal
-from proxyapi.dialects.openai_chat.losses import Losses
-from proxyapi.dialects.openai_chat.marks import Marks, openai_lifetime
+from proxyapi.dialects.openai_chat.marks import Marks
 from proxyapi.dialects.openai_chat.messages_out import MessageWriter
-from proxyapi.dialects.openai_chat.tools_out import WireTools, is_bound
+from proxyapi.dialects.openai_chat.tools_out import WireTools
 from proxyapi.dialects.voices import openai_voice
 
 Wire = dict[str, Any]
 
 STOP_MAX = 4
-USER_CHARACTERS_MAX = 128
-METADATA_MAX = 16
 
 _ENCODER = msgspec.json.Encoder()
-_NAME_REFUSED = re.compile(r"[^A-Za-z0-9_-]")
-_TIERS: dict[Tier, str] = {
-    "auto": "auto",
-    "standard": "default",
-    "flex": "flex",
-    "priority": "priority",
-    "fast": "fast",
-    "scale": "scale",
-}
-"""Others are elsewhere: left to the provider."""
 _KNOBS: dict[str, str] = {
     "frequency_penalty": "sampling.frequency_penalty",
     "logit_bias": "sampling.logit_bias",
@@ -171,13 +155,10 @@ class _Writer:
                 return {}, request.system
 
     def _schema(self, shape: JsonSchema) -> Wire:
-        wire: Wire = {"name": legal(shape.name, refused=_NAME_REFUSED, length_max=64), "schema": shape.schema}
+        wire: Wire = {"name": knobs.schema_name(shape), "schema": shape.schema}
         if shape.description:
             wire["description"] = shape.description
-        strict = shape.strict
-        if strict and (self._quirks.no_strict or not is_bound(shape.schema)):
-            self._losses.drop("format.strict")
-            strict = None if self._quirks.no_strict else False
+        strict = knobs.bound(shape.strict, shape.schema, self._quirks, self._losses, "format.strict")
         return wire if strict is None else wire | {"strict": strict}
 
     def _output(self) -> Wire:
@@ -227,21 +208,7 @@ class _Writer:
     def _sampling(self) -> Wire:
         asked = self._request.sampling
         quirks = self._quirks
-        wire: Wire = {}
-        for field in ("temperature", "top_p"):
-            value = getattr(asked, field)
-            if value is not None and quirks.no_sampling:
-                self._losses.drop(f"sampling.{field}")
-            elif value is not None:
-                wire[field] = value
-        if wire.get("temperature", 0) > quirks.temperature_max:
-            self._losses.approximate("sampling.temperature")
-            wire["temperature"] = quirks.temperature_max
-        if quirks.no_temperature_with_top_p and len(wire) == 2:
-            self._losses.drop("sampling.top_p")
-            del wire["top_p"]
-        if asked.top_k is not None:
-            self._losses.drop("sampling.top_k")
+        wire = knobs.sampling(asked, quirks, self._losses)
         for field in ("frequency_penalty", "presence_penalty"):
             if (value := getattr(asked, field)) is not None:
                 wire[field] = value
@@ -258,46 +225,26 @@ class _Writer:
         asked = self._request.reasoning
         if asked is None:
             return {}
-        effort = _effort(asked)
+        effort = knobs.effort(asked)
         if effort is None and not asked.adaptive:
             return {}
         quirks = self._quirks
         if quirks.thinking_form == "none":
-            return self._without_effort(effort)
+            knobs.unaccepted(effort, self._losses)
+            return {}
         if quirks.thinking_switch and effort == "none" and quirks.thinking_can_be_off:
             return {"thinking": {"type": "disabled"}}
         wire: Wire = {"thinking": {"type": "enabled"}} if quirks.thinking_switch else {}
         if effort is None:
             return wire
-        level = nearest(effort, quirks.efforts)
-        if has_tools and quirks.chat_tools_no_effort and level != "none":
-            return wire | self._without_effort(effort)
-        if level != effort:
-            self._losses.approximate("reasoning.effort")
-        elif asked.effort is None and asked.budget_tokens is not None:
-            self._losses.approximate("reasoning.budget_tokens")
-        return wire | {"reasoning_effort": level}
-
-    def _without_effort(self, effort: Effort | None) -> Wire:
-        """A model that can't be told how much to think doesn't lose a wish not to."""
-        if effort not in (None, "none"):
-            self._losses.drop("reasoning.effort")
-        return {}
+        if has_tools and quirks.chat_tools_no_effort and nearest(effort, quirks.efforts) != "none":
+            knobs.unaccepted(effort, self._losses)
+            return wire
+        return wire | {"reasoning_effort": knobs.accepted(asked, quirks, self._losses)}
 
     def _cache(self) -> Wire:
         asked = self._request.cache
-        wire: Wire = {}
-        if asked.key:
-            wire["prompt_cache_key"] = asked.key
-        options: Wire = {}
-        if asked.explicit is not None:
-            options["mode"] = "explicit" if asked.explicit else "implicit"
-        if asked.lifetime == "24h":
-            wire["prompt_cache_retention"] = "24h"
-        elif asked.lifetime is not None:
-            options["ttl"] = openai_lifetime(asked.lifetime)
-        if options:
-            wire["prompt_cache_options"] = options
+        wire = knobs.cache(asked)
         if asked.automatic is not None and self._quirks.cache_mark_field == "cache_control":
             wire["cache_control"] = self._marks.spelled(asked.automatic)
         return wire
@@ -310,15 +257,14 @@ class _Writer:
         if request.metadata:
             # OpenAI refuses metadata of what it does not keep.
             if request.storage.store:
-                wire["metadata"] = dict(list(request.metadata.items())[:METADATA_MAX])
+                wire["metadata"] = dict(list(request.metadata.items())[: knobs.METADATA_MAX])
             else:
                 self._losses.drop("metadata")
         if request.user:
-            is_long = len(request.user) > USER_CHARACTERS_MAX
-            wire[self._quirks.user_field] = sha256(request.user.encode()).hexdigest() if is_long else request.user
+            wire[self._quirks.user_field] = knobs.user(request.user)
         if request.tier is not None:
-            if request.tier in _TIERS:
-                wire["service_tier"] = _TIERS[request.tier]
+            if request.tier in knobs.TIERS:
+                wire["service_tier"] = knobs.TIERS[request.tier]
             else:
                 self._losses.drop("tier")
         return wire
@@ -330,15 +276,6 @@ class _Writer:
                 wire[name] = raw
             else:
                 self._losses.drop(name)
-
-
-def _effort(asked: Reasoning) -> Effort | None:
-    """None: it is not said, or left to the model."""
-    if asked.effort is not None:
-        return asked.effort
-    if asked.budget_tokens is not None:
-        return level_of(asked.budget_tokens)
-    return "none" if asked.adaptive is False else None
 
 
 def _told(system: tuple[Message, ...], words: str) -> tuple[Message, ...]:

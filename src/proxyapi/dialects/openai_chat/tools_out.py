@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from msgspec import Raw
@@ -10,7 +10,7 @@ from msgspec.structs import asdict, replace
 
 from proxyapi.dialects.codec import Untranslatable
 from proxyapi.dialects.functions import as_function, spoken
-from proxyapi.dialects.jsonschema import Schema, read, subschemas
+from proxyapi.dialects.losses import Losses
 from proxyapi.dialects.model import (
     ABSENT,
     CustomTool,
@@ -22,9 +22,9 @@ from proxyapi.dialects.model import (
     ToolChoice,
     WebSearch,
 )
-from proxyapi.dialects.openai_chat.losses import Losses
 from proxyapi.dialects.openai_chat.marks import Marks
 from proxyapi.dialects.openai_chat.tools_in import OWN_SEARCHES
+from proxyapi.dialects.openai_knobs import bound
 from proxyapi.dialects.quirks import Quirks
 from proxyapi.dialects.toolset import settled
 
@@ -98,7 +98,10 @@ class WireTools:
             wire["description"] = function.description
         if function.parameters is not ABSENT:
             wire["parameters"] = function.parameters
-        if (strict := self._strict(function)) is not None:
+        strict = bound(
+            function.strict, function.parameters, self._quirks, self._losses, "tools.strict", better=self._binds
+        )
+        if strict is not None:
             wire["strict"] = strict
         if function.defer_loading:
             self._losses.approximate("tools.defer_loading")
@@ -106,20 +109,8 @@ class WireTools:
         self._marks.on_object(sent, function.cache, "tools.cache")
         return _Offered(tool, _declared_name(tool), name, sent)
 
-    def _strict(self, function: FunctionTool) -> bool | None:
-        if self._quirks.no_strict:
-            if function.strict or self._binds:
-                self._losses.drop("tools.strict")
-            return None
-        is_bound_schema = bool(function.strict or self._binds) and is_bound(function.parameters)
-        if function.strict and not is_bound_schema:
-            # Anthropic and Google bind schemas that OpenAI would refuse.
-            self._losses.drop("tools.strict")
-            return False
-        return True if is_bound_schema else function.strict
-
     def _free_text(self, tool: CustomTool) -> _Offered:
-        name = self._losses.tool_name(tool.name, tool.namespace)
+        name = self._losses.tool_name(spoken(tool.name, tool.namespace))
         wire: dict[str, Any] = {"name": name}
         if tool.description:
             wire["description"] = tool.description
@@ -183,27 +174,6 @@ class WireTools:
         if named:
             return {"type": "allowed_tools", "allowed_tools": {"mode": word, "tools": named}}
         return self._quirks.required_word if word == "required" else word
-
-
-def is_bound(parameters: Raw) -> bool:
-    """A schema as OpenAI's strict mode demands: every object is closed, and all its properties are required."""
-    waiting: list[Any] = [read(parameters)] if parameters is not ABSENT else []
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            if not _is_closed(node):
-                return False
-            waiting += [child for _, child in subschemas(node)]
-    return True
-
-
-def _is_closed(node: Schema) -> bool:
-    properties = node.get("properties")
-    if node.get("type") != "object" and not isinstance(properties, dict):
-        return True
-    names = properties if isinstance(properties, Mapping) else {}
-    required = node.get("required") or ()
-    return node.get("additionalProperties") is False and set(names) <= set(required)
 
 
 def _named(one: _Offered) -> dict[str, Any]:

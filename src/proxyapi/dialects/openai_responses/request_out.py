@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from proxyapi.dialects import openai_knobs as knobs
 from proxyapi.dialects.codec import Encoded, TargetModel, Untranslatable
 from proxyapi.dialects.losses import Losses
-from proxyapi.dialects.model import JsonObject, JsonSchema, Message, PlainText, Request, Text, Tool, ToolChange
+from proxyapi.dialects.model import JsonObject, JsonSchema, Message, PlainText, Request, Text, Tier, Tool, ToolChange
 from proxyapi.dialects.openai_responses.messages_out import write_messages
 from proxyapi.dialects.openai_responses.request_in import LOGPROBS
 from proxyapi.dialects.openai_responses.tools_out import write_choice, write_tools
@@ -41,6 +41,7 @@ _COPIED = frozenset(
     }
 )
 """Fields of Responses that have no canonical form, or that clients of other dialects add to their requests."""
+_TIERS: dict[Tier, str] = knobs.TIERS | {"ultrafast": "ultrafast"}
 _ANSWER_JSON = "Answer with one JSON object only."
 _ANSWER_SCHEMA = "Answer with one JSON object only, which has to match this JSON Schema:\n"
 _JSON = re.compile("json", re.IGNORECASE)
@@ -64,7 +65,8 @@ class _Writer:
         shape = self._text()
         self._settle_tools()
         request, losses = self._request, self._losses
-        tools = write_tools(request.tools, self._quirks, losses)
+        binds = request.tool_choice is not None and request.tool_choice.mode == "validated"
+        tools = write_tools(request.tools, self._quirks, losses, binds=binds)
         wire: Wire = {"model": self._target.model}
         wire |= write_messages(request, self._target, losses)
         wire |= {"tools": tools} if tools else {}
@@ -214,20 +216,10 @@ class _Writer:
     # --- what is kept ------------------------------------------------------------------------------------------------
 
     def _cache(self) -> Wire:
-        asked = self._request.cache
-        wire: Wire = {}
-        if asked.key:
-            wire["prompt_cache_key"] = asked.key
-        options: Wire = {}
-        if asked.explicit is not None:
-            options["mode"] = "explicit" if asked.explicit else "implicit"
-        if asked.lifetime == "24h":
-            wire["prompt_cache_retention"] = "24h"
-        elif asked.lifetime is not None:
-            options["ttl"] = knobs.lifetime(asked.lifetime)
+        wire = knobs.cache(self._request.cache)
         if self._request.output_tokens_max == 0:
-            options["prewarm"] = True
-        return wire | {"prompt_cache_options": options} if options else wire
+            wire["prompt_cache_options"] = wire.get("prompt_cache_options", {}) | {"prewarm": True}
+        return wire
 
     def _account(self) -> Wire:
         request, storage = self._request, self._request.storage
@@ -245,8 +237,10 @@ class _Writer:
             if len(request.metadata) > knobs.METADATA_MAX:
                 self._losses.drop("metadata")
             wire["metadata"] = dict(list(request.metadata.items())[: knobs.METADATA_MAX])
-        if request.tier is not None:
-            wire["service_tier"] = knobs.tier(request.tier)
+        if request.tier in _TIERS:
+            wire["service_tier"] = _TIERS[request.tier]
+        elif request.tier is not None:
+            self._losses.drop("tier")
         return wire
 
     def _extras(self, wire: Wire) -> None:

@@ -50,22 +50,26 @@ class _Body(Struct):
 _BODY = msgspec.json.Decoder(_Body)
 
 
-def write_tools(tools: Sequence[Tool], quirks: Quirks, losses: Losses, *, finds: bool = False) -> list[Wire | Raw]:
+def write_tools(
+    tools: Sequence[Tool], quirks: Quirks, losses: Losses, *, finds: bool = False, binds: bool = False
+) -> list[Wire | Raw]:
     """In the order given, neighbours of one namespace in it. Untranslatable names a tool that the dialect lacks.
 
-    `finds`: the model can search among deferred tools, also where none of `tools` says so.
+    `finds`: the model can search among deferred tools, also where none of `tools` says so. `binds`: calls have to
+    follow their schemas, wherever those allow it.
     """
-    writer = _Writer(tools, quirks, losses, finds=finds)
+    writer = _Writer(tools, quirks, losses, finds=finds, binds=binds)
     for tool in tools:
         _WRITE[type(tool)](writer, tool)
     return writer.wire
 
 
 class _Writer:
-    def __init__(self, tools: Sequence[Tool], quirks: Quirks, losses: Losses, *, finds: bool) -> None:
+    def __init__(self, tools: Sequence[Tool], quirks: Quirks, losses: Losses, *, finds: bool, binds: bool) -> None:
         self.wire: list[Wire | Raw] = []
         self._quirks = quirks
         self._losses = losses
+        self._binds = binds
         self._finds = finds or any(isinstance(tool, NativeTool) and _is_own_search(tool) for tool in tools)
         """Deferred tools stay so: the model has a way to find them."""
         self._space: Wire | None = None
@@ -90,7 +94,9 @@ class _Writer:
             wire["description"] = tool.description
         wire["parameters"] = tool.parameters
         # Where nothing is said Responses binds arguments to their schema; no other dialect does.
-        strict = bound(tool.strict or False, tool.parameters, self._quirks, self._losses, "tools.strict")
+        strict = bound(
+            tool.strict or False, tool.parameters, self._quirks, self._losses, "tools.strict", better=self._binds
+        )
         callers = [caller for caller in tool.allowed_callers if caller in _CALLERS]
         options: Wire = {
             "strict": strict,

@@ -216,6 +216,16 @@ def test_every_tool_choice_has_its_form(choose, choice, wire):
     assert body["tool_choice"] == wire
 
 
+def test_calls_that_have_to_follow_their_schemas_are_bound_where_they_can_be(choose):
+    bound, loose = (
+        FunctionTool(name="f", parameters=BOUND),
+        FunctionTool(name="g", parameters=Raw(b'{"type":"object"}')),
+    )
+    body, encoded = choose(ToolChoice(mode="validated"), bound, loose)
+    assert [tool["strict"] for tool in body["tools"]] == [True, False]
+    assert encoded.approximated == ("tool_choice.mode",)
+
+
 def test_parallel_calls_can_be_switched_where_there_is_a_switch(choose):
     body, _ = choose(ToolChoice(parallel=False), F)
     assert body["parallel_tool_calls"] is False
