@@ -9,10 +9,13 @@ import msgspec
 from msgspec import Raw
 
 from proxyapi.dialects.frames import RAW, Frame, FrameDecoder
-from proxyapi.dialects.model import Event, Metered
+from proxyapi.dialects.model import Event, KeepAlive, Metered
 
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """A whole reply that is kept to be read; the largest are a few pictures in base64."""
+
+_BLANK_BYTES = 4
+"""Longest frame of line ends alone."""
 
 T = TypeVar("T")
 
@@ -70,6 +73,9 @@ class EventStream:
                     self._body(frame.data, events)
                 else:
                     self._frame(frame, events)
+            elif frame.end - frame.start > _BLANK_BYTES:
+                # A comment: the provider lives. https://html.spec.whatwg.org/multipage/server-sent-events.html#authoring-notes
+                events.append(KeepAlive())
 
     def _frame(self, frame: Frame, events: list[Event]) -> None:
         """One event."""

@@ -127,6 +127,13 @@ def test_usage_that_was_told_as_nothing_is_nothing(body):
     assert b"used:0" in through(translation(sse=False), body)
 
 
+def test_a_comment_of_the_provider_is_a_sign_of_life_for_the_client():
+    channel = translation()
+    channel.feed(ONE)
+    assert channel.feed(b": PROCESSING\n\n") == b"KeepAlive "
+    assert channel.feed(b"\n\n") == b""
+
+
 @pytest.mark.parametrize("sse", [True, False])
 def test_an_error_in_place_of_an_answer_sends_nothing_so_that_it_can_be_a_status(sse):
     channel = translation(sse=sse)
