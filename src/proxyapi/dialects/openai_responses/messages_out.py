@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from proxyapi.dialects import openai_knobs as knobs
 from proxyapi.dialects.codec import TargetModel, Untranslatable
+from proxyapi.dialects.functions import as_object, spoken
 from proxyapi.dialects.history import answered
 from proxyapi.dialects.losses import Losses, call_id
 from proxyapi.dialects.media import sound_word, to_url
@@ -228,9 +229,13 @@ class _Writer:
 
     def _call(self, part: ToolUse, message: Message) -> None:
         self._mark_before(part.cache)
+        was_cut = message.incomplete and part is message.parts[-1]
+        if part.kind == "custom" and self._target.quirks.no_custom_tools:
+            name = spoken(part.name, part.namespace)
+            part = replace(part, kind="function", name=name, namespace="", arguments=as_object(part), item_id="")
         known = replace(part, id=call_id(part.id), name=self._losses.tool_name(part.name))
         wire, prefix = call(known, self._programs)
-        if message.incomplete and part is message.parts[-1]:
+        if was_cut:
             wire["status"] = "incomplete"
         self._append(self._identified(wire, part.item_id, prefix))
 
@@ -274,6 +279,8 @@ class _Writer:
         if part.kind == "tool_search" and all(isinstance(inner, ToolReference) for inner in part.parts):
             self._items.append(search_output(part, self._found(part)))
             return
+        if part.kind == "custom" and self._target.quirks.no_custom_tools:
+            part = replace(part, kind="function")
         contents = [piece for inner in part.parts for piece in self._pieces(inner)]
         if part.is_error and part.kind != "apply_patch":
             self._losses.approximate("messages.tool_result.is_error")

@@ -15,7 +15,7 @@ from proxyapi.dialects.losses import Losses
 from proxyapi.dialects.model import JsonObject, JsonSchema, Message, PlainText, Request, Text, Tier, Tool, ToolChange
 from proxyapi.dialects.openai_responses.messages_out import write_messages
 from proxyapi.dialects.openai_responses.request_in import LOGPROBS
-from proxyapi.dialects.openai_responses.tools_out import write_choice, write_tools
+from proxyapi.dialects.openai_responses.tools_out import offered, write_choice, write_tools
 from proxyapi.dialects.toolset import settled
 
 Wire = dict[str, Any]
@@ -64,6 +64,7 @@ class _Writer:
         self._refuse()
         shape = self._text()
         self._settle_tools()
+        self._offer()
         request, losses = self._request, self._losses
         binds = request.tool_choice is not None and request.tool_choice.mode == "validated"
         tools = write_tools(request.tools, self._quirks, losses, binds=binds)
@@ -130,6 +131,12 @@ class _Writer:
             tools=settled(request.tools, request.messages),
             messages=tuple(message for message in rest if message.parts or message.role == "assistant"),
         )
+
+    def _offer(self) -> None:
+        """Which tools the model may call."""
+        request = self._request
+        choice, tools = offered(request.tool_choice, request.tools, self._quirks, self._losses)
+        self._request = replace(request, tool_choice=choice, tools=tools)
 
     # --- the answer --------------------------------------------------------------------------------------------------
 

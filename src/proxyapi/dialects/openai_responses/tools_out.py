@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxyapi.dialects.codec import Untranslatable
-from proxyapi.dialects.functions import spoken
+from proxyapi.dialects.functions import as_function, spoken
 from proxyapi.dialects.losses import Losses
 from proxyapi.dialects.model import (
     Computer,
@@ -123,6 +123,11 @@ class _Writer:
         return tool.defer_loading
 
     def custom(self, tool: CustomTool) -> None:
+        function = as_function(tool) if self._quirks.no_custom_tools else None
+        if function is not None:
+            self._losses.approximate("tools.custom")
+            self.function(function)
+            return
         wire: Wire = {"type": "custom", "name": self._losses.tool_name(tool.name)}
         if tool.description:
             wire["description"] = tool.description
@@ -212,6 +217,16 @@ def _place(where: Location) -> Wire:
 # --- tool choice --------------------------------------------------------------------------------------------------
 
 
+def offered(
+    choice: ToolChoice | None, tools: tuple[Tool, ...], quirks: Quirks, losses: Losses
+) -> tuple[ToolChoice | None, tuple[Tool, ...]]:
+    """Where a subset can't be named, the others are not declared."""
+    if choice is None or choice.server_tool or not choice.names or not quirks.no_allowed_tools or _forces_one(choice):
+        return choice, tools
+    losses.approximate("tool_choice.names")
+    return msgspec.structs.replace(choice, names=()), tuple(tool for tool in tools if _is_named(tool, choice.names))
+
+
 def write_choice(choice: ToolChoice | None, tools: Sequence[Tool], quirks: Quirks, losses: Losses) -> Wire:
     """`tool_choice` and `parallel_tool_calls`; `tools`: all that there are. Untranslatable: none to be forced."""
     if choice is None:
@@ -220,7 +235,7 @@ def write_choice(choice: ToolChoice | None, tools: Sequence[Tool], quirks: Quirk
         if choice.mode not in ("auto", "none"):
             raise Untranslatable("tool_choice", "there are no tools to call")
         return {}
-    wire: Wire = {"tool_choice": _chosen(choice, tools, losses)}
+    wire: Wire = {"tool_choice": _chosen(choice, tools, quirks, losses)}
     if choice.parallel is None:
         return wire
     if quirks.no_parallel_choice:
@@ -230,7 +245,11 @@ def write_choice(choice: ToolChoice | None, tools: Sequence[Tool], quirks: Quirk
     return wire | {"parallel_tool_calls": choice.parallel}
 
 
-def _chosen(choice: ToolChoice, tools: Sequence[Tool], losses: Losses) -> str | Wire:
+def _forces_one(choice: ToolChoice) -> bool:
+    return choice.mode == "required" and len(choice.names) == 1
+
+
+def _chosen(choice: ToolChoice, tools: Sequence[Tool], quirks: Quirks, losses: Losses) -> str | Wire:
     if choice.server_tool == "mcp":
         label, *name = choice.names
         return {"type": "mcp", "server_label": label} | ({"name": name[0]} if name else {})
@@ -241,27 +260,38 @@ def _chosen(choice: ToolChoice, tools: Sequence[Tool], losses: Losses) -> str | 
     mode = "auto" if choice.mode == "validated" else choice.mode
     if not choice.names or mode == "none":
         return mode
-    named = [_named(name, tools, losses) for name in choice.names]
-    if mode == "required" and len(named) == 1:
+    named = [_named(name, tools, quirks, losses) for name in choice.names]
+    if _forces_one(choice):
         return named[0]
     return {"type": "allowed_tools", "mode": mode, "tools": named}
 
 
-def _named(name: str, tools: Sequence[Tool], losses: Losses) -> Wire:
-    for tool in tools:
-        match tool:
-            case FunctionTool() if name in (tool.name, spoken(tool.name, tool.namespace)):
-                return {"type": "function", "name": losses.tool_name(tool.name)}
-            case CustomTool() if name in (tool.name, spoken(tool.name, tool.namespace)):
-                return {"type": "custom", "name": losses.tool_name(tool.name)}
-            case Mcp(label=label) if name == label:
-                return {"type": "mcp", "server_label": label}
-            case NativeTool(wire_type=kind) | WebSearch(wire_type=kind) | Computer(wire_type=kind) if name == kind:
-                return {"type": kind}
-            case WebSearch() if name == _WEB_SEARCH:
-                return {"type": _WEB_SEARCH}
-            case FileSearch() if name == "file_search":
-                return {"type": name}
-            case _:
-                pass
-    raise Untranslatable("tool_choice", f"there is no tool with the name {name!r}")
+def _named(name: str, tools: Sequence[Tool], quirks: Quirks, losses: Losses) -> Wire:
+    tool = next((tool for tool in tools if _is_named(tool, (name,))), None)
+    match tool:
+        case FunctionTool():
+            return {"type": "function", "name": losses.tool_name(tool.name)}
+        case CustomTool() if quirks.no_custom_tools:
+            return {"type": "function", "name": losses.tool_name(spoken(tool.name, tool.namespace))}
+        case CustomTool():
+            return {"type": "custom", "name": losses.tool_name(tool.name)}
+        case Mcp():
+            return {"type": "mcp", "server_label": tool.label}
+        case None:
+            raise Untranslatable("tool_choice", f"there is no tool with the name {name!r}")
+        case _:
+            return {"type": name}
+
+
+def _is_named(tool: Tool, names: Sequence[str]) -> bool:
+    match tool:
+        case FunctionTool() | CustomTool():
+            return tool.name in names or spoken(tool.name, tool.namespace) in names
+        case Mcp():
+            return tool.label in names
+        case WebSearch():
+            return tool.wire_type in names or _WEB_SEARCH in names
+        case FileSearch():
+            return "file_search" in names
+        case _:
+            return tool.wire_type in names

@@ -185,6 +185,13 @@ def test_every_kind_of_call_is_an_item_of_its_own(items, use, item):
     assert found["call_id"] == "c1"
 
 
+def test_free_text_calls_are_calls_of_functions_where_the_model_knows_no_others(items):
+    turns = (user("x"), assistant(call(arguments="*** x", kind="custom")), user(result("y", kind="custom")))
+    _, use, output = items(*turns, no_custom_tools=True)
+    assert (use["type"], use["arguments"]) == ("function_call", '{"input":"*** x"}')
+    assert output["type"] == "function_call_output"
+
+
 @pytest.mark.parametrize(
     ("kind", "parts", "item"),
     [

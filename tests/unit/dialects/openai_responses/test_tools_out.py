@@ -226,6 +226,28 @@ def test_calls_that_have_to_follow_their_schemas_are_bound_where_they_can_be(cho
     assert encoded.approximated == ("tool_choice.mode",)
 
 
+def test_free_text_tools_are_functions_where_the_model_knows_no_others(choose):
+    free = CustomTool(name="free", namespace="n", syntax="lark", grammar="start: x")
+    choice = ToolChoice(mode="required", names=("free",))
+    body, encoded = choose(choice, free, no_custom_tools=True)
+    (tool,) = body["tools"]
+    assert (tool["type"], tool["name"], list(tool["parameters"]["properties"])) == ("function", "n__free", ["input"])
+    assert "start: x" in tool["description"]
+    assert body["tool_choice"] == {"type": "function", "name": "n__free"}
+    assert encoded.approximated == ("tools.custom",)
+
+
+def test_a_subset_is_all_that_is_declared_where_it_cant_be_named(choose):
+    body, encoded = choose(
+        ToolChoice(names=("g", "l")), F, FunctionTool(name="g"), Mcp(label="l", url="https://u"), no_allowed_tools=True
+    )
+    assert [tool.get("name") or tool["server_label"] for tool in body["tools"]] == ["g", "l"]
+    assert body["tool_choice"] == "auto"
+    assert encoded.approximated == ("tool_choice.names",)
+    body, _ = choose(ToolChoice(mode="required", names=("g",)), F, FunctionTool(name="g"), no_allowed_tools=True)
+    assert len(body["tools"]) == 2
+
+
 def test_parallel_calls_can_be_switched_where_there_is_a_switch(choose):
     body, _ = choose(ToolChoice(parallel=False), F)
     assert body["parallel_tool_calls"] is False
