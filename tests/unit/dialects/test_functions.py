@@ -81,6 +81,7 @@ def test_what_the_provider_itself_runs_or_understands_is_no_function(tool):
     [
         ('{ "a": 1 }', "function", '{ "a": 1 }'),
         ("", "function", "{}"),
+        ("null", "function", "{}"),
         ("[1]", "function", '{"input":"[1]"}'),
         ("no JSON", "function", '{"input":"no JSON"}'),
         ('{"a":1}', "custom", '{"input":"{\\"a\\":1}"}'),

@@ -237,6 +237,9 @@ class _Writer:
         wire = self._budget(asked) if self._quirks.thinking_form == "gemini_budget" else self._level(asked)
         if asked.show is not None:
             wire["includeThoughts"] = asked.show != "none"
+        elif asked.effort not in (None, "none") or asked.budget_tokens or asked.adaptive:
+            # Gemini shows no thought unasked; who asks other models to think gets to see what they think.
+            wire["includeThoughts"] = True
         return {"thinkingConfig": wire} if wire else {}
 
     def _level(self, asked: Reasoning) -> Wire:

@@ -28,7 +28,7 @@ from proxyapi.dialects.jsonschema import (
     without,
     write,
 )
-from proxyapi.dialects.schema import CACHED_MAX
+from proxyapi.dialects.schema import CACHED_MAX, object_root
 
 REFERENCES_MAX = 8
 """How many references are followed into each other before the rest becomes an open object."""
@@ -101,6 +101,20 @@ def _for_gemini(raw: bytes, openapi: bool) -> bytes:
     if not openapi and _is_taken(root) and not loops(root, required_only=True):
         return raw
     return write(_Rewriter(root, _OPENAPI if openapi else _JSON_SCHEMA).schema(root))
+
+
+def arguments_for_gemini(raw: Raw, *, openapi: bool) -> Raw | None:
+    """A schema of arguments: an object at its root. None: as a `Schema`, an object without properties is none."""
+    written = _arguments(bytes(raw), openapi)
+    return None if written is None else Raw(written)
+
+
+@lru_cache(maxsize=CACHED_MAX)
+def _arguments(raw: bytes, openapi: bool) -> bytes | None:
+    if openapi or read(raw).get("type") != "object":
+        raw = bytes(object_root(Raw(raw)))
+    written = _for_gemini(raw, openapi)
+    return None if openapi and not read(written).get("properties") else written
 
 
 def _is_taken(node: Any) -> bool:

@@ -10,8 +10,7 @@ from msgspec import Raw, Struct
 
 from proxyapi.dialects.codec import Untranslatable
 from proxyapi.dialects.functions import as_function
-from proxyapi.dialects.gemini.schema import for_gemini
-from proxyapi.dialects.jsonschema import read
+from proxyapi.dialects.gemini.schema import arguments_for_gemini, for_gemini
 from proxyapi.dialects.losses import Losses
 from proxyapi.dialects.model import (
     Computer,
@@ -26,7 +25,7 @@ from proxyapi.dialects.model import (
     given,
 )
 from proxyapi.dialects.quirks import Quirks
-from proxyapi.dialects.schema import enumerates_numbers, object_root
+from proxyapi.dialects.schema import enumerates_numbers
 from proxyapi.dialects.stream import lenient
 
 _SEARCHES = ("googleSearch", "googleSearchRetrieval", "enterpriseWebSearch")
@@ -138,7 +137,7 @@ class ToolWriter:
         if function.description:
             wire["description"] = function.description
         if given(function.parameters):
-            schema = self._parameters(function.parameters)
+            schema = arguments_for_gemini(function.parameters, openapi=openapi)
             if schema is not None:
                 wire["parameters" if openapi else "parametersJsonSchema"] = schema
             if schema not in (None, function.parameters) and enumerates_numbers(function.parameters):
@@ -148,14 +147,6 @@ class ToolWriter:
         if function.asynchronous is not None:
             wire["behavior"] = "NON_BLOCKING" if function.asynchronous else "BLOCKING"
         return wire
-
-    def _parameters(self, raw: Raw) -> Raw | None:
-        """The schema of arguments. None: in this form an object without properties is no schema."""
-        openapi = self._quirks.openapi_schema
-        if openapi or read(raw).get("type") != "object":
-            raw = object_root(raw)
-        schema = for_gemini(raw, openapi=openapi)
-        return None if openapi and not read(schema).get("properties") else schema
 
     def _is_strict(self) -> bool:
         """All arguments are bound to their schemas: here that is said for all functions at once."""

@@ -696,28 +696,30 @@ FLASH = {"thinking_form": "gemini_budget", "thinking_budget_min": 0, "thinking_b
 PRO = {"thinking_form": "gemini_budget", "thinking_budget_min": 128, "thinking_budget_max": 32_768,
        "thinking_can_be_off": False}  # fmt: skip
 LITE = FLASH | {"thinking_budget_min": 512}
+SHOWN = {"includeThoughts": True}
+"""Gemini shows no thought unasked."""
 
 
 @pytest.mark.parametrize(
     "asked, quirks, config, approximated",
     [
-        (Reasoning(effort="high"), THREE, {"thinkingLevel": "HIGH"}, ()),
-        (Reasoning(effort="xhigh"), THREE, {"thinkingLevel": "HIGH"}, ("reasoning.effort",)),
+        (Reasoning(effort="high"), THREE, {"thinkingLevel": "HIGH"} | SHOWN, ()),
+        (Reasoning(effort="xhigh"), THREE, {"thinkingLevel": "HIGH"} | SHOWN, ("reasoning.effort",)),
         (Reasoning(effort="none"), THREE, {"thinkingLevel": "LOW"}, ("reasoning.effort",)),
-        (Reasoning(effort="minimal"), THREE, {"thinkingLevel": "LOW"}, ("reasoning.effort",)),
-        (Reasoning(budget_tokens=8_192), THREE, {"thinkingLevel": "MEDIUM"}, ("reasoning.budget_tokens",)),
-        (Reasoning(budget_tokens=-1), THREE, None, ()),
+        (Reasoning(effort="minimal"), THREE, {"thinkingLevel": "LOW"} | SHOWN, ("reasoning.effort",)),
+        (Reasoning(budget_tokens=8_192), THREE, {"thinkingLevel": "MEDIUM"} | SHOWN, ("reasoning.budget_tokens",)),
+        (Reasoning(budget_tokens=-1), THREE, SHOWN, ()),
         (Reasoning(adaptive=True, show="auto"), THREE, {"includeThoughts": True}, ()),
         (Reasoning(effort="low", show="none"), THREE, {"thinkingLevel": "LOW", "includeThoughts": False}, ()),
-        (Reasoning(effort="low"), FLASH, {"thinkingBudget": 1_024}, ("reasoning.effort",)),
-        (Reasoning(effort="max"), FLASH, {"thinkingBudget": 24_576}, ("reasoning.effort",)),
+        (Reasoning(effort="low"), FLASH, {"thinkingBudget": 1_024} | SHOWN, ("reasoning.effort",)),
+        (Reasoning(effort="max"), FLASH, {"thinkingBudget": 24_576} | SHOWN, ("reasoning.effort",)),
         (Reasoning(effort="none"), FLASH, {"thinkingBudget": 0}, ()),
         (Reasoning(adaptive=False), FLASH, {"thinkingBudget": 0}, ()),
-        (Reasoning(budget_tokens=-1), FLASH, {"thinkingBudget": -1}, ()),
-        (Reasoning(budget_tokens=99_999), FLASH, {"thinkingBudget": 24_576}, ("reasoning.budget_tokens",)),
+        (Reasoning(budget_tokens=-1), FLASH, {"thinkingBudget": -1} | SHOWN, ()),
+        (Reasoning(budget_tokens=99_999), FLASH, {"thinkingBudget": 24_576} | SHOWN, ("reasoning.budget_tokens",)),
         (Reasoning(effort="none"), PRO, {"thinkingBudget": 128}, ("reasoning.effort",)),
         (Reasoning(budget_tokens=0), PRO, {"thinkingBudget": 128}, ("reasoning.budget_tokens",)),
-        (Reasoning(budget_tokens=100), LITE, {"thinkingBudget": 512}, ("reasoning.budget_tokens",)),
+        (Reasoning(budget_tokens=100), LITE, {"thinkingBudget": 512} | SHOWN, ("reasoning.budget_tokens",)),
         (Reasoning(budget_tokens=0), LITE, {"thinkingBudget": 0}, ()),
         (Reasoning(between_tools=True), LITE, {"thinkingBudget": 512}, ("reasoning.effort",)),
         (Reasoning(show="none"), {"thinking_form": "none"}, None, ()),
@@ -735,6 +737,25 @@ def test_a_model_that_can_t_be_told_how_much_to_think_is_not_told(encoded):
 
 
 # --- beside the conversation --------------------------------------------------------------------------------------
+
+
+def test_an_empty_description_and_an_empty_list_of_tools_are_not_sent(sent):
+    assert sent(asking(tools=(tool(description=""),)))["tools"][0]["functionDeclarations"][0].keys() == {
+        "name",
+        "parametersJsonSchema",
+    }
+    assert set(sent(asking(tools=()))) == {"contents"}
+
+
+def test_alternatives_and_logprobs_are_told_or_refused_and_never_forgotten(sent, encoded):
+    assert sent(asking(choices=3, logprobs=2))["generationConfig"] == {
+        "candidateCount": 3,
+        "responseLogprobs": True,
+        "logprobs": 2,
+    }
+    with pytest.raises(Untranslatable) as refused:
+        encoded(asking(logprobs=0), no_logprobs=True)
+    assert refused.value.field == "logprobs"
 
 
 @pytest.mark.parametrize(

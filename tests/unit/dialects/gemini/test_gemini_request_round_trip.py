@@ -248,7 +248,7 @@ knobs = st.builds(
 thinking = st.none() | st.builds(
     Reasoning,
     effort=st.sampled_from(["minimal", "low", "medium", "high", "xhigh"]),
-    show=st.sampled_from([None, "none", "auto"]),
+    show=st.sampled_from(["none", "auto"]),
 )
 forms = (
     st.none()
