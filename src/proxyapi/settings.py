@@ -182,7 +182,11 @@ class Memory(Struct, frozen=True, kw_only=True):
     ] = 256 * 2**20
     reasoning_hours: Annotated[
         int,
-        Meta(ge=0, le=8_760, description="Reasoning that Chat clients don't echo, after its last use; 0: not kept."),
+        Meta(
+            ge=0,
+            le=8_760,
+            description="Reasoning that Chat and Gemini clients don't echo, after its last use; 0: not kept.",
+        ),
     ] = 24
 
 

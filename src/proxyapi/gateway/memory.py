@@ -1,7 +1,7 @@
 """Reasoning for clients that echo standard fields only: remembered when a reply passes, put back when it returns.
 
 A model's reasoning has to come back to it with the conversation, as opaque states. Chat has no standard field for
-them, so that most of its clients lose them. What belongs to a tool call is found again by the call's id; what belongs
+them, so that most of its clients lose them; some of Gemini's drop the thoughts that have them. What belongs to a tool call is found again by the call's id; what belongs
 to an answer by the text of the answer and of the question before it. Accounts never meet.
 
     recorder = memory.recorder(client, request)      # one for each reply that is translated
@@ -62,8 +62,8 @@ PRUNE_MAX: Final = 1_000
 TRIM_EVERY: Final = 100
 """So many new values of an account before its oldest are looked for."""
 
-_FORGETFUL: frozenset[DialectName] = frozenset({"openai_chat"})
-"""Dialects that have no standard field for a reasoning state."""
+_FORGETFUL: frozenset[DialectName] = frozenset({"openai_chat", "gemini"})
+"""Chat has no standard field for a reasoning state. Gemini has one in each part, but Gemini CLI drops all thoughts."""
 
 Fetch = Callable[[str, Sequence[object]], Awaitable[Sequence[Sequence[Any]]]]
 Write = Callable[[str, tuple[object, ...]], Awaitable[object]]

@@ -47,6 +47,9 @@ _OPERATIONS: dict[str, Operation] = {
     "anthropic": "messages",
     "gemini": "generate",
 }
+_OWN_IDS: dict[DialectName, str] = {"openai_responses": "resp_", "anthropic": "msg_"}
+"""What the gateway keeps it has to name. And Claude Code takes replies of one id for one reply, while providers of other
+dialects may give each the same."""
 _ACTIONS = {False: "generateContent", True: "streamGenerateContent"}
 _EVENTS_QUERY = "alt=sse"
 _ABOUT_STATES = re.compile(
@@ -166,9 +169,10 @@ class Translator:
         return Sealer(hmac.digest(self._key, b"account %d" % _account(visit), "sha256"))
 
 
-def response_id(visit: Visit) -> str:
-    """Of a response that the gateway itself keeps."""
-    return "resp_" + visit.id.hex()
+def given_id(visit: Visit, client: DialectName) -> str:
+    """Of a reply, in place of the provider's; empty: that one stays."""
+    prefix = _OWN_IDS.get(client)
+    return prefix + visit.id.hex() if prefix else ""
 
 
 def _account(visit: Visit) -> int:

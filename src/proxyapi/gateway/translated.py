@@ -19,7 +19,7 @@ from proxyapi.errors import GatewayError
 from proxyapi.gateway.entrance import JSON_HEADERS
 from proxyapi.gateway.foreign import Foreign
 from proxyapi.gateway.replies import amount_text
-from proxyapi.gateway.translate import Translated, Translator, is_about_states, response_id
+from proxyapi.gateway.translate import Translated, Translator, given_id, is_about_states
 from proxyapi.gateway.upstream import failure
 from proxyapi.money import format_amount
 from proxyapi.wire.errors import WireError
@@ -123,7 +123,7 @@ class TranslatedReplies:
                 origin=translated.target.origin,
                 provider=bill.target.provider.title,
                 linear=client.name in _LINEAR,
-                start_id=response_id(visit) if client.name == "openai_responses" else "",
+                start_id=given_id(visit, client.name),
             ),
             ArrayEncoder(encoder) if request.stream and translated.as_array else encoder,
             meter,

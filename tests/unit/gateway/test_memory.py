@@ -8,6 +8,7 @@ from typing import Any
 
 from proxyapi.dialects.model import (
     CacheMark,
+    DialectName,
     Event,
     Message,
     Part,
@@ -62,16 +63,23 @@ def reply(*parts: Part, choice: int = 0) -> list[Event]:
 
 
 def through(
-    memory: Memory, request: Request, events: Sequence[Event], later: Request, *, account: int = 1, origin: str = ORIGIN
+    memory: Memory,
+    request: Request,
+    events: Sequence[Event],
+    later: Request,
+    *,
+    account: int = 1,
+    origin: str = ORIGIN,
+    client: DialectName = "openai_chat",
 ) -> tuple[Message, ...]:
     """The messages of a later request, after the reply to an earlier one was remembered for account 1."""
 
     async def both() -> Request:
-        if recorder := memory.recorder("openai_chat", request):
+        if recorder := memory.recorder(client, request):
             for event in events:
                 recorder.feed([event])
             await memory.remember(1, recorder)
-        return await memory.recall(account, "openai_chat", later, origin)
+        return await memory.recall(account, client, later, origin)
 
     return asyncio.run(both()).messages
 
@@ -85,6 +93,12 @@ RESULT = Message(role="user", parts=(ToolResult(tool_use_id="call_1", parts=(Tex
 def test_thoughts_come_back_before_the_call_that_they_led_to(store: Any) -> None:
     later = asked(QUESTION, said(CALL), RESULT)
     messages = through(memory_of(store), asked(QUESTION), reply(THOUGHT, CALL), later)
+    assert messages == (QUESTION, said(THOUGHT, CALL), RESULT)
+
+
+def test_a_gemini_client_that_drops_thoughts_gets_them_back_too(store: Any) -> None:
+    later = asked(QUESTION, said(CALL), RESULT)
+    messages = through(memory_of(store), asked(QUESTION), reply(THOUGHT, CALL), later, client="gemini")
     assert messages == (QUESTION, said(THOUGHT, CALL), RESULT)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from proxyapi.dialects.model import (
 from proxyapi.errors import InvalidRequest
 from proxyapi.gateway.translate import (
     FIELDS_TOLD_MAX,
+    given_id,
     is_about_states,
     refuse_loss,
     spelled,
@@ -149,3 +151,12 @@ def test_a_turn_of_states_alone_is_no_turn_without_them() -> None:
 def test_a_conversation_that_has_no_states_is_not_sent_again() -> None:
     turn = Message(role="assistant", parts=(Thinking("open"), Text("Hi")))
     assert without_states(Request(model="m", messages=(turn,))) is None
+
+
+def test_replies_whose_ids_mean_something_to_the_client_get_ids_of_the_gateways_own() -> None:
+    """Claude Code takes replies of one id for one reply, and some providers give all the same."""
+    visit: Any = SimpleNamespace(id=bytes(range(16)))
+    hexadecimal = "000102030405060708090a0b0c0d0e0f"
+    assert given_id(visit, "anthropic") == f"msg_{hexadecimal}"
+    assert given_id(visit, "openai_responses") == f"resp_{hexadecimal}"
+    assert given_id(visit, "openai_chat") == given_id(visit, "gemini") == ""

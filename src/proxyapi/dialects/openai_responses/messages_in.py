@@ -157,6 +157,8 @@ class Conversation:
         self._calls: dict[str, ToolUse] = {}
         self._state: ReasoningState | None = None
         """Of the part that comes next."""
+        self.offered: list[Tool] = []
+        """Tools that stand before every turn: they are declared like those of `tools`."""
         self.found: list[Tool] = []
         """Tools that the client's own tool search brought: from there on they are declared."""
 
@@ -189,8 +191,11 @@ class Conversation:
             if head.type == "message" or (not head.type and head.role):
                 self._say(within(_MESSAGE, raw, here), here)
                 continue
-            self._leading = False
             kind = head.type or "item_reference"
+            if kind == "additional_tools" and self._leading:
+                self.offered += self._tools(within(_OUTPUT, raw, here), here)
+                continue
+            self._leading = False
             read = _ITEMS.get(kind)
             if read is not None:
                 read(self, raw, here)
@@ -331,19 +336,19 @@ class Conversation:
             ),
         )
 
-    def _known(self, tools: tuple[Tool, ...]) -> tuple[Tool, ...]:
+    def _tools(self, wire: _Output, here: str) -> tuple[Tool, ...]:
+        tools = read_tools(wire.tools or (), f"{here}.tools")
         self._namespaces.update(_namespaces(tools))
         return tools
 
     def _more_tools(self, raw: Raw, here: str) -> None:
         wire = within(_OUTPUT, raw, here)
-        added = self._known(read_tools(wire.tools or (), f"{here}.tools"))
-        self._add(_ROLES.get(wire.role or "", "developer"), ToolChange(added))
+        self._add(_ROLES.get(wire.role or "", "developer"), ToolChange(self._tools(wire, here)))
 
     def _search_output(self, raw: Raw, here: str) -> None:
         """Of the client's own search it brings tools that may be declared nowhere else."""
         wire = within(_OUTPUT, raw, here)
-        found = self._known(read_tools(wire.tools or (), f"{here}.tools"))
+        found = self._tools(wire, here)
         self.found += found
         if wire.call_id in self._calls:
             names = (tool.name for tool in found if isinstance(tool, FunctionTool | CustomTool))

@@ -169,7 +169,7 @@ def read_request(body: bytes, *, model: str | None, stream: bool, unseal: Unseal
         model=named(model or wire.model),
         system=conversation.system(),
         messages=conversation.messages(),
-        tools=declared(tools, conversation.found),
+        tools=declared((*tools, *conversation.offered), conversation.found),
         tool_choice=read_choice(wire.tool_choice, wire.parallel_tool_calls),
         stream=bool(wire.stream) or stream,
         output_tokens_max=_output_tokens_max(wire),

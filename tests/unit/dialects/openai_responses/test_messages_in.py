@@ -360,6 +360,19 @@ def test_tools_that_come_on_the_way_are_a_change(decode):
     assert change == ToolChange((FunctionTool(name="f", parameters=Raw(b'{"type": "object"}'), strict=True),))
 
 
+def test_tools_that_come_before_every_turn_are_declared_and_end_no_instructions(decode):
+    """Codex declares all tools of newer models so."""
+    exec_tool = {"type": "custom", "name": "exec"}
+    tools = [{"type": "namespace", "name": "functions", "tools": [exec_tool]}, {"type": "function", "name": "f"}]
+    first = {"type": "additional_tools", "role": "developer", "tools": tools}
+    call = {"type": "custom_tool_call", "call_id": "c1", "namespace": "functions", "name": "exec", "input": "1"}
+    request = decode([first, said("developer", "Be brief."), said("user", "Hi"), call])
+    assert request.tools == (CustomTool(name="exec", namespace="functions"), FunctionTool(name="f"))
+    assert request.system == (Message(role="developer", parts=(Text("Be brief."),)),)
+    assert [message.role for message in request.messages] == ["user", "assistant"]
+    assert request.messages[1].parts[0].namespace == "functions"
+
+
 def test_tools_that_the_clients_own_search_found_are_declared_from_then_on(decode):
     search = {"type": "tool_search_call", "call_id": "s", "execution": "client", "arguments": {"q": 1}}
     found = [{"type": "custom", "name": "f"}, {"type": "function", "name": "known", "parameters": None}]
