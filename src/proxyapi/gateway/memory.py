@@ -1,8 +1,9 @@
 """Reasoning for clients that echo standard fields only: remembered when a reply passes, put back when it returns.
 
 A model's reasoning has to come back to it with the conversation, as opaque states. Chat has no standard field for
-them, so that most of its clients lose them; some of Gemini's drop the thoughts that have them. What belongs to a tool call is found again by the call's id; what belongs
-to an answer by the text of the answer and of the question before it. Accounts never meet.
+them, so that most of its clients lose them; some of Gemini's drop the thoughts that have them. What belongs to a tool
+call is found again by the call's id; what belongs to an answer by the text of the answer and of the question before it.
+Accounts never meet.
 
     recorder = memory.recorder(client, request)      # one for each reply that is translated
     recorder.feed(events)                            # as the client gets them: ids and names mapped

@@ -48,8 +48,8 @@ _OPERATIONS: dict[str, Operation] = {
     "gemini": "generate",
 }
 _OWN_IDS: dict[DialectName, str] = {"openai_responses": "resp_", "anthropic": "msg_"}
-"""What the gateway keeps it has to name. And Claude Code takes replies of one id for one reply, while providers of other
-dialects may give each the same."""
+"""What the gateway keeps it has to name. And Claude Code takes replies of one id for one reply, while some providers of
+other dialects give all the same."""
 _ACTIONS = {False: "generateContent", True: "streamGenerateContent"}
 _EVENTS_QUERY = "alt=sse"
 _ABOUT_STATES = re.compile(
