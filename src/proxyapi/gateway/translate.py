@@ -84,6 +84,10 @@ class Translated(Struct, frozen=True, kw_only=True):
     """A Gemini stream without `alt=sse`."""
 
 
+SEALERS_MAX = 10_000
+"""Remembered, by account; then all are made anew."""
+
+
 class Translator:
     def __init__(self, *, key: bytes, memory: Memory, links: Links, clock: Callable[[], float]) -> None:
         """`key` seals reasoning states; all workers need the same. `clock`: Unix seconds."""
@@ -91,6 +95,7 @@ class Translator:
         self._memory = memory
         self._links = links
         self._clock = clock
+        self._sealers: dict[int, Sealer] = {}
 
     async def translate(self, visit: Visit, route: Route, call: Call, body: bytes, target: Target) -> Translated:
         """The request in the dialect of its target. InvalidRequest names the client's field that can't be said there;
@@ -124,7 +129,9 @@ class Translator:
         encoded = _encode(client, provider, request, model)
         if visit.exchange.header(STRICT_HEADER) == b"1":
             refuse_loss(client, encoded)
-        billed = DIALECTS[provider.name].read(encoded.body, model=model.model, stream=request.stream)
+        # Gemini's body names no model; in all others it stands in its place.
+        name = model.model if provider.name == "gemini" else None
+        billed = DIALECTS[provider.name].read(encoded.body, model=name, stream=request.stream)
         return Translated(
             client=client,
             provider=provider,
@@ -166,7 +173,13 @@ class Translator:
 
     def _sealer(self, visit: Visit) -> Sealer:
         """One for each account: a state that one customer got is none for another."""
-        return Sealer(hmac.digest(self._key, b"account %d" % _account(visit), "sha256"))
+        account = _account(visit)
+        sealer = self._sealers.get(account)
+        if sealer is None:
+            if len(self._sealers) >= SEALERS_MAX:
+                self._sealers.clear()
+            sealer = self._sealers[account] = Sealer(hmac.digest(self._key, b"account %d" % account, "sha256"))
+        return sealer
 
 
 def given_id(visit: Visit, client: DialectName) -> str:

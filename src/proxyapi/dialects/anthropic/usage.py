@@ -142,30 +142,37 @@ def _add_cache_writes(units: dict[Unit, int], wire: dict[str, Any]) -> None:
     add(units, Unit.CACHE_WRITE_5M, written - named)
 
 
+_USUAL = frozenset({Unit.INPUT, Unit.CACHE_READ, Unit.OUTPUT, Unit.REASONING})
+"""Units of nearly all replies: they leave nothing to look for."""
+
+
 # --- units to a usage object --------------------------------------------------------------------------------------
 
 
 def written(spent: Usage, others: Iterable[ModelUsage] = ()) -> dict[str, Any]:
     """`usage` as clients of the dialect read it; `usage` and `others` of this module read the same back."""
+    told_otherwise = not spent.keys() <= _USUAL
     lifetimes = {_MINUTES: spent.get(Unit.CACHE_WRITE_5M, 0)}
     lifetimes["ephemeral_1h_input_tokens"] = spent.get(Unit.CACHE_WRITE_1H, 0)
-    lifetimes |= _told(spent, _CACHE_WRITES)
+    if told_otherwise:
+        lifetimes |= _told(spent, _CACHE_WRITES)
     read = spent.get(Unit.CACHE_READ, 0) + spent.get(Unit.CACHE_READ_AUDIO, 0)
     created = sum(lifetimes.values())
-    all_input = sum(spent.get(unit, 0) for unit in INPUT_TOKENS)
+    all_input = sum([quantity for unit, quantity in spent.items() if unit in INPUT_TOKENS])
     wire: dict[str, Any] = {
         "input_tokens": all_input - read - created,
         "cache_creation_input_tokens": created,
         "cache_read_input_tokens": read,
         "cache_creation": lifetimes,
-        "output_tokens": sum(spent.get(unit, 0) for unit in OUTPUT_TOKENS),
+        "output_tokens": sum([quantity for unit, quantity in spent.items() if unit in OUTPUT_TOKENS]),
     }
     if thinking := spent.get(Unit.REASONING):
         wire["output_tokens_details"] = {"thinking_tokens": thinking}
-    if tools := _told(spent, _SERVER_TOOLS):
-        wire["server_tool_use"] = {"web_search_requests": 0, "web_fetch_requests": 0} | tools
-    wire |= _told(spent, _IN_INPUT | _IN_CACHE_READ | _IN_OUTPUT)
-    wire |= {unit.value: spent[unit] for unit in _BESIDE if spent.get(unit)}
+    if told_otherwise:
+        if tools := _told(spent, _SERVER_TOOLS):
+            wire["server_tool_use"] = {"web_search_requests": 0, "web_fetch_requests": 0} | tools
+        wire |= _told(spent, _IN_INPUT | _IN_CACHE_READ | _IN_OUTPUT)
+        wire |= {unit.value: spent[unit] for unit in _BESIDE if spent.get(unit)}
     if iterations := [{"type": "advisor_message", "model": other.model} | written(other.usage) for other in others]:
         wire["iterations"] = iterations
     return wire

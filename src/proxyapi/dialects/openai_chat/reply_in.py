@@ -187,15 +187,16 @@ class ChatReader:
         return self._usage(chunk, events)
 
     def _usage(self, chunk: Chunk, events: list[Event]) -> bool:
-        wire = wire_object(chunk.usage) or {}
-        if not wire and chunk.x_groq is not ABSENT:
+        usage = None if chunk.usage is ABSENT else chat_usage(chunk.usage)
+        if usage is None and chunk.x_groq is not ABSENT:
             groq = wire_object(chunk.x_groq) or {}
             wire = inner(groq, "usage")
+            usage = token_usage(wire) if wire else None
             if groq.get("error"):
                 events.append(faults.failed(groq["error"], 502))
-        if not wire:
+        if usage is None:
             return False
-        events.append(Metered(token_usage(wire)))
+        events.append(Metered(usage))
         return chunk.choices == [] and chunk.usage is not ABSENT
 
     def _error(self, raw: Raw, events: list[Event]) -> None:
