@@ -183,15 +183,17 @@ class _Reader:
         if self.messages and self.messages[-1].role == role:
             parts += self.messages.pop().parts
         wire = content.parts
-        for part in [wire] if isinstance(wire, _Part) else wire or ():
-            self._part(part, parts)
+        for number, part in enumerate([wire] if isinstance(wire, _Part) else wire or ()):
+            _check_speaker(part, role, f"contents[{place}].parts[{number}]")
+            self._part(part, parts, role)
         if parts or role == "assistant":
             self.messages.append(Message(role=role, parts=tuple(parts)))
 
-    def _part(self, wire: _Part, parts: list[Part]) -> None:
-        state = self._state(wire.thought_signature)
+    def _part(self, wire: _Part, parts: list[Part], role: Role) -> None:
+        state = self._state(wire.thought_signature) if role == "assistant" else None
         if wire.text is not None:
-            self._text(wire, state, parts)
+            if role == "assistant" or not wire.thought:
+                self._text(wire, state, parts)
         elif (found := self._read(wire)) is not None:
             parts.append(replace(found, state=state) if state is not None else found)
         elif state is not None:
@@ -273,6 +275,20 @@ _HOSTED: tuple[tuple[str, str, Callable[[Raw], Any]], ...] = (
     ("tool_call", "toolCall", hosted.read_call),
     ("tool_response", "toolResponse", hosted.read_response),
 )
+
+
+def _check_speaker(wire: _Part, role: Role, place: str) -> None:
+    """The model calls, the user answers. InvalidRequest: it is the other way round, which Google refuses too."""
+    names = _OF_MODEL if role == "user" else _OF_USER
+    for name, field in names.items():
+        value = getattr(wire, name)
+        if value is not None and value is not ABSENT:
+            param = f"{place}.{field}"
+            raise InvalidRequest(f"Invalid value for {param}: it can't stand in a content of this role", param=param)
+
+
+_OF_USER = {"function_response": "functionResponse"}
+_OF_MODEL = {"function_call": "functionCall"} | {name: field for name, field, _ in _HOSTED}
 
 
 def _hang(state: ReasoningState, parts: list[Part]) -> None:

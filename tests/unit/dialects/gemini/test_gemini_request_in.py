@@ -364,6 +364,26 @@ def test_a_part_that_only_gemini_knows_can_t_be_lost_unless_it_says_little(decod
     ]
 
 
+@pytest.mark.parametrize(
+    "role, part, field",
+    [
+        ("user", {"functionCall": {"name": "f"}}, "functionCall"),
+        ("user", {"executableCode": {"code": "1"}}, "executableCode"),
+        ("user", {"toolResponse": {}}, "toolResponse"),
+        ("model", {"functionResponse": {"name": "f"}}, "functionResponse"),
+    ],
+)
+def test_the_model_calls_and_the_user_answers(decoded, role, part, field):
+    with pytest.raises(InvalidRequest) as refused:
+        decoded({"contents": [{"role": role, "parts": [{"text": "a"}, part]}]})
+    assert refused.value.param == f"contents[0].parts[1].{field}"
+
+
+def test_thoughts_are_the_model_s(decoded):
+    parts = {"text": "t", "thought": True}, {"text": "a", "thoughtSignature": "AAAAAAA1"}
+    assert decoded(user(*parts)).messages[0].parts == (Text("a"),)
+
+
 # --- tools --------------------------------------------------------------------------------------------------------
 
 

@@ -123,6 +123,8 @@ papers = st.builds(
 words = st.builds(Text, texts, state=states)
 media = images | sounds | films | papers
 proven = states.filter(lambda state: state is not None)
+said = (words | media).map(lambda part: msgspec.structs.replace(part, state=None))
+"""By a user: only models sign what they say."""
 thoughts = st.builds(Thinking, text=texts, state=proven)
 
 
@@ -164,10 +166,10 @@ def results(draw: st.DrawFn, call: ToolUse) -> ToolResult:
 @st.composite
 def conversations(draw: st.DrawFn) -> tuple[Message, ...]:
     """Turns of user and assistant; every call has its result in the next turn."""
-    messages = [Message(role="user", parts=tuple(draw(st.lists(words | media, min_size=1, max_size=3))))]
+    messages = [Message(role="user", parts=tuple(draw(st.lists(said, min_size=1, max_size=3))))]
     made = 0
     for _ in range(draw(st.integers(0, 2))):
-        parts: list[Part] = [*draw(st.lists(thoughts, max_size=1)), draw(words)]
+        parts: list[Part] = [*draw(st.lists(thoughts, max_size=1)), draw(words | media)]
         parts += draw(hosted()) if draw(st.booleans()) else ()
         calls = []
         for _ in range(draw(st.integers(0, 2))):
@@ -176,8 +178,8 @@ def conversations(draw: st.DrawFn) -> tuple[Message, ...]:
             calls.append(ToolUse(f"c{made}", draw(names), arguments, state=draw(states)))
         messages.append(Message(role="assistant", parts=(*parts, *calls)))
         answers = [draw(results(call)) for call in draw(st.permutations(calls))]
-        said = draw(st.lists(words, min_size=0 if answers else 1, max_size=2))
-        messages.append(Message(role="user", parts=(*answers, *said)))
+        more = draw(st.lists(said, min_size=0 if answers else 1, max_size=2))
+        messages.append(Message(role="user", parts=(*answers, *more)))
     return tuple(messages)
 
 
