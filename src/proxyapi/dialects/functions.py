@@ -21,7 +21,7 @@ from proxyapi.dialects.stream import lenient
 INPUT = "input"
 """The one property of a function that stands for a tool of free text, and of arguments that are no JSON object."""
 _FREE_TEXT = Raw(b'{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}')
-_NO_ARGUMENTS = ("", "null")
+NO_ARGUMENTS = ("", "null")
 """What models write for a function that takes nothing."""
 _SYNTAXES = {"lark": "a Lark grammar", "regex": "a regular expression"}
 
@@ -144,7 +144,7 @@ def as_object(call: ToolUse) -> str:
     """Arguments of a call for dialects where they are a JSON object; the same text where they are one."""
     text = call.arguments
     if call.kind != "custom":
-        if text.strip() in _NO_ARGUMENTS:
+        if text.strip() in NO_ARGUMENTS:
             return "{}"
         if lenient(_OBJECT, text.encode()) is not None:
             return text

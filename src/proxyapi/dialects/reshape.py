@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Raw
 
 from proxyapi.dialects.codec import Encoded
-from proxyapi.dialects.functions import INPUT, spoken
+from proxyapi.dialects.functions import INPUT, NO_ARGUMENTS, spoken
 from proxyapi.dialects.linear import Line
 from proxyapi.dialects.model import (
     CustomTool,
@@ -363,6 +363,8 @@ class Reshape:
         if part is None or not event.text:
             return
         if part.arguments is not None:
+            if not part.arguments and part.kind == "function" and event.text.strip() in NO_ARGUMENTS:
+                return
             part.arguments.append(event.text)
             if part.wrapped or part.schema is not None:
                 return

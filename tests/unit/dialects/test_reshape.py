@@ -245,8 +245,9 @@ def test_a_typed_tool_comes_back_as_its_own_kind():
     assert out[1].part.kind == "local_shell"
 
 
-def test_a_call_without_arguments_has_an_empty_object():
-    assert calls_of(reshaped(START, *call(0), Finish(reason="tool_use"))) == [("c1", "f", "{}", False)]
+@pytest.mark.parametrize("pieces", [[], ["null"], [" null\n"]])
+def test_a_call_without_arguments_has_an_empty_object(pieces):
+    assert calls_of(reshaped(START, *call(0, *pieces), Finish(reason="tool_use"))) == [("c1", "f", "{}", False)]
 
 
 @pytest.mark.parametrize("said", ["end", "stop_sequence", "other", "tool_use", "malformed"])
