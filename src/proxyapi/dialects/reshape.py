@@ -13,24 +13,22 @@ and `Finish` for the end of the bytes, since Gemini may say STOP and go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from proxyapi.dialects.codec import Encoded
-from proxyapi.dialects.functions import INPUT, NO_ARGUMENTS, spoken
+from proxyapi.dialects.declared import CallKind, Declared, declared_tools
+from proxyapi.dialects.functions import INPUT, NO_ARGUMENTS
 from proxyapi.dialects.linear import Line
 from proxyapi.dialects.model import (
-    CustomTool,
     Event,
     Failed,
     Finish,
-    FunctionTool,
     KeepAlive,
     Metered,
-    NativeTool,
     Notice,
     PartCitation,
     PartData,
@@ -55,23 +53,10 @@ from proxyapi.dialects.state import STATE_CHARACTERS_MAX
 from proxyapi.dialects.stops import StopCutter
 from proxyapi.dialects.stream import lenient
 
-CallKind = Literal["function", "custom", "shell", "local_shell", "apply_patch", "computer", "tool_search"]
-
 _CUT: frozenset[StopReason] = frozenset({"length", "context_window", "refusal", "content_filter", "recitation"})
 """Reasons that a call changes nothing about: the last one may even be cut."""
-_TYPED: dict[str, CallKind] = {"shell": "shell", "local_shell": "local_shell", "apply_patch": "apply_patch"}
-"""Tools of Responses that other dialects know as functions of that name."""
-
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _WRAPPED = msgspec.json.Decoder(dict[str, Any])
-
-
-class _Declared(NamedTuple):
-    """A tool as the client knows it."""
-
-    name: str
-    namespace: str = ""
-    kind: CallKind = "function"
 
 
 class _Part:
@@ -120,7 +105,8 @@ class Reshape:
         self._origin = origin
         self._provider = provider
         self._choices = max(1, request.choices)
-        self._tools = dict(_declared(request))
+        self._tools = declared_tools(request)
+        self._namespaces = {tool.namespace for tool in self._tools.values()} - {""}
         self._line = Line() if linear else None
         self._out: list[Event] = []
         self._start: Start | None = None
@@ -329,17 +315,19 @@ class Reshape:
             part.start = PartStart(part.index, Text(""), part.choice)
             return
         name = self._encoded.names.get(call.name, call.name)
-        declared = self._tools.get(call.name) or self._tools.get(name) or _Declared(name)
+        declared = self._tools.get(call.name) or self._tools.get(name) or Declared(name)
         part.arguments = []
         part.schema = self._encoded.rewritten.get(call.name)
         kind = call.kind if call.kind != "function" else declared.kind
+        # OpenAI tells a namespace also of tools that a search found, and that are declared without one.
+        namespace = call.namespace if call.namespace in self._namespaces else declared.namespace
         part.kind, part.wrapped = kind, kind == "custom" and call.kind == "function"
         named = msgspec.structs.replace(
             call,
             id=self._identity(call.id),
             name=declared.name,
             kind=kind,
-            namespace=call.namespace or declared.namespace,
+            namespace=namespace,
         )
         part.start = PartStart(part.index, named, part.choice)
         if not part.wrapped:
@@ -474,20 +462,6 @@ _HANDLERS: dict[type, Callable[[Reshape, Any], None]] = {
     PartState: Reshape._on_state,
     PartEnd: Reshape._on_part_end,
 }
-
-
-def _declared(request: Request) -> Iterator[tuple[str, _Declared]]:
-    """Names that a provider may call tools by, where they say more than the name alone."""
-    for tool in request.tools:
-        match tool:
-            case FunctionTool() if tool.namespace:
-                yield spoken(tool.name, tool.namespace), _Declared(tool.name, tool.namespace)
-            case CustomTool():
-                yield spoken(tool.name, tool.namespace), _Declared(tool.name, tool.namespace, "custom")
-            case NativeTool() if tool.kind in _TYPED:
-                yield tool.kind, _Declared(tool.kind, kind=_TYPED[tool.kind])
-            case _:
-                pass
 
 
 def _is_partial(part: _Part) -> bool:

@@ -13,6 +13,7 @@ from proxyapi.dialects.model import (
     Image,
     Inline,
     KeepAlive,
+    Message,
     Metered,
     NativeTool,
     PartData,
@@ -28,6 +29,7 @@ from proxyapi.dialects.model import (
     Start,
     Text,
     Thinking,
+    ToolChange,
     ToolUse,
 )
 from proxyapi.dialects.reshape import Reshape
@@ -221,6 +223,28 @@ def test_a_namespace_is_split_off_again():
     request = Request(model="m", tools=(FunctionTool(name="find", namespace="mail"),))
     out = reshaped(START, *call(0, "{}", name="mail__find"), Finish(reason="end"), request=request)
     assert (out[1].part.name, out[1].part.namespace) == ("find", "mail")
+
+
+def test_a_namespace_that_nobody_declared_is_none():
+    request = Request(model="m", tools=(FunctionTool(name="find"), FunctionTool(name="read", namespace="mail")))
+    found = PartStart(0, ToolUse("c", "find", "", namespace="find"))
+    out = reshaped(START, found, PartEnd(0), Finish(reason="tool_use"), request=request)
+    assert (out[1].part.name, out[1].part.namespace) == ("find", "")
+    read = PartStart(0, ToolUse("c", "read", "", namespace="mail"))
+    out = reshaped(START, read, PartEnd(0), Finish(reason="tool_use"), request=request)
+    assert (out[1].part.name, out[1].part.namespace) == ("read", "mail")
+
+
+def test_a_tool_that_the_conversation_added_comes_back_as_it_was_declared():
+    change = ToolChange(added=(FunctionTool(name="find", namespace="mail"), CustomTool(name="patch")))
+    request = Request(model="m", messages=(Message(role="developer", parts=(change,)),))
+    events = (*call(0, "{}", name="mail__find"), *call(1, '{"input":"a"}', id="c2", name="patch"))
+    out = reshaped(START, *events, Finish(reason="tool_use"), request=request)
+    parts = [event.part for event in out if isinstance(event, PartStart)]
+    assert [(part.name, part.namespace, part.kind) for part in parts] == [
+        ("find", "mail", "function"),
+        ("patch", "", "custom"),
+    ]
 
 
 @pytest.mark.parametrize("pieces", [['{"input":"*** Begin\\n"}'], ['{"inp', 'ut": "*** Begin\\n"}']])
