@@ -106,6 +106,12 @@ class _Request(Struct, rename="camel"):
     """The path names the model; what stands here is not looked at."""
 
 
+class _Filter(Struct):
+    threshold: str | None = None
+
+
+_OFF = ("BLOCK_NONE", "OFF")
+_FILTERS: msgspec.json.Decoder[list[_Filter]] = msgspec.json.Decoder(list[_Filter])
 _REQUEST = msgspec.json.Decoder(_Request)
 _CONFIG = msgspec.json.Decoder(_Config)
 _SPEECH = msgspec.json.Decoder(_Speech)
@@ -139,8 +145,18 @@ def decode_request(body: bytes, *, model: str | None, stream: bool, unseal: Unse
         storage=Storage(store=wire.store),
         metadata=wire.labels or {},
         tier=_TIERS.get((wire.service_tier or "").lower()),
-        extra=_unread(_MEMBERS.decode(body), _Request) | tool_config_extras(wire.tool_config) | _only_here(settings),
+        extra=_others(body) | tool_config_extras(wire.tool_config) | _only_here(settings),
     )
+
+
+def _others(body: bytes) -> dict[str, Raw]:
+    """Fields that only this dialect has. A filter that is off says nothing that others would not do."""
+    members = _unread(_MEMBERS.decode(body), _Request)
+    if "safetySettings" in members:
+        filters = within(_FILTERS, members["safetySettings"], "safetySettings")
+        if all(one.threshold in _OFF for one in filters):
+            del members["safetySettings"]
+    return members
 
 
 def _unread(members: dict[str, Raw], struct: type[Struct]) -> dict[str, Raw]:

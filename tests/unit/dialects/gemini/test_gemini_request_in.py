@@ -82,7 +82,7 @@ WHOLE = {
     "cachedContent": "cachedContents/1",
     "serviceTier": "flex",
     "labels": {"team_name": "a"},
-    "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}],
+    "safetySettings": [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_ONLY_HIGH"}],
 }
 
 
@@ -191,6 +191,11 @@ def test_a_setting_that_is_odd_or_only_gemini_s_is_refused_by_name(decoded, conf
     with pytest.raises(InvalidRequest) as refused:
         decoded({"contents": "Hi", "generationConfig": config})
     assert refused.value.param == param
+
+
+@pytest.mark.parametrize("settings", [[], [{"category": "X", "threshold": "BLOCK_NONE"}, {"threshold": "OFF"}]])
+def test_a_filter_that_is_off_is_nothing_that_others_lack(decoded, settings):
+    assert not decoded({"contents": "Hi", "safetySettings": settings}).extra
 
 
 # --- parts --------------------------------------------------------------------------------------------------------

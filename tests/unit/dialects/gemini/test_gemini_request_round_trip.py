@@ -47,6 +47,7 @@ from proxyapi.dialects.model import (
 from proxyapi.dialects.quirks import Quirks
 
 ORIGIN = "google_g3"
+FILTERS = Raw(b'[{"category":"HARM_CATEGORY_HARASSMENT","threshold":"BLOCK_ONLY_HIGH"}]')
 TARGET = TargetModel(
     model="m",
     origin=ORIGIN,
@@ -283,9 +284,7 @@ def requests(draw: st.DrawFn) -> Request:
         cache=CacheOptions(content=draw(st.sampled_from(["", "cachedContents/1"]))),
         metadata=draw(st.dictionaries(names, texts, max_size=2)),
         tier=draw(st.sampled_from([None, "flex", "standard", "priority"])),
-        extra=draw(
-            st.sampled_from([{}, {"safetySettings": Raw(b"[]"), "generationConfig.audioTimestamp": Raw(b"true")}])
-        ),
+        extra=draw(st.sampled_from([{}, {"safetySettings": FILTERS, "generationConfig.audioTimestamp": Raw(b"true")}])),
     )
 
 
