@@ -83,14 +83,14 @@ _OF_REPLY = frozenset({"turnToken", "modelStatus"})
 encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
 
 
-class _Asked(Struct):
+class _Search(Struct):
     """What a search was asked for, in every dialect."""
 
     query: str | None = None
     queries: list[str] | None = None
 
 
-_QUERIES = msgspec.json.Decoder(_Asked)
+_QUERIES = msgspec.json.Decoder(_Search)
 
 
 class Growing:
@@ -256,7 +256,7 @@ class Reply:
         assert isinstance(use, ServerToolUse)
         use = msgspec.structs.replace(use, arguments="".join(part.texts))
         if use.kind == "web_search":
-            asked = lenient(_QUERIES, use.arguments.encode()) or _Asked()
+            asked = lenient(_QUERIES, use.arguments.encode()) or _Search()
             queries = asked.queries or ([asked.query] if asked.query else [])
             self._choices[part.choice].grounds.search(queries, ())
             if use.name == hosted.GROUNDED:
