@@ -123,8 +123,7 @@ class Model:
         self.objects: set[str] = set()
 
     def batch(self, ops: list[Op], now_ms: int, worker: int, replay: bool) -> Iterator[Result]:
-        ending = {op.id for op in ops if isinstance(op, Ending)}
-        lost = {id for id, (_, _, owner) in self.open.items() if owner == DEAD} - ending
+        lost = {id for id, (_, _, owner) in self.open.items() if owner == DEAD}
         for op in ops:  # budgets exist from the moment that a hold names them
             if isinstance(op, Hold) and op.budget is not None:
                 self.pots.setdefault(budget_name(op.budget, now_ms), Pot(self.limit(op.budget)))
