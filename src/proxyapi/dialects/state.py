@@ -29,6 +29,15 @@ _URL_SAFE = re.compile(r"[A-Za-z0-9_-]*(={0,2})")
 _KINDS = frozenset(get_args(get_type_hints(ReasoningState)["kind"]))
 
 
+_MARKS = (b'"gw1.', b'"Z3cxL')
+"""How a sealed text begins in JSON, as it is and in base64 (Gemini)."""
+
+
+def holds_sealed(body: bytes) -> bool:
+    """Whether a request may hold what this gateway sealed: its provider could make nothing of it."""
+    return any(mark in body for mark in _MARKS)
+
+
 class Sealer:
     """Seals and opens with one key. Two gateways that share the key open each other's."""
 

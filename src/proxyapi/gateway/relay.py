@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from proxyapi.dialects import DIALECTS
+from proxyapi.dialects.codecs import CODECS
 from proxyapi.dialects.multipart import FormScan, FormScanner, boundary, read_form
+from proxyapi.dialects.state import holds_sealed
 from proxyapi.errors import GatewayError, Unavailable
 from proxyapi.gateway import bodies
 from proxyapi.gateway.admission import Admission
@@ -94,6 +96,9 @@ class Relay:
                 return await self._counting.answer(visit, call, body, target)
             if call.operation == "embeddings":
                 return await self._embed(visit, call, body, target)
+            return await self._translate(visit, call, body, target)
+        if route.dialect in CODECS and holds_sealed(body):
+            # Other providers' models had a part in this conversation: what they signed is opened, or stays behind.
             return await self._translate(visit, call, body, target)
         bill = await self._hold(visit, call, target)
         await self._answer(visit, bill, dialect.patch(body, call, model=target.model))

@@ -24,7 +24,7 @@ from proxyapi.dialects.gemini.contents_in import VIDEO_PAGES
 from proxyapi.dialects.model import DialectName, Failed, Message, Part, Request, Thinking
 from proxyapi.dialects.state import Sealer
 from proxyapi.errors import InvalidRequest, UnknownModel
-from proxyapi.gateway.headers import to_foreign_provider
+from proxyapi.gateway.headers import to_foreign_provider, to_provider
 from proxyapi.gateway.upstream import ANTHROPIC_VERSION
 
 if TYPE_CHECKING:
@@ -247,10 +247,14 @@ def _path(target: Target, dialect: DialectName, *, stream: bool) -> str:
 
 
 def _lines(visit: Visit, target: Target, dialect: DialectName, encoded: Encoded, *, stream: bool) -> bytes:
-    lines = to_foreign_provider(visit.exchange.head.headers, target.provider.forwarded_headers)
-    lines += b"content-type: application/json\r\naccept: "
-    lines += b"text/event-stream\r\n" if stream else b"application/json\r\n"
-    if dialect == "anthropic":
+    route, sent = visit.route, visit.exchange.head.headers
+    if route is not None and route.dialect == dialect:
+        lines = to_provider(sent, target.provider.forwarded_headers)
+    else:
+        lines = to_foreign_provider(sent, target.provider.forwarded_headers)
+        lines += b"content-type: application/json\r\naccept: "
+        lines += b"text/event-stream\r\n" if stream else b"application/json\r\n"
+    if dialect == "anthropic" and b"anthropic-version: " not in lines:
         lines += ANTHROPIC_VERSION
     return lines + b"".join([b"%b: %b\r\n" % field for field in encoded.headers])
 

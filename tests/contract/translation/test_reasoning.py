@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import anthropic
 import openai
 import pytest
 
@@ -82,3 +83,34 @@ def test_other_refusals_are_not_tried_again(world: Any, responses: Any) -> None:
     with pytest.raises(openai.BadRequestError):
         responses.create(model=world.models["anthropic"], input="Look", tools=[LOOK])
     assert len(world.asked) == before + 1
+
+
+def test_a_conversation_moves_on_to_a_model_of_the_clients_own_dialect_without_what_others_signed(
+    world: Any, key: str
+) -> None:
+    """The sealed thoughts of the other provider are none that Claude could check: they stay behind."""
+    called = json.loads(world.replies.generated())
+    called["candidates"][0]["content"]["parts"] = [
+        {"functionCall": {"name": "look", "args": {}}, "thoughtSignature": SIGNATURE}
+    ]
+    world.answer(body=json.dumps(called).encode())
+    tool: Any = {"name": "look", "input_schema": {"type": "object", "properties": {}}}
+    with anthropic.Anthropic(api_key=key, base_url=world.gateway.url, max_retries=0) as client:
+        asked: Any = {"max_tokens": 2_000, "tools": [tool]}
+        question = {"role": "user", "content": "Look"}
+        first = client.messages.create(model=world.models["gemini"], messages=[question], **asked)
+        kept = [block.model_dump(exclude_none=True) for block in first.content]
+        assert any("gw1." in str(block) for block in kept)
+        call = next(block for block in first.content if block.type == "tool_use")
+        result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call.id, "content": "7"}]}
+        history: Any = [question, {"role": "assistant", "content": kept}, result]
+        world.answer(body=world.replies.message(text="Seven."))
+        answer = client.messages.with_raw_response.create(model=world.models["anthropic"], messages=history, **asked)
+    body = world.asked[-1].body
+    assert b"gw1." not in body
+    assert json.loads(body)["messages"][1]["content"] == [
+        {"type": "tool_use", "id": call.id, "name": "look", "input": {}}
+    ]
+    assert world.asked[-1].headers["anthropic-version"]
+    assert answer.headers["x-proxyapi-translation"] in ("exact", "lossy")
+    assert answer.parse().content[0].text == "Seven."
