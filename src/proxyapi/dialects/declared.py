@@ -6,13 +6,10 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Literal, NamedTuple
 
-from proxyapi.dialects.functions import spoken
+from proxyapi.dialects.functions import as_function, spoken
 from proxyapi.dialects.model import CustomTool, FunctionTool, NativeTool, Request, ToolChange
 
 CallKind = Literal["function", "custom", "shell", "local_shell", "apply_patch", "computer", "tool_search"]
-
-_TYPED: dict[str, CallKind] = {"shell": "shell", "local_shell": "local_shell", "apply_patch": "apply_patch"}
-"""Tools of Responses that other dialects know as functions of that name."""
 
 
 class Declared(NamedTuple):
@@ -36,7 +33,8 @@ def _declared(request: Request) -> Iterator[tuple[str, Declared]]:
                 yield spoken(tool.name, tool.namespace), Declared(tool.name, tool.namespace)
             case CustomTool():
                 yield spoken(tool.name, tool.namespace), Declared(tool.name, tool.namespace, "custom")
-            case NativeTool() if tool.kind in _TYPED:
-                yield tool.kind, Declared(tool.kind, kind=_TYPED[tool.kind])
+            case NativeTool(kind="shell" | "local_shell" | "apply_patch" | "tool_search" as kind) if as_function(tool):
+                # Tools of Responses that other dialects know as functions of that name.
+                yield kind, Declared(kind, kind=kind)
             case _:
                 pass

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from proxyapi.dialects.model import CustomTool, FunctionTool, NativeTool, Tool, ToolUse
+from proxyapi.dialects.model import ABSENT, CustomTool, FunctionTool, NativeTool, Tool, ToolUse
 from proxyapi.dialects.stream import lenient
 
 INPUT = "input"
@@ -102,6 +102,10 @@ class _Environment(Struct):
 class _Body(Struct):
     name: str = ""
     environment: _Environment | None = None
+    execution: str = ""
+    """Of a search among tools: `client` or, at the provider, `server`."""
+    description: str = ""
+    parameters: Raw = ABSENT
 
 
 _BODY = msgspec.json.Decoder(_Body)
@@ -126,9 +130,16 @@ def as_function(tool: Tool) -> FunctionTool | None:
             return None
 
 
+def is_hosted_search(tool: Tool) -> bool:
+    """A search among tools that the provider runs itself: needless where all tools are shown."""
+    return isinstance(tool, NativeTool) and tool.kind == "tool_search" and _typed(tool) is None
+
+
 def _typed(tool: NativeTool) -> FunctionTool | None:
     published = next((found for prefix, found in _TYPED if tool.wire_type.startswith(prefix)), None)
     body = lenient(_BODY, tool.body) or _Body()
+    if tool.kind == "tool_search" and body.execution == "client":
+        return FunctionTool(name=tool.kind, description=body.description, parameters=body.parameters)
     if published is None or (body.environment is not None and body.environment.type != "local"):
         return None
     name = body.name or tool.kind

@@ -338,7 +338,7 @@ class ToolReference(PartBase, frozen=True, tag="tool_reference"):
     """A tool found by tool search (M)."""
 
     name: str
-    """Name of a declared tool."""
+    """Name of a declared tool, with its namespace as `functions.spoken` joins them."""
 
 
 class ServerToolUse(PartBase, frozen=True, tag="server_tool_use"):
@@ -512,6 +512,8 @@ class WebSearch(Struct, frozen=True, kw_only=True, tag="web_search"):
     """M `max_uses`."""
     context_size: Literal["low", "medium", "high"] | None = None
     """C and R `search_context_size`."""
+    live: bool | None = None
+    """R `external_web_access`. False: what the provider's index has, not the web of this moment."""
     location: Location | None = None
     """Where the user is."""
     native: Raw = ABSENT

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from proxyapi.dialects.functions import as_function, as_object, spoken
+from proxyapi.dialects.functions import as_function, as_object, is_hosted_search, spoken
 from proxyapi.dialects.model import CustomTool, FunctionTool, Mcp, NativeTool, ToolUse, WebSearch
 
 
@@ -56,6 +56,17 @@ def test_a_typed_tool_keeps_its_name_and_takes_what_its_vendor_publishes(tool, n
     schema = msgspec.json.decode(function.parameters)
     assert (function.name, set(schema["properties"])) == (name, properties)
     assert set(schema.get("required", ())) <= properties
+
+
+def test_a_search_among_tools_is_a_function_where_the_client_runs_it():
+    schema = b'{"type":"object","properties":{"query":{"type":"string"}}}'
+    body = b'{"execution":"client","description":"Finds tools.","parameters":%b}' % schema
+    search = typed("tool_search", "tool_search", body, "openai_responses")
+    assert as_function(search) == FunctionTool(name="tool_search", description="Finds tools.", parameters=Raw(schema))
+    assert not is_hosted_search(search)
+    hosted = typed("tool_search", "tool_search", b'{"execution":"server"}', "openai_responses")
+    assert as_function(hosted) is None
+    assert is_hosted_search(hosted)
 
 
 def test_only_older_text_editors_undo():

@@ -269,6 +269,14 @@ def test_a_typed_tool_comes_back_as_its_own_kind():
     assert out[1].part.kind == "local_shell"
 
 
+def test_a_search_among_the_clients_tools_comes_back_as_its_own_kind_of_call():
+    body = Raw(b'{"execution":"client","parameters":{}}')
+    search = NativeTool(kind="tool_search", dialect="openai_responses", wire_type="tool_search", body=body)
+    request = Request(model="m", tools=(search,))
+    out = reshaped(START, *call(0, '{"query":"q"}', name="tool_search"), Finish(reason="end"), request=request)
+    assert out[1].part.kind == "tool_search"
+
+
 @pytest.mark.parametrize("pieces", [[], ["null"], [" null\n"]])
 def test_a_call_without_arguments_has_an_empty_object(pieces):
     assert calls_of(reshaped(START, *call(0, *pieces), Finish(reason="tool_use"))) == [("c1", "f", "{}", False)]

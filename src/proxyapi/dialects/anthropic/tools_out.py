@@ -14,7 +14,7 @@ from proxyapi.dialects.anthropic.draft import Draft
 from proxyapi.dialects.anthropic.marks import write_mark
 from proxyapi.dialects.anthropic.thinking_out import Plan
 from proxyapi.dialects.codec import Untranslatable
-from proxyapi.dialects.functions import as_function, spoken
+from proxyapi.dialects.functions import as_function, is_hosted_search, spoken
 from proxyapi.dialects.model import (
     Computer,
     CustomTool,
@@ -142,6 +142,8 @@ class _Writer:
             return
         if tool.context_size is not None:
             self._draft.drop("tools.context_size")
+        if tool.live is False:
+            self._draft.approximate("tools.web_search.live")
         limits = [limit for limit in (tool.uses_max, self._uses_max) if limit is not None]
         where = tool.location
         options: dict[str, Any] = {
@@ -183,8 +185,10 @@ class _Writer:
         if tool.dialect == "anthropic":
             self._own(tool.wire_type, tool.body)
         elif tool.kind == "tool_search":
-            # All tools are shown from the beginning then: nothing has to be found.
             self._draft.approximate("tools.tool_search")
+            # The provider's own is needless: all tools are shown from the beginning then.
+            if (function := as_function(tool)) is not None:
+                self.function(function)
         elif tool.kind == "web_fetch":
             self._draft.approximate("tools.web_fetch")
             self.tools.append({"type": _WEB_FETCH, "name": "web_fetch"})
@@ -216,7 +220,7 @@ _WRITE: dict[type, Callable[[_Writer, Any], None]] = {
 
 
 def _is_foreign_search(tool: NativeTool) -> bool:
-    return tool.kind == "tool_search" and tool.dialect != "anthropic"
+    return is_hosted_search(tool) and tool.dialect != "anthropic"
 
 
 def _is_blank(body: Raw) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxyapi.dialects.codec import Untranslatable
-from proxyapi.dialects.functions import as_function
+from proxyapi.dialects.functions import as_function, is_hosted_search
 from proxyapi.dialects.gemini.schema import arguments_for_gemini, for_gemini
 from proxyapi.dialects.losses import Losses
 from proxyapi.dialects.model import (
@@ -104,7 +104,7 @@ class ToolWriter:
                 self._hosted.append({self._own(field, tool.native, "computer"): tool.native})
             case NativeTool(dialect="gemini"):
                 self._hosted.append({tool.wire_type: tool.body})
-            case NativeTool(kind="tool_search"):
+            case NativeTool() if is_hosted_search(tool):
                 # All tools are declared openly, so there is nothing to be found.
                 self._losses.approximate("tools.tool_search")
             case NativeTool() if tool.kind in _HOSTED:
@@ -169,6 +169,8 @@ class ToolWriter:
         for field in ("uses_max", "context_size", "location"):
             if getattr(tool, field) is not None:
                 self._losses.drop(f"tools.web_search.{field}")
+        if tool.live is False:
+            self._losses.approximate("tools.web_search.live")
         return {"googleSearch": {"excludeDomains": list(tool.blocked_domains)} if tool.blocked_domains else {}}
 
     def _server(self, tool: Mcp) -> Any:

@@ -9,7 +9,7 @@ from msgspec import Raw
 from msgspec.structs import asdict, replace
 
 from proxyapi.dialects.codec import Untranslatable
-from proxyapi.dialects.functions import as_function, spoken
+from proxyapi.dialects.functions import as_function, is_hosted_search, spoken
 from proxyapi.dialects.losses import Losses
 from proxyapi.dialects.model import (
     ABSENT,
@@ -62,7 +62,7 @@ class WireTools:
         for tool in settle:
             if isinstance(tool, WebSearch) and tool.wire_type not in OWN_SEARCHES:
                 wire["web_search_options"] = self._web_search(tool)
-            elif isinstance(tool, NativeTool) and tool.kind == "tool_search":
+            elif is_hosted_search(tool):
                 # What it would have found is declared openly instead.
                 self._losses.approximate("tools")
             else:
@@ -125,6 +125,8 @@ class WireTools:
             raise Untranslatable("tools", "web_search: Chat Completions can't restrict it to domains")
         if tool.uses_max is not None:
             self._losses.drop("tools.uses_max")
+        if tool.live is False:
+            self._losses.approximate("tools.web_search.live")
         wire: dict[str, Any] = {}
         if tool.context_size is not None:
             wire["search_context_size"] = tool.context_size

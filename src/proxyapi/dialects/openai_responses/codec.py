@@ -39,6 +39,7 @@ class ResponsesCodec:
         "storage.conversation": "conversation",
         "storage.background": "background",
         "compaction_threshold": "context_management",
+        "tools.web_search.live": "tools.external_web_access",
         "tool_choice.parallel": "parallel_tool_calls",
         "tool_choice.names": "tool_choice.tools",
         "user": "safety_identifier",

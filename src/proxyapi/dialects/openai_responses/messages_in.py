@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from proxyapi.dialects import carriers
 from proxyapi.dialects.codec import Unseal
 from proxyapi.dialects.fields import within
+from proxyapi.dialects.functions import spoken
 from proxyapi.dialects.media import from_url, sniffed, sound_type
 from proxyapi.dialects.model import (
     ABSENT,
@@ -351,7 +352,8 @@ class Conversation:
         found = self._tools(wire, here)
         self.found += found
         if wire.call_id in self._calls:
-            names = (tool.name for tool in found if isinstance(tool, FunctionTool | CustomTool))
+            functions = (tool for tool in found if isinstance(tool, FunctionTool | CustomTool))
+            names = (spoken(tool.name, tool.namespace) for tool in functions)
             self._result(wire, tuple(map(ToolReference, dict.fromkeys(names))), here)
         else:
             self._add("assistant", native("tool_search_output", raw))

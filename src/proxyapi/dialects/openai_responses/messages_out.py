@@ -294,7 +294,8 @@ class _Writer:
     def _found(self, part: ToolResult) -> list[Wire | Raw]:
         """The tools that a result names."""
         names = {inner.name for inner in part.parts if isinstance(inner, ToolReference)}
-        tools = [t for t in self._request.tools if isinstance(t, FunctionTool | CustomTool) and t.name in names]
+        functions = (tool for tool in self._request.tools if isinstance(tool, FunctionTool | CustomTool))
+        tools = [tool for tool in functions if spoken(tool.name, tool.namespace) in names]
         return write_tools(tools, self._target.quirks, self._losses, finds=True)
 
     def _tool_change(self, part: ToolChange, role: str) -> None:

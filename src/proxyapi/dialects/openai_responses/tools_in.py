@@ -85,6 +85,7 @@ class _Search(Struct):
 
     filters: _Filters | None = None
     search_context_size: str | None = None
+    external_web_access: bool | None = None
     user_location: _Place | None = None
 
 
@@ -228,6 +229,7 @@ def _web_search(kind: str, raw: Raw, here: str) -> Sequence[Tool]:
             wire_type=kind,
             allowed_domains=(wire.filters.allowed_domains if wire.filters else None) or (),
             context_size=_SIZES.get(wire.search_context_size),
+            live=wire.external_web_access,
             location=_location(where) if where else None,
             native=raw,
         ),

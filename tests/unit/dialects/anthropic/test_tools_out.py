@@ -162,6 +162,11 @@ def test_a_web_search_of_another_dialect_keeps_its_limits(encoded, sent):
     assert encoded(wanted).dropped == ("tools.context_size",)
 
 
+def test_a_search_of_an_index_only_becomes_one_of_the_web_and_that_is_told(encoded):
+    assert encoded(request(WebSearch(live=False))).approximated == ("tools.web_search.live",)
+    assert encoded(request(WebSearch(live=True))).approximated == ()
+
+
 def test_the_smaller_limit_of_searches_counts(sent):
     (tool,) = sent(request(WebSearch(uses_max=1), server_tool_calls_max=5))["tools"]
     assert tool["max_uses"] == 1
@@ -207,6 +212,15 @@ def test_searching_for_tools_is_replaced_by_showing_them_all(encoded, sent):
     assert [tool["name"] for tool in sent(wanted)["tools"]] == ["f"]
     assert "defer_loading" not in sent(wanted)["tools"][0]
     assert encoded(wanted).approximated == ("tools.tool_search",)
+
+
+def test_a_search_that_the_client_runs_itself_is_a_function_and_finds_deferred_tools(sent):
+    schema = {"type": "object", "properties": {"query": {"type": "string"}}}
+    body = {"type": "tool_search", "execution": "client", "description": "Finds.", "parameters": schema}
+    search = native("tool_search", "tool_search", body, dialect="openai_responses")
+    found, function = sent(request(FunctionTool(name="f", defer_loading=True), search))["tools"]
+    assert found["defer_loading"] is True
+    assert function == {"name": "tool_search", "description": "Finds.", "input_schema": schema}
 
 
 def test_typed_tools_of_the_dialect_are_sent_as_received_with_the_beta_they_need(encoded, sent):

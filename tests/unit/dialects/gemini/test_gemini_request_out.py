@@ -525,6 +525,18 @@ def test_tool_search_is_dropped_since_all_tools_are_declared_openly(encoded):
     assert (out.approximated, out.dropped) == (("tools.tool_search",), ("tools.defer_loading",))
 
 
+def test_a_search_that_the_client_runs_itself_is_a_function(sent):
+    body = b'{"type":"tool_search","execution":"client","parameters":{"type":"object","properties":{}}}'
+    search = NativeTool(kind="tool_search", dialect="openai_responses", wire_type="tool_search", body=Raw(body))
+    (declared,) = sent(asking(tools=(search,)))["tools"][0]["functionDeclarations"]
+    assert declared["name"] == "tool_search"
+
+
+def test_a_search_of_an_index_only_becomes_one_of_the_web_and_that_is_told(encoded):
+    assert encoded(asking(tools=(WebSearch(live=False),))).approximated == ("tools.web_search.live",)
+    assert encoded(asking(tools=(WebSearch(live=True),))).approximated == ()
+
+
 def test_tools_that_the_conversation_adds_are_declared_from_the_beginning(sent):
     change = Message(role="developer", parts=(ToolChange(added=(tool("late"),), removed=("early",)),))
     body = sent(asking(user("Hi"), change, user("more"), tools=(tool("early"), tool("stays"))))
@@ -795,7 +807,8 @@ def test_knobs_of_others_never_reach_gemini(encoded):
     assert json.loads(out.body) == {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
     assert set(out.dropped) == {
         "messages.cache", "user", "metadata", "storage.store", "verbosity", "prediction", "truncation",
-        "server_tool_calls_max", "compaction_threshold", "cache", "sampling.logit_bias", "tier", "some_vendor_field",
+        "server_tool_calls_max", "compaction_threshold", "cache.key", "sampling.logit_bias", "tier",
+        "some_vendor_field",
     }  # fmt: skip
 
 

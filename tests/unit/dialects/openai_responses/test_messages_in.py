@@ -385,6 +385,14 @@ def test_tools_that_the_clients_own_search_found_are_declared_from_then_on(decod
     assert request.messages[1].parts[0].parts == (ToolReference("f"), ToolReference("known"))
 
 
+def test_a_tool_of_a_namespace_is_referred_to_by_its_whole_name(decode):
+    search = {"type": "tool_search_call", "call_id": "s", "execution": "client", "arguments": {}}
+    tools = [{"type": "namespace", "name": "mcp__tides", "tools": [{"type": "function", "name": "now"}]}]
+    request = decode([search, {"type": "tool_search_output", "call_id": "s", "tools": tools}])
+    assert request.tools == (FunctionTool(name="now", namespace="mcp__tides"),)
+    assert request.messages[1].parts[0].parts == (ToolReference("mcp__tides__now"),)
+
+
 @pytest.mark.parametrize(
     ("item", "role", "optional"),
     [

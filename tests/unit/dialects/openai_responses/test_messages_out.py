@@ -255,14 +255,14 @@ def test_results_of_calls_that_the_provider_keeps_need_no_call(encode):
 
 
 def test_what_the_clients_own_search_found_is_told_with_its_definitions(encode):
-    tools = (FunctionTool(name="f"), CustomTool(name="g"), FunctionTool(name="other"))
+    tools = (FunctionTool(name="f", namespace="n"), CustomTool(name="g"), FunctionTool(name="other"))
     search = ToolUse("s", "tool_search", '{"q":1}', "tool_search")
-    found = ToolResult("s", (ToolReference("f"), ToolReference("g")), kind="tool_search")
+    found = ToolResult("s", (ToolReference("n__f"), ToolReference("g")), kind="tool_search")
     turns = (user("x"), assistant(search), user(found, "go"))
     body, _ = encode(Request(model="m", tools=tools, messages=turns))
     asked, output = body["input"][1:3]
     assert (asked["type"], asked["arguments"], asked["execution"]) == ("tool_search_call", {"q": 1}, "client")
-    assert [tool["name"] for tool in output["tools"]] == ["f", "g"]
+    assert [tool["name"] for tool in output["tools"]] == ["n", "g"]
 
 
 # --- reasoning ----------------------------------------------------------------------------------------------------

@@ -79,15 +79,15 @@ def test_hosted_tools_are_known_with_their_options(decode):
                 "search_context_size": "low",
                 "user_location": {"type": "approximate", "city": "Bern"},
             },
-            {"type": "web_search", "filters": {"allowed_domains": ["a.b"]}},
+            {"type": "web_search", "filters": {"allowed_domains": ["a.b"]}, "external_web_access": False},
             {"type": "file_search", "vector_store_ids": ["vs"], "max_num_results": 3},
             {"type": "computer_use_preview", "display_width": 10, "display_height": 20, "environment": "browser"},
         ]
     ).tools
     searches = [tool for tool in tools if isinstance(tool, WebSearch)]
-    assert [(s.wire_type, s.context_size, s.location, s.allowed_domains) for s in searches] == [
-        ("web_search_preview", "low", Location(city="Bern"), ()),
-        ("web_search", None, None, ("a.b",)),
+    assert [(s.wire_type, s.context_size, s.location, s.allowed_domains, s.live) for s in searches] == [
+        ("web_search_preview", "low", Location(city="Bern"), (), None),
+        ("web_search", None, None, ("a.b",), False),
     ]
     files, computer = tools[2:]
     assert isinstance(files, FileSearch)
