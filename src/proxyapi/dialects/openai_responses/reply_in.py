@@ -37,7 +37,7 @@ _STOP: dict[str, StopReason] = {
 _ENDINGS = ("completed", "incomplete", "failed", "cancelled")
 
 
-class _Response(Struct):
+class _Response(Struct, gc=False):
     id: str | None = None
     object: str | None = None
     model: str | None = None
@@ -52,7 +52,7 @@ class _Response(Struct):
     incomplete_details: dict[str, Any] | None = None
 
 
-class _Delta(Struct):
+class _Delta(Struct, gc=False):
     """All that is to be known of an event by whose name a part grows."""
 
     delta: str | dict[str, Any] | None = None
@@ -62,7 +62,7 @@ class _Delta(Struct):
     item_id: str | None = None
 
 
-class _Event(_Delta):
+class _Event(_Delta, gc=False):
     type: str | None = None
     item: Raw = ABSENT
     part: Raw = ABSENT
@@ -85,6 +85,7 @@ class _Growth(Struct, gc=False):
     logprobs: list[Logprob] | None = None
 
 
+_TEXT = "response.output_text.delta"
 _USUAL = b"event: response.output_text.delta\ndata: "
 _USUAL_BYTES = len(_USUAL)
 _UNCITED = b'"annotations":[]'
@@ -152,8 +153,10 @@ class ResponseStream(EventStream):
         self._places = self._items.places
 
     def _frame(self, frame: Frame, events: list[Event]) -> None:
-        grow = _GROWERS.get(frame.event)
-        if grow:
+        name = frame.event
+        if name == _TEXT and self._grown(frame.data, events):
+            return
+        if grow := _GROWERS.get(name):
             delta = lenient(_DELTA, frame.data)
             if delta is not None and isinstance(delta.delta, str) and delta.delta:
                 grow(self, delta, delta.delta, events)
@@ -162,32 +165,40 @@ class ResponseStream(EventStream):
         if event is None:
             self._rescue(frame.data, events)
         else:
-            name = event.type or frame.event
-            if handle := _HANDLERS.get(name):
-                handle(self, event, events)
-            elif (grow := _GROWERS.get(name)) and isinstance(event.delta, str) and event.delta:
-                grow(self, event, event.delta, events)
-            elif given(event.error) and anything(event.error):
-                self._fail(event, events)
+            self._event(event, name, events)
         if self._reader.finished and not self.finished:
             self.finished, self.ending = True, frame.start
 
+    def _event(self, event: _Event, name: str, events: list[Event]) -> None:
+        name = event.type or name
+        if handle := _HANDLERS.get(name):
+            handle(self, event, events)
+        elif grow := _GROWERS.get(name):
+            if isinstance(event.delta, str) and event.delta:
+                grow(self, event, event.delta, events)
+        elif given(event.error) and anything(event.error):
+            self._fail(event, events)
+
     def _usual_frame(self, data: bytes, start: int, events: list[Event]) -> None:
+        if not self._grown(data[_USUAL_BYTES:], events):
+            self._frame(Frame(_TEXT, data[_USUAL_BYTES:-2], start, start + len(data)), events)
+
+    def _grown(self, data: bytes, events: list[Event]) -> bool:
+        """More of a text. False: the event is not the usual one."""
         try:
-            wire = _GROWTH.decode(data[_USUAL_BYTES:])
+            wire = _GROWTH.decode(data)
         except (msgspec.MsgspecError, ValueError, RecursionError):
-            end = start + len(data)
-            self._frame(Frame("response.output_text.delta", data[_USUAL_BYTES:-2], start, end), events)
-        else:
-            if wire.delta:
-                place = (wire.output_index, wire.content_index)
-                number = self._places.get(place)
-                if number is None:
-                    number = self._items.part(place, events)
-                if wire.logprobs:
-                    events.append(PartDelta(number, wire.delta, token_logprobs(wire.logprobs)))
-                else:
-                    events.append(PartDelta(number, wire.delta))
+            return False
+        if wire.delta:
+            place = (wire.output_index, wire.content_index)
+            number = self._places.get(place)
+            if number is None:
+                number = self._items.part(place, events)
+            if wire.logprobs:
+                events.append(PartDelta(number, wire.delta, token_logprobs(wire.logprobs)))
+            else:
+                events.append(PartDelta(number, wire.delta))
+        return True
 
     def _body(self, body: bytes, events: list[Event]) -> None:
         self.finished = _whole(self._reader, body, events)

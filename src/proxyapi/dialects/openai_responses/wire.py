@@ -23,7 +23,7 @@ from proxyapi.dialects.model import (
 from proxyapi.dialects.stream import lenient
 
 
-class Annotation(Struct, omit_defaults=True):
+class Annotation(Struct, omit_defaults=True, gc=False):
     type: str | None = None
     url: str | None = None
     title: str | None = None
@@ -35,14 +35,14 @@ class Annotation(Struct, omit_defaults=True):
     container_id: str | None = None
 
 
-class Logprob(Struct):
+class Logprob(Struct, gc=False):
     token: str
     logprob: float
     bytes: list[int] | None = None
     top_logprobs: list[Logprob] | None = None
 
 
-class Content(Struct):
+class Content(Struct, gc=False):
     type: str | None = None
     text: str | None = None
     refusal: str | None = None
@@ -50,7 +50,7 @@ class Content(Struct):
     logprobs: Raw = ABSENT
 
 
-class Item(Struct):
+class Item(Struct, gc=False):
     """What all kinds of items share, and what the usual ones have."""
 
     type: str | None = None
@@ -70,7 +70,7 @@ class Item(Struct):
     container_id: str | None = None
 
 
-class Details(Struct):
+class Details(Struct, gc=False):
     """What only the rarer kinds have."""
 
     actions: Raw = ABSENT
@@ -90,7 +90,7 @@ class Details(Struct):
     execution: str | None = None
 
 
-class Typed(Struct):
+class Typed(Struct, gc=False):
     """The kind of any object."""
 
     type: str | None = None
