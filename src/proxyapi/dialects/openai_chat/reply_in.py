@@ -64,6 +64,8 @@ _STOP: dict[str, StopReason] = {
     "eos": "end",
     "model_length": "length",
 }
+_CUT = frozenset({"length", "max_tokens", "max_output_tokens", "MAX_TOKENS"})
+"""What providers behind OpenRouter say where it says `tool_calls`, whether the last call is whole or not."""
 
 
 class _Rescue(Struct):
@@ -177,7 +179,8 @@ class ChatReader:
                 elif choice.text:
                     self._grow(number, state, "text", choice.text, events)
                 if choice.finish_reason and not state.done:
-                    self._finish(number, state, choice.finish_reason, chunk, events)
+                    cut = choice.finish_reason == "tool_calls" and choice.native_finish_reason in _CUT
+                    self._finish(number, state, "length" if cut else choice.finish_reason, chunk, events)
                 if choice.error is not ABSENT:
                     self._error(choice.error, events)
         if chunk.error is not ABSENT:

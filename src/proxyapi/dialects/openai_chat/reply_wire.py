@@ -69,6 +69,8 @@ class WireChoice(Struct):
     """Of a legacy completion."""
     logprobs: Logprobs | None = None
     finish_reason: str | None = None
+    native_finish_reason: str | None = None
+    """OpenRouter: the word of the provider behind it."""
     error: Raw = ABSENT
 
 

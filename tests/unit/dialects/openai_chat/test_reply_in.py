@@ -74,6 +74,22 @@ def whole():
     return run
 
 
+# --- endings --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("native", ["length", "max_tokens", "max_output_tokens", "MAX_TOKENS"])
+def test_a_call_that_ended_at_the_limit_is_cut_although_an_aggregator_says_tool_calls(native):
+    decoder = ChatCodec().decoder(stream=True, target=TargetModel(model="m"))
+    ending = {"finish_reason": "tool_calls", "native_finish_reason": native}
+    started = chunk({"tool_calls": [call(0, "a", "f", '{"x"')]})
+    events = [
+        event
+        for one in (started, chunk({}, **ending))
+        for event in decoder.feed(b"data: %b\n\n" % json.dumps(one).encode())
+    ]
+    assert [event.reason for event in events if isinstance(event, Finish)] == ["length"]
+
+
 # --- calls --------------------------------------------------------------------------------------------------------
 
 
