@@ -80,6 +80,11 @@ _MODES: dict[str, frozenset[str]] = {
     "image_variation": frozenset({"image_generation"}),
 }
 """What a model has to be for an operation."""
+_BY_GENERATING: dict[str, frozenset[str]] = {
+    "chat": frozenset({"audio_speech", "image_generation", "audio_transcription"}),
+    "responses": frozenset({"image_generation"}),
+}
+"""What else it may be where the operation is translated to generateContent: what the client's dialect can show."""
 
 _MODALITIES: dict[str, tuple[str, ...]] = {
     "google": ("text", "image", "pdf", "audio", "video"),
@@ -203,14 +208,16 @@ class Catalog:
     def _spoken(owner: Provider, known: _Known, dialect: str, operation: str, *, native: bool) -> str:
         facts = known.facts
         what = operation.replace("_", " ")
-        if facts.mode not in _MODES[operation]:
-            raise UnknownModel(facts.name, f"it does not serve {what}")
         nature = owner.rules.nature(owner.name, facts.model)
         speaks = spoken(owner, nature, dialect, operation, native=native)
+        if speaks not in (None, dialect) and operation in CONVERSATIONS:
+            generates = speaks == "gemini" and facts.mode in _BY_GENERATING.get(operation, ())
+            if not generates and facts.mode not in _TALKING:
+                raise UnknownModel(facts.name, f"it holds no conversation, so that {what} cannot be translated to it")
+        elif facts.mode not in _MODES[operation]:
+            raise UnknownModel(facts.name, f"it does not serve {what}")
         if speaks is None:
             raise UnknownModel(facts.name, f"{owner.title} has no {what} in this dialect")
-        if speaks != dialect and operation in CONVERSATIONS and facts.mode not in _TALKING:
-            raise UnknownModel(facts.name, f"it holds no conversation, so that {what} cannot be translated to it")
         return speaks
 
     # --- other models inside one reply -------------------------------------------------------------------------------

@@ -88,9 +88,20 @@ def test_what_no_provider_has_is_refused_in_words(catalog: Catalog) -> None:
         ("completions", "openai_completions", "anthropic/claude-sonnet-4-5", "Anthropic has no completions"),
         ("speech", "openai_speech", "google/gemini-2.5-flash-preview-tts", "Google has no speech"),
         ("generate", "gemini", "openai/tts-1", "it holds no conversation"),
+        ("messages", "anthropic", "google/gemini-2.5-flash-image", "it holds no conversation"),
+        ("responses", "openai_responses", "google/gemini-2.5-flash-preview-tts", "it holds no conversation"),
     ):
         with pytest.raises(UnknownModel, match=re.escape(why)):
             catalog.resolve(operation, dialect, name, None)
+
+
+def test_models_that_draw_or_speak_by_generating_are_asked_in_dialects_that_can_show_it(catalog: Catalog) -> None:
+    for operation, dialect, name in (
+        ("chat", "openai_chat", "google/gemini-2.5-flash-image"),
+        ("chat", "openai_chat", "google/gemini-2.5-flash-preview-tts"),
+        ("responses", "openai_responses", "google/gemini-2.5-flash-image"),
+    ):
+        assert catalog.resolve(operation, dialect, name, None).dialect == "gemini"
 
 
 @pytest.mark.parametrize(
