@@ -33,6 +33,8 @@ def _load(name: str) -> Any:
 fake_gateway = _load("gateway")
 fake_upstream = _load("upstream")
 fake_replies = _load("replies")
+fake_sdks = _load("sdks")
+fake_told = _load("told")
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +47,18 @@ def upstreams() -> Any:
 def replies() -> Any:
     """The module with what providers answer in each dialect."""
     return fake_replies
+
+
+@pytest.fixture(scope="session")
+def sdks() -> Any:
+    """The module with `ASK` and `Heard`: the official SDK of each dialect."""
+    return fake_sdks
+
+
+@pytest.fixture(scope="session")
+def told() -> Any:
+    """The module with `TOLD` and `Told`: what providers of each dialect were asked."""
+    return fake_told
 
 
 @pytest.fixture(scope="session")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 Usage = tuple[int, int] | None
 """Input and output tokens; None: the provider reports none."""
@@ -137,3 +137,215 @@ def generated_events(texts: Sequence[str] = ("one", " two", " three"), used: Usa
         event(generated_object(text, used if n == last else None, "STOP" if n == last else None))
         for n, text in enumerate(texts)
     ]
+
+
+# --- one reply in every dialect --------------------------------------------------------------------------------------
+
+
+class Call(NamedTuple):
+    """A client's tool that the model calls; `arguments` are JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class Said(NamedTuple):
+    """What a model says, whatever its dialect."""
+
+    thinking: str = ""
+    text: str = ""
+    calls: tuple[Call, ...] = ()
+    cached: int = 600
+    """Of the 850 input tokens; 40 of the 120 output tokens are always thinking."""
+
+
+THOUGHT = 40
+SIGNATURE = "c2lnbmVkIGJ5IG1l"
+
+
+def halves(text: str) -> tuple[str, str]:
+    """As two deltas of a stream."""
+    return text[: len(text) // 2], text[len(text) // 2 :]
+
+
+def said_chat_usage(said: Said) -> dict[str, Any]:
+    details = {"prompt_tokens_details": {"cached_tokens": said.cached}}
+    return chat_usage((850, 120)) | details | {"completion_tokens_details": {"reasoning_tokens": THOUGHT}}
+
+
+def said_chat(said: Said) -> bytes:
+    message: dict[str, Any] = {"role": "assistant", "content": said.text or None}
+    message |= {"reasoning_content": said.thinking} if said.thinking else {}
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in said.calls
+    ]
+    choice = {"index": 0, "message": message | ({"tool_calls": calls} if calls else {})}
+    choice["finish_reason"] = "tool_calls" if calls else "stop"
+    return chat(used=None, choices=[choice], usage=said_chat_usage(said))
+
+
+def said_chat_events(said: Said) -> list[bytes]:
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"reasoning_content": text} for text in halves(said.thinking) if text]
+    deltas += [{"content": text} for text in halves(said.text) if text]
+    for index, call in enumerate(said.calls):
+        function = {"name": call.name, "arguments": ""}
+        deltas.append({"tool_calls": [{"index": index, "id": call.id, "type": "function", "function": function}]})
+        deltas += [
+            {"tool_calls": [{"index": index, "function": {"arguments": text}}]} for text in halves(call.arguments)
+        ]
+    last = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o", "choices": []}
+    finish = chat_chunk({}, "tool_calls" if said.calls else "stop")
+    return [*map(chat_chunk, deltas), finish, event(last | {"usage": said_chat_usage(said)}), DONE]
+
+
+def said_blocks(said: Said) -> list[dict[str, Any]]:
+    blocks: list[dict[str, Any]] = []
+    if said.thinking:
+        blocks.append({"type": "thinking", "thinking": said.thinking, "signature": SIGNATURE})
+    if said.text:
+        blocks.append({"type": "text", "text": said.text})
+    uses = [{"type": "tool_use", "id": call.id, "name": call.name} for call in said.calls]
+    return blocks + [use | {"input": json.loads(call.arguments)} for use, call in zip(uses, said.calls, strict=True)]
+
+
+def said_message_usage(said: Said) -> dict[str, Any]:
+    usage = {"input_tokens": 850 - said.cached, "cache_read_input_tokens": said.cached, "output_tokens": 120}
+    return usage | {"cache_creation_input_tokens": 0, "output_tokens_details": {"thinking_tokens": THOUGHT}}
+
+
+def said_message(said: Said) -> bytes:
+    reason = "tool_use" if said.calls else "end_turn"
+    return message(used=None, content=said_blocks(said), stop_reason=reason, usage=said_message_usage(said))
+
+
+def said_message_events(said: Said) -> list[bytes]:
+    usage = said_message_usage(said)
+    start = json.loads(message(used=None, content=[], stop_reason=None, usage=usage | {"output_tokens": 1}))
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": start}]
+    for index, block in enumerate(said_blocks(said)):
+        at: dict[str, Any] = {"index": index}
+        if block["type"] == "thinking":
+            empty: dict[str, Any] = {"thinking": "", "signature": ""}
+            deltas = [{"type": "thinking_delta", "thinking": text} for text in halves(block["thinking"])]
+            deltas.append({"type": "signature_delta", "signature": SIGNATURE})
+        elif block["type"] == "text":
+            empty, deltas = {"text": ""}, [{"type": "text_delta", "text": text} for text in halves(block["text"])]
+        else:
+            call = next(call for call in said.calls if call.id == block["id"])
+            empty = {"input": {}}
+            deltas = [{"type": "input_json_delta", "partial_json": text} for text in halves(call.arguments)]
+        events.append({"type": "content_block_start", "content_block": block | empty} | at)
+        events += [{"type": "content_block_delta", "delta": delta} | at for delta in deltas]
+        events.append({"type": "content_block_stop"} | at)
+    reason = {"stop_reason": "tool_use" if said.calls else "end_turn", "stop_sequence": None}
+    events += [{"type": "message_delta", "delta": reason, "usage": usage}, {"type": "message_stop"}]
+    return [event(item, str(item["type"])) for item in events]
+
+
+def said_items(said: Said) -> list[dict[str, Any]]:
+    """Output items of Responses."""
+    items: list[dict[str, Any]] = []
+    if said.thinking:
+        summary = [{"type": "summary_text", "text": said.thinking}]
+        items.append({"type": "reasoning", "id": "rs_1", "summary": summary, "status": "completed"})
+    if said.text:
+        content = [{"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}]
+        items.append({"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content})
+    for number, call in enumerate(said.calls):
+        item = {"type": "function_call", "id": f"fc_{number}", "call_id": call.id, "name": call.name}
+        items.append(item | {"arguments": call.arguments, "status": "completed"})
+    return items
+
+
+def said_response_object(said: Said) -> dict[str, Any]:
+    usage: dict[str, Any] = {"input_tokens": 850, "output_tokens": 120, "total_tokens": 970}
+    usage["input_tokens_details"] = {"cached_tokens": said.cached}
+    usage["output_tokens_details"] = {"reasoning_tokens": THOUGHT}
+    return response_object("", None) | {"output": said_items(said), "usage": usage}
+
+
+def said_response(said: Said) -> bytes:
+    return encode(said_response_object(said))
+
+
+def _item_events(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """Between the first and the last event of an item."""
+    at = {"item_id": item["id"]}
+    if item["type"] == "function_call":
+        kind, name = "response.function_call_arguments", "arguments"
+        deltas = [{"type": f"{kind}.delta", "delta": text} | at for text in halves(item["arguments"])]
+        return [*deltas, {"type": f"{kind}.done", "name": item["name"], name: item["arguments"]} | at]
+    if item["type"] == "reasoning":
+        at |= {"summary_index": 0}
+        kind, part = "response.reasoning_summary", item["summary"][0]
+        inner = [{"type": f"{kind}_text.delta", "delta": text} | at for text in halves(part["text"])]
+        inner.append({"type": f"{kind}_text.done", "text": part["text"]} | at)
+    else:
+        at |= {"content_index": 0}
+        kind, part = "response.content", item["content"][0]
+        inner = [
+            {"type": "response.output_text.delta", "delta": text, "logprobs": []} | at for text in halves(part["text"])
+        ]
+        inner.append({"type": "response.output_text.done", "text": part["text"], "logprobs": []} | at)
+    started = {"type": f"{kind}_part.added", "part": part | {"text": ""}} | at
+    return [started, *inner, {"type": f"{kind}_part.done", "part": part} | at]
+
+
+def said_response_events(said: Said) -> list[bytes]:
+    done = said_response_object(said)
+    events: list[dict[str, Any]] = [{"type": "response.created", "response": response_object("", None, "in_progress")}]
+    empty = {"reasoning": {"summary": []}, "message": {"content": []}, "function_call": {"arguments": ""}}
+    for index, item in enumerate(done["output"]):
+        started = item | empty[item["type"]] | {"status": "in_progress"}
+        inner = [
+            {"type": "response.output_item.added", "item": started},
+            *_item_events(item),
+            {"type": "response.output_item.done", "item": item},
+        ]
+        events += [step | {"output_index": index} for step in inner]
+    events.append({"type": "response.completed", "response": done})
+    return [event(item | {"sequence_number": n}, str(item["type"])) for n, item in enumerate(events)]
+
+
+def said_parts(said: Said) -> list[dict[str, Any]]:
+    """As Gemini up to 2.5 says it: calls without ids."""
+    parts: list[dict[str, Any]] = [{"text": said.thinking, "thought": True}] if said.thinking else []
+    parts += [{"text": said.text}] if said.text else []
+    calls = [{"name": call.name, "args": json.loads(call.arguments)} for call in said.calls]
+    return parts + [{"functionCall": call} for call in calls]
+
+
+def said_generated_object(said: Said, parts: list[dict[str, Any]], finish: str | None = "STOP") -> dict[str, Any]:
+    body = generated_object("", None, finish)
+    body["candidates"][0]["content"]["parts"] = parts
+    counts = {"promptTokenCount": 850, "candidatesTokenCount": 120 - THOUGHT, "thoughtsTokenCount": THOUGHT}
+    return body | {"usageMetadata": counts | {"cachedContentTokenCount": said.cached, "totalTokenCount": 970}}
+
+
+def said_generated(said: Said) -> bytes:
+    return encode(said_generated_object(said, said_parts(said)))
+
+
+def said_generated_events(said: Said) -> list[bytes]:
+    pieces: list[dict[str, Any]] = []
+    for part in said_parts(said):
+        pieces += [part | {"text": text} for text in halves(part["text"])] if "text" in part else [part]
+    last = len(pieces) - 1
+    return [event(said_generated_object(said, [part], "STOP" if n == last else None)) for n, part in enumerate(pieces)]
+
+
+SAID_BODIES: dict[str, Callable[[Said], bytes]] = {
+    "openai_chat": said_chat,
+    "openai_responses": said_response,
+    "anthropic": said_message,
+    "gemini": said_generated,
+}
+SAID_STREAMS: dict[str, Callable[[Said], list[bytes]]] = {
+    "openai_chat": said_chat_events,
+    "openai_responses": said_response_events,
+    "anthropic": said_message_events,
+    "gemini": said_generated_events,
+}

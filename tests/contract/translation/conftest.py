@@ -23,6 +23,8 @@ MODELS = {
     "gemini": "google/gemini-2.5-flash",
 }
 """By the dialect that is spoken to their providers, whoever asks."""
+CAPABLE = ("acme/thinker", "openai/gpt-5.6-pro")
+"""Further models, for what those cannot do."""
 ENDPOINTS = {
     "openai_chat": "/openai/chat/completions",
     "openai_responses": "/openai/responses",
@@ -127,6 +129,10 @@ ASK: dict[str, Callable[..., Told]] = {
 }
 
 
+def wants_stream(asked: Any) -> bool:
+    return json.loads(asked.body).get("stream") is True or "streamGenerateContent" in asked.path
+
+
 class World:
     """A gateway, its provider and the clients."""
 
@@ -136,10 +142,12 @@ class World:
     errors = SDK_ERRORS
     events = EVENTS
 
-    def __init__(self, gateway: Any, upstream: Any, upstreams: Any, replies: Any) -> None:
+    def __init__(self, gateway: Any, upstream: Any, upstreams: Any, replies: Any, sdks: Any, told: Any) -> None:
         self.gateway = gateway
         self.upstream = upstream
         self.replies = replies
+        self.sdks = sdks
+        self._told = told
         self._upstreams = upstreams
         self.bodies: dict[str, Callable[..., bytes]] = {
             "openai_chat": replies.chat,
@@ -162,6 +170,7 @@ class World:
     @staticmethod
     def spoken(path: str) -> str:
         """The dialect of a path at the provider."""
+        path = path.replace("/acme/", "/openai/")
         return next(dialect for dialect, start in ENDPOINTS.items() if path.startswith(start))
 
     def answer(self, reply: Any = None, **options: Any) -> None:
@@ -174,9 +183,24 @@ class World:
     def usual(self, asked: Any) -> Any:
         """As it was asked: in its dialect, a body or a stream."""
         dialect = self.spoken(asked.path)
-        if json.loads(asked.body).get("stream") is True or "streamGenerateContent" in asked.path:
+        if wants_stream(asked):
             return self.reply(headers=EVENTS, chunks=self.streams[dialect]())
         return self.reply(body=self.bodies[dialect]("one two three"))
+
+    def saying(self, said: Any) -> Callable[[Any], Any]:
+        """Whoever is asked says this, as it was asked."""
+
+        def reply(asked: Any) -> Any:
+            dialect = self.spoken(asked.path)
+            if wants_stream(asked):
+                return self.reply(headers=EVENTS, chunks=self.replies.SAID_STREAMS[dialect](said))
+            return self.reply(body=self.replies.SAID_BODIES[dialect](said))
+
+        return reply
+
+    def told(self, provider: str, asked: Any) -> Any:
+        """The essentials of what a provider was asked."""
+        return self._told.TOLD[provider](json.loads(asked.body))
 
     def ask(self, client: str, provider: str, key: str, *, stream: bool) -> Told:
         """By the client's official SDK."""
@@ -199,15 +223,18 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def world(gateways: Any, upstreams: Any, replies: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(
+    gateways: Any, upstreams: Any, replies: Any, sdks: Any, told: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
     with upstreams.FakeUpstream(upstreams.Reply()) as fake:
         config = "[pause]\nenabled = false\n" + "".join(
             f'[providers.{name}]\nbase_url = "{fake.url}/{name}"\napi_key = "{UPSTREAM_KEY}"\n'
-            for name in ("openai", "anthropic", "google")
+            for name in ("openai", "anthropic", "google", "acme")
         )
-        prices = dict.fromkeys(MODELS.values(), ("100", "500"))
+        config += '[providers.acme.quirks]\ncache_mark_field = "cache_control"\n'
+        prices = dict.fromkeys((*MODELS.values(), *CAPABLE), ("100", "500"))
         with gateways.Gateway(tmp_path_factory.mktemp("translation"), config, prices=prices) as running:
-            yield World(running, fake, upstreams, replies)
+            yield World(running, fake, upstreams, replies, sdks, told)
             running.assert_clean()
 
 

@@ -17,6 +17,8 @@ REFUSALS: dict[str, Callable[[int], bytes]] = {
     "anthropic": lambda status: b'{"type":"error","error":{"type":"x","message":"not now"},"request_id":"r"}',
     "gemini": lambda status: b'{"error":{"code":%d,"message":"not now","status":"X"}}' % status,
 }
+CLASSES = {400: "BadRequestError", 404: "NotFoundError", 429: "RateLimitError", 500: "InternalServerError"}
+GOOGLE_CLASSES = dict.fromkeys((400, 404, 429), "ClientError") | {500: "ServerError"}
 EVENTS: dict[str, bytes] = {
     "openai_chat": b'data: {"error":{"message":"not now","type":"rate_limit_error","code":null}}\n\n',
     "openai_responses": b'event: error\ndata: {"type":"error","code":"rate_limit_exceeded","message":"not now"}\n\n',
@@ -42,6 +44,7 @@ def test_a_refusal_keeps_its_status_and_words_in_the_clients_dialect(
     world.answer(status=status, headers=headers, body=REFUSALS[provider](status))
     told, error = raised(world, client, provider, key, stream=stream)
     assert told == status
+    assert type(error).__name__ == (GOOGLE_CLASSES if client == "gemini" else CLASSES)[status]
     assert "not now" in str(error)
     if client != "gemini":
         assert error.response.headers["retry-after"] == "7"
