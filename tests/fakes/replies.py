@@ -251,6 +251,7 @@ def said_items(said: Said) -> list[dict[str, Any]]:
     if said.thinking:
         summary = [{"type": "summary_text", "text": said.thinking}]
         items.append({"type": "reasoning", "id": "rs_1", "summary": summary, "status": "completed"})
+        items[-1]["encrypted_content"] = SIGNATURE
     if said.text:
         content = [{"type": "output_text", "text": said.text, "annotations": [], "logprobs": []}]
         items.append({"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content})
@@ -311,11 +312,15 @@ def said_response_events(said: Said) -> list[bytes]:
 
 
 def said_parts(said: Said) -> list[dict[str, Any]]:
-    """As Gemini up to 2.5 says it: calls without ids."""
+    """As Gemini up to 2.5 says it: calls without ids, the first of them signed after thinking."""
     parts: list[dict[str, Any]] = [{"text": said.thinking, "thought": True}] if said.thinking else []
     parts += [{"text": said.text}] if said.text else []
-    calls = [{"name": call.name, "args": json.loads(call.arguments)} for call in said.calls]
-    return parts + [{"functionCall": call} for call in calls]
+    calls: list[dict[str, Any]] = [
+        {"functionCall": {"name": call.name, "args": json.loads(call.arguments)}} for call in said.calls
+    ]
+    if said.thinking and calls:
+        calls[0]["thoughtSignature"] = SIGNATURE
+    return parts + calls
 
 
 def said_generated_object(said: Said, parts: list[dict[str, Any]], finish: str | None = "STOP") -> dict[str, Any]:
