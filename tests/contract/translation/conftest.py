@@ -23,13 +23,13 @@ MODELS = {
     "gemini": "google/gemini-2.5-flash",
 }
 """By the dialect that is spoken to their providers, whoever asks."""
-CAPABLE = ("acme/thinker", "openai/gpt-5.6-pro")
+CAPABLE = ("acme/thinker", "acme/echoing", "openai/gpt-5.6-pro")
 """Further models, for what those cannot do."""
 ENDPOINTS = {
     "openai_chat": "/openai/chat/completions",
     "openai_responses": "/openai/responses",
     "anthropic": "/anthropic/v1/messages",
-    "gemini": "/google/v1beta/models/gemini-2.5-flash:",
+    "gemini": "/google/v1beta/models/",
 }
 PATHS = {
     "openai_chat": "/v1/chat/completions",
@@ -232,6 +232,7 @@ def world(
             for name in ("openai", "anthropic", "google", "acme")
         )
         config += '[providers.acme.quirks]\ncache_mark_field = "cache_control"\n'
+        config += '[[providers.acme.models]]\nmatch = "echoing"\necho_reasoning = true\n'
         prices = dict.fromkeys((*MODELS.values(), *CAPABLE), ("100", "500"))
         with gateways.Gateway(tmp_path_factory.mktemp("translation"), config, prices=prices) as running:
             yield World(running, fake, upstreams, replies, sdks, told)

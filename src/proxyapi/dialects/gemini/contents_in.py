@@ -6,6 +6,7 @@ import re
 from base64 import urlsafe_b64decode
 from binascii import Error
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
@@ -154,7 +155,25 @@ def conversation(wire: Contents, unseal: Unseal) -> tuple[Message, ...]:
     reader = _Reader(unseal)
     for place, content in enumerate(wire if isinstance(wire, list) else [wire] if wire else ()):
         reader.take(Content(parts=[_Part(text=content)]) if isinstance(content, str) else content, place)
-    return tuple(_results_first(message) for message in reader.messages)
+    return tuple(_results_first(message) if message.role == "user" else _joined(message) for message in reader.messages)
+
+
+def _joined(message: Message) -> Message:
+    """Neighbouring fragments of one text as one part: clients send a turn back as the stream had cut it.
+
+    A signature ends a part.
+    """
+    parts: list[Part] = []
+    fragments: list[str] = []
+    for part, after in zip_longest(message.parts, message.parts[1:]):
+        if isinstance(part, Text | Thinking):
+            fragments.append(part.text)
+            if part.state is None and type(after) is type(part):
+                continue
+            part = replace(part, text="".join(fragments))
+            fragments.clear()
+        parts.append(part)
+    return message if len(parts) == len(message.parts) else replace(message, parts=tuple(parts))
 
 
 def _results_first(message: Message) -> Message:

@@ -336,6 +336,27 @@ def test_states_hang_on_any_part_and_one_in_a_trailing_empty_part_on_the_part_be
     ]
 
 
+def test_the_fragments_of_a_streamed_turn_are_one_text_again_and_a_signature_ends_it(decoded):
+    fragments = [
+        {"text": "h", "thought": True},
+        {"text": "m", "thought": True},
+        {"text": "on"},
+        {"text": "e", "thoughtSignature": "AAAAAAA1"},
+        {"text": " two"},
+    ]
+    contents = [{"role": "model", "parts": fragments}, {"role": "model", "parts": [{"text": " three"}]}]
+    parts = decoded({"contents": contents}).messages[0].parts
+    assert [(type(part), part.text, part.state is not None) for part in parts] == [
+        (Thinking, "hm", False),
+        (Text, "one", True),
+        (Text, " two three", False),
+    ]
+
+
+def test_what_a_user_says_in_parts_stays_in_parts(decoded):
+    assert decoded(user({"text": "a"}, {"text": "b"})).messages[0].parts == (Text("a"), Text("b"))
+
+
 def test_code_and_hosted_tools_of_the_history_keep_their_native_form(decoded):
     output = {"outcome": "OUTCOME_FAILED", "output": "boom"}
     response = {"id": "t", "toolType": "FILE_SEARCH", "response": {"result": [{"text": "P", "uri": "u", "title": "T"}]}}
