@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any
 
+import anthropic
+import openai
 import pytest
+from google import genai
+from google.genai import types
 
 STATUS_OF = {"gemini": "code"}
 REFUSALS: dict[str, Callable[[int], bytes]] = {
@@ -103,6 +107,48 @@ def test_an_error_in_the_middle_of_a_stream_is_an_event_that_the_sdk_raises(
     # The helper of Responses raises an error of its own where a response failed.
     assert isinstance(caught.value, RuntimeError) or "not now" in str(caught.value)
     assert world.gateway.last_entry(account)["ending"] == "error_event"
+
+
+def texts_of(client: str, url: str, key: str, model: str) -> Iterator[str]:
+    """What an SDK hands over while it streams, until it raises."""
+    hello: Any = [{"role": "user", "content": "Hello"}]
+    if client == "gemini":
+        google = genai.Client(api_key=key, http_options=types.HttpOptions(base_url=url))
+        for piece in google.models.generate_content_stream(model=model, contents="Hello"):
+            yield piece.text or ""
+    elif client == "anthropic":
+        with anthropic.Anthropic(api_key=key, base_url=url, max_retries=0) as claude:
+            for told in claude.messages.create(model=model, messages=hello, max_tokens=500, stream=True):
+                if told.type == "content_block_delta" and told.delta.type == "text_delta":
+                    yield told.delta.text
+    else:
+        with openai.OpenAI(api_key=key, base_url=f"{url}/v1", max_retries=0) as sdk:
+            if client == "openai_chat":
+                for chunk in sdk.chat.completions.create(model=model, messages=hello, stream=True):
+                    yield "".join(choice.delta.content or "" for choice in chunk.choices)
+                return
+            for event in sdk.responses.create(model=model, input="Hello", stream=True):
+                if event.type == "response.output_text.delta":
+                    yield event.delta
+                elif event.type == "response.failed":
+                    # The one dialect whose SDK leaves raising to its user.
+                    assert event.response.error is not None
+                    assert event.response.error.code == "rate_limit_exceeded"
+                    raise openai.OpenAIError(event.response.error.message)
+
+
+def test_what_was_said_before_an_error_in_a_stream_is_heard_and_so_are_its_words(
+    world: Any, key: str, client: str, provider: str
+) -> None:
+    begun = world.streams[provider]()[: 2 if provider == "gemini" else 4]
+    world.answer(headers=world.events, chunks=[*begun, EVENTS[provider]])
+    heard = ""
+    with pytest.raises((*world.errors, openai.OpenAIError)) as caught:
+        for text in texts_of(client, world.gateway.url, key, world.models[provider]):
+            heard += text
+    assert heard.startswith("one")
+    assert "one two three".startswith(heard)
+    assert "not now" in str(caught.value)
 
 
 @pytest.mark.parametrize("cut", [True, False], ids=["broken", "ended"])
