@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode
 from binascii import Error
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from typing import Any
 
@@ -184,7 +184,8 @@ def _results_first(message: Message) -> Message:
 
 class _Reader:
     def __init__(self, unseal: Unseal) -> None:
-        self.messages: list[Message] = []
+        self._turns: list[tuple[Role, list[Part]]] = []
+        """Neighbours of one role share a list that grows: copied for each of them, it would cost quadratic time."""
         self._unseal = unseal
         self._names: dict[str, str] = {}
         """Calls so far: their ids, each unique, and the functions they call."""
@@ -193,20 +194,23 @@ class _Reader:
         self._open: list[str] = []
         """Calls without an answer yet, for answers that have no id."""
 
+    @property
+    def messages(self) -> Iterator[Message]:
+        return (Message(role=role, parts=tuple(parts)) for role, parts in self._turns)
+
     def take(self, content: Content, place: int) -> None:
         role = _ROLES.get(content.role)
         if role is None:
             param = f"contents[{place}].role"
             raise InvalidRequest(f"Invalid value for {param}: {content.role!r}; it is user or model", param=param)
-        parts: list[Part] = []
-        if self.messages and self.messages[-1].role == role:
-            parts += self.messages.pop().parts
+        is_new = not self._turns or self._turns[-1][0] != role
+        parts: list[Part] = [] if is_new else self._turns[-1][1]
         wire = content.parts
         for number, part in enumerate([wire] if isinstance(wire, _Part) else wire or ()):
             _check_speaker(part, role, f"contents[{place}].parts[{number}]")
             self._part(part, parts, role)
-        if parts or role == "assistant":
-            self.messages.append(Message(role=role, parts=tuple(parts)))
+        if is_new and (parts or role == "assistant"):
+            self._turns.append((role, parts))
 
     def _part(self, wire: _Part, parts: list[Part], role: Role) -> None:
         state = self._state(wire.thought_signature) if role == "assistant" else None
