@@ -52,7 +52,7 @@ test: install ## all fast tests
 
 .PHONY: test-faults
 test-faults: install ## the long forms: fault injection, fuzzing, kill -9 under load
-	LEDGER_LAW_EXAMPLES=1000 $(BIN)/pytest tests/faults tests/laws $(ARGS)
+	LEDGER_LAW_EXAMPLES=1000 TRANSLATION_LAW_EXAMPLES=1000 $(BIN)/pytest tests/faults tests/laws $(ARGS)
 
 .PHONY: test-node
 test-node: install $(NODE_INSTALLED) ## real npm clients: openai, Anthropic, node-fetch, Gemini CLI (needs node 20)

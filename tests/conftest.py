@@ -19,7 +19,7 @@ FAKES = Path(__file__).parent / "fakes"
 
 
 def _load(name: str) -> Any:
-    """A module of `tests/fakes`, under a name of its own: tests are no package."""
+    """A module of `tests/fakes`, under a name of its own: tests are no package. Tests can import it by that name."""
     full = f"proxyapi_fakes_{name}"
     if full not in sys.modules:
         spec = importlib.util.spec_from_file_location(full, FAKES / f"{name}.py")
@@ -35,6 +35,8 @@ fake_upstream = _load("upstream")
 fake_replies = _load("replies")
 fake_sdks = _load("sdks")
 fake_told = _load("told")
+for name in ("wires", "pairs", "canonical"):
+    _load(name)
 
 
 @pytest.fixture(scope="session")

@@ -309,6 +309,9 @@ class GeminiReader:
         events: list[Event],
     ) -> None:
         state.done = True
+        if state.supports and state.open != "text":
+            # The texts that these sources speak of have ended: nothing can be added to them.
+            self._open(number, state, "text", Text(""), events)
         self._shut(state, events, last=True)
         if sources is not None:
             if sources.queries and not state.searched:

@@ -96,6 +96,10 @@ class Output:
         identity = f"{prefix}{self._asked.reply_id}_{position}"
         return Item(position, identity, b'"item_id":"%b","output_index":%d' % (identity.encode(), position))
 
+    def is_last(self, item: Item) -> bool:
+        """Nothing has begun since."""
+        return item.position == len(self._items) - 1
+
     def added(self, item: Item, wire: Wire) -> None:
         self.event(b"response.output_item.added", b'"output_index":%d,"item":%b' % (item.position, encode(wire)))
 

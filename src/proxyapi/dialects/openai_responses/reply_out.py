@@ -260,7 +260,7 @@ class StreamEncoder:
         if event.index in self._told:
             self._told.discard(event.index)
         elif part := self._parts.get(event.index):
-            part.state = event.state
+            part.sign(event.state)
 
     def _on_part_end(self, event: PartEnd) -> None:
         part = self._parts.pop(event.index, None)

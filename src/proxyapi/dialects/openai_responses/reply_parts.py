@@ -67,6 +67,10 @@ class Growing:
     def cite(self, citation: Citation) -> None:
         """Only texts do."""
 
+    def sign(self, state: ReasoningState) -> None:
+        """Its state, once it has begun."""
+        self.state = state
+
     def end(self, result: ServerToolResult | None, *, incomplete: bool) -> None:
         """It is whole, or was cut."""
         raise NotImplementedError
@@ -228,6 +232,13 @@ class Call(Growing):
 
     def _wire(self, wire: Wire, status: str) -> Wire:
         return {"id": self._item.id, "status": status} | wire
+
+    def sign(self, state: ReasoningState) -> None:
+        if self.output.is_last(self._item):
+            # Other calls may begin before this one ends: a state is that of the item before it.
+            self.output.carry(state, "before")
+        else:
+            self.state = state
 
     def end(self, result: ServerToolResult | None, *, incomplete: bool) -> None:
         name, field = _ARGUMENTS[self._part.kind]
