@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 
 from msgspec.structs import replace
 
@@ -16,15 +17,12 @@ OPENING = "Begin."
 def merged(messages: Iterable[Message]) -> tuple[Message, ...]:
     """Neighbours of one role as one message, a user's results before everything else, and none that is empty."""
     found: list[Message] = []
-    for message in messages:
-        if not message.parts:
-            continue
-        parts = message.parts
-        if found and found[-1].role == message.role:
-            parts = (*found.pop().parts, *parts)
-        if message.role == "user":
-            parts = tuple(sorted(parts, key=lambda part: not isinstance(part, ToolResult)))
-        found.append(Message(role=message.role, parts=parts, incomplete=message.incomplete))
+    for role, run in groupby((message for message in messages if message.parts), key=lambda message: message.role):
+        turns = list(run)
+        parts = [part for turn in turns for part in turn.parts]
+        if role == "user":
+            parts.sort(key=lambda part: not isinstance(part, ToolResult))
+        found.append(Message(role=role, parts=tuple(parts), incomplete=turns[-1].incomplete))
     return tuple(found)
 
 

@@ -191,7 +191,7 @@ class _Reader:
         """Calls so far: their ids, each unique, and the functions they call."""
         self._latest: dict[str, str] = {}
         """By the id on the wire, the last call that had it: some clients count anew in every turn."""
-        self._open: list[str] = []
+        self._open: dict[str, None] = {}
         """Calls without an answer yet, for answers that have no id."""
 
     @property
@@ -265,7 +265,7 @@ class _Reader:
             identity = f"{identity}_{len(self._names)}"
         self._names[identity] = name
         self._latest[call.id or identity] = identity
-        self._open.append(identity)
+        self._open[identity] = None
         arguments = bytes(call.args).decode("utf-8", "replace") if given(call.args) else "{}"
         return ToolUse(identity, name, arguments)
 
@@ -287,8 +287,7 @@ class _Reader:
             identity = self._latest.get(wire.id, wire.id)
         else:
             identity = next((call for call in self._open if self._names[call] == wire.name), wire.name or "")
-        if identity in self._open:
-            self._open.remove(identity)
+        self._open.pop(identity, None)
         return identity
 
 
