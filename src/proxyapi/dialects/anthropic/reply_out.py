@@ -256,8 +256,8 @@ def _span(citation: Citation, size: int) -> tuple[int, int]:
     """What a citation is about: a part of the text, or all of it."""
     if not isinstance(citation, UrlCitation) or citation.start is None or citation.end is None:
         return 0, size
-    start = min(max(citation.start, 0), size)
-    return start, min(max(citation.end, start), size)
+    start, end = max(citation.start, 0), min(citation.end, size)
+    return (start, end) if start < end else (0, size)
 
 
 def _covers(span: tuple[int, int], start: int, end: int) -> bool:

@@ -137,9 +137,12 @@ class State:
 class ChatReader:
     """Chunks to events."""
 
-    __slots__ = ("_ids", "_parts", "_started", "_states")
+    __slots__ = ("_ids", "_parts", "_started", "_states", "whole")
 
     def __init__(self) -> None:
+        self.whole = False
+        """It reads one body. Perplexity writes an empty delta beside its message, and in a stream the message so far
+        beside each delta."""
         self._started = False
         self._parts = 0
         self._states: dict[int, State] = {}
@@ -166,7 +169,9 @@ class ChatReader:
             events.append(Start(id=chunk.id or "", model=chunk.model or "", created_at=created, tier=tier))
         if choices:
             for choice in choices:
-                delta = choice.message if choice.delta is None else choice.delta
+                delta, message = choice.delta, choice.message
+                if message is not None and (delta is None or self.whole):
+                    delta = message
                 number = choice.index or 0
                 state = self._states.get(number)
                 if state is None:
@@ -427,6 +432,7 @@ class ChatStream(EventStream):
         return True
 
     def _body(self, body: bytes, events: list[Event]) -> None:
+        self._reader.whole = True
         self._reader.read(body, events)
 
     def _end(self, events: list[Event]) -> None:
@@ -442,6 +448,7 @@ class ChatBody(WholeBody):
         self._reader = reader or ChatReader()
 
     def _body(self, body: bytes, events: list[Event]) -> None:
+        self._reader.whole = True
         self._reader.read(body, events)
         self.finished = self._reader.has_choices()
 

@@ -66,13 +66,11 @@ def citation(note: dict[str, Any]) -> Citation | None:
     """Of an annotation. None: it is of a kind that nobody else knows."""
     page, file = note.get("url_citation"), note.get("file_citation")
     if isinstance(page, dict):
-        return UrlCitation(
-            _word(page, "url"),
-            _word(page, "title"),
-            _number(page, "start_index"),
-            _number(page, "end_index"),
-            _word(page, "content"),
-        )
+        start, end = _number(page, "start_index"), _number(page, "end_index")
+        if not end:
+            # OpenRouter's zeros are no span: the source is one of all of the text.
+            start = end = None
+        return UrlCitation(_word(page, "url"), _word(page, "title"), start, end, _word(page, "content"))
     if isinstance(file, dict):
         index, title = _number(file, "index") or 0, _word(file, "filename")
         return DocumentCitation("file", index, title=title, file_id=_word(file, "file_id"), quote=_word(file, "quote"))

@@ -440,6 +440,13 @@ def test_a_citation_beyond_the_text_cites_what_there_is(whole):
     assert [block["text"] for block in whole(reply(text))["content"]] == ["Hel", "lo"]
 
 
+@pytest.mark.parametrize("span", [(0, 0), (3, 3), (9, 12)])
+def test_a_citation_of_no_passage_cites_all_of_the_text(whole, span):
+    nowhere = replace(CITED, start=span[0], end=span[1])
+    text = [PartStart(0, Text("")), PartDelta(0, "Hello"), PartCitation(0, nowhere), PartEnd(0)]
+    assert whole(reply(text))["content"] == [{"type": "text", "text": "Hello", "citations": [WIRE]}]
+
+
 def test_a_stream_cites_the_text_so_far_and_goes_on_in_another_block(streamed):
     text = [PartStart(0, Text("")), PartDelta(0, "Hello"), PartDelta(0, " world"), PartCitation(0, CITED),
             PartCitation(0, CITED), PartDelta(0, ", "), PartDelta(0, "bye"), PartEnd(0)]  # fmt: skip

@@ -90,6 +90,28 @@ def test_a_call_that_ended_at_the_limit_is_cut_although_an_aggregator_says_tool_
     assert [event.reason for event in events if isinstance(event, Finish)] == ["length"]
 
 
+# --- text and sources -------------------------------------------------------------------------------------------------
+
+
+def test_the_message_of_a_body_counts_and_not_an_empty_delta_beside_it(whole):
+    events = whole({"content": "4"}, delta={"role": "assistant", "content": ""})
+    assert events == [PartStart(0, Text("")), PartDelta(0, "4"), PartEnd(0)]
+
+
+def test_the_deltas_of_a_stream_count_and_not_the_message_so_far_beside_them(streamed):
+    events = streamed(
+        chunk({"content": "a"}, message={"content": "a"}), chunk({"content": "b"}, message={"content": "ab"})
+    )
+    assert events == [PartStart(0, Text("")), PartDelta(0, "a"), PartDelta(0, "b"), PartEnd(0)]
+
+
+@pytest.mark.parametrize(("told", "meant"), [((0, 0), (None, None)), ((0, 1), (0, 1)), ((1, 2), (1, 2))])
+def test_a_source_of_no_passage_is_one_of_the_whole_text(whole, told, meant):
+    page = {"url": "https://a.example", "title": "A", "start_index": told[0], "end_index": told[1]}
+    events = whole({"content": "abc", "annotations": [{"type": "url_citation", "url_citation": page}]})
+    assert PartCitation(0, UrlCitation("https://a.example", "A", *meant)) in events
+
+
 # --- calls --------------------------------------------------------------------------------------------------------
 
 

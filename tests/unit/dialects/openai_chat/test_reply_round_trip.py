@@ -54,8 +54,8 @@ def thinking(draw):
 def texts(draw):
     pieces = draw(PIECES)
     length = len("".join(pieces))
-    places = st.integers(0, length)
-    sources = st.builds(UrlCitation, st.just("https://a.example"), WORDS, places, places, st.just("") | WORDS)
+    starts, ends = st.integers(0, length), st.integers(1, length)
+    sources = st.builds(UrlCitation, st.just("https://a.example"), WORDS, starts, ends, st.just("") | WORDS)
     return (Text(""), pieces, tuple(draw(st.lists(sources, max_size=2))), draw(st.none() | SIGNATURES))
 
 
