@@ -55,8 +55,9 @@ test-faults: install ## the long forms: fault injection, fuzzing, kill -9 under 
 	LEDGER_LAW_EXAMPLES=1000 TRANSLATION_LAW_EXAMPLES=1000 $(BIN)/pytest tests/faults tests/laws $(ARGS)
 
 .PHONY: test-node
-test-node: install $(NODE_INSTALLED) ## real npm clients: openai, Anthropic, node-fetch, Gemini CLI (needs node 20)
+test-node: install $(NODE_INSTALLED) ## real npm clients, and Claude Code, Codex and Gemini CLI (needs node 20)
 	$(BIN)/python tests/node/run.py $(ARGS)
+	$(BIN)/pytest -n $(JOBS) tests/node
 
 .PHONY: check
 check: install ## format, lint, strict types, import contracts, docs
@@ -109,7 +110,7 @@ $(INSTALLED): pyproject.toml uv.lock .ci/install | .venv/bin/python $(UV)
 
 $(NODE_INSTALLED): tests/node/package.json tests/node/package-lock.json
 	@command -v npm >/dev/null || { echo "make test-node needs node 20 and npm" >&2; exit 1; }
-	npm ci --prefix tests/node --omit=optional --no-fund --no-audit --loglevel=error
+	npm ci --prefix tests/node --ignore-scripts --no-fund --no-audit --loglevel=error
 	@touch $@
 
 build/bench/%: bench/%.c

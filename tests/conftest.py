@@ -33,6 +33,7 @@ def _load(name: str) -> Any:
 fake_gateway = _load("gateway")
 fake_upstream = _load("upstream")
 fake_replies = _load("replies")
+fake_scripted = _load("scripted")
 fake_sdks = _load("sdks")
 fake_told = _load("told")
 for name in ("wires", "pairs", "canonical"):
@@ -61,6 +62,12 @@ def sdks() -> Any:
 def told() -> Any:
     """The module with `TOLD` and `Told`: what providers of each dialect were asked."""
     return fake_told
+
+
+@pytest.fixture(scope="session")
+def scripted() -> Any:
+    """The module with models that follow a script."""
+    return fake_scripted
 
 
 @pytest.fixture(scope="session")

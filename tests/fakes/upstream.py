@@ -122,4 +122,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.owner.disconnects += 1
             self.close_connection = True
 
-    do_GET = do_POST = do_DELETE = do_HEAD = _answer
+    do_GET = do_POST = do_DELETE = do_HEAD = do_CONNECT = _answer

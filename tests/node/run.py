@@ -1,4 +1,4 @@
-"""Starts a gateway with the sandbox on a free port and runs the npm clients of this folder against it: make test-node.
+"""Starts a gateway with the sandbox on a free port and runs the `*.test.mjs` of this folder against it: make test-node.
 
 Further arguments go to `node --test`, as in `make test-node ARGS=--test-name-pattern=CLI`. A gateway of your own can
 be tested too: BASE=http://127.0.0.1:8080 KEY=sk-… node --test

@@ -18,11 +18,12 @@ NO_RESULT = "No result."
 _FIELD = "messages.tool_result"
 
 
-def answered(messages: Sequence[Message]) -> tuple[Message, ...]:
+def answered(messages: Sequence[Message], *, as_called: bool = False) -> tuple[Message, ...]:
     """The messages, with the results of an assistant's calls in the user message that follows it, and none missing.
 
-    Calls of the last message are left open. Untranslatable names a result that answers no call before it, or a second
-    one of the same call.
+    `as_called`: in the order of the calls, for providers that pair them by place; clients tell them as they come. Calls
+    of the last message are left open. Untranslatable names a result that answers no call before it, or a second one of
+    the same call.
     """
     results = _results(messages)
     paired: list[Message] = []
@@ -31,7 +32,7 @@ def answered(messages: Sequence[Message]) -> tuple[Message, ...]:
     for position, message in enumerate(messages):
         if calls:
             given = {call.id: results.get((turn, call.id)) or _nothing(call) for call in calls}
-            message = _after_calls(message, given, paired)
+            message = _after_calls(message, given, paired, as_called=as_called)
         else:
             message = _without_results(message)
         if message.parts or message.role == "assistant":
@@ -74,10 +75,11 @@ def _without_results(message: Message) -> Message:
     return message if len(rest) == len(message.parts) else replace(message, parts=rest)
 
 
-def _after_calls(message: Message, given: dict[str, ToolResult], paired: list[Message]) -> Message:
+def _after_calls(message: Message, given: dict[str, ToolResult], paired: list[Message], *, as_called: bool) -> Message:
     """`message` with the results in front of its other parts; if it can't hold them, a message of theirs before it."""
     here = [part.tool_use_id for part in message.parts if isinstance(part, ToolResult) and part.tool_use_id in given]
-    results = [given.pop(identity) for identity in here] + list(given.values())
+    results = [] if as_called else [given.pop(identity) for identity in here]
+    results += given.values()
     rest = _without_results(message)
     if message.role == "user" and not message.name:
         return replace(message, parts=(*results, *rest.parts))

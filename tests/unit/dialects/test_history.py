@@ -41,6 +41,12 @@ def test_one_of_two_calls_without_a_result_gets_one_behind_the_other():
     assert answered(messages)[1] == user(result("b"), NOTHING, HELLO)
 
 
+def test_results_can_be_told_in_the_order_of_their_calls():
+    messages = [assistant(call("a"), call("b"), call("c")), user(result("c"), result("a"), HELLO)]
+    unanswered = ToolResult(tool_use_id="b", parts=NOTHING.parts, name="f")
+    assert answered(messages, as_called=True)[1] == user(result("a"), unanswered, result("c"), HELLO)
+
+
 def test_calls_at_the_end_stay_open():
     messages = (user(HELLO), assistant(call("a")))
     assert answered(messages) == messages

@@ -103,7 +103,8 @@ class ContentWriter:
         """User and assistant in turns: instructions among them become words of the user, and so do summaries."""
         if any(message.role in ("system", "developer") for message in messages):
             self._losses.approximate("messages.system")
-        told = summarised(named(answered(messages)), kept=lambda part: False)
+        paired = answered(messages, as_called=not self._quirks.call_ids)
+        told = summarised(named(paired), kept=lambda part: False)
         return merged(message if message.role in ("user", "assistant") else reminded(message) for message in told)
 
     @staticmethod

@@ -239,18 +239,26 @@ def test_a_part_of_another_dialect_is_dropped_if_that_changes_nothing_else_refus
 # --- calls and results --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call_ids", [True, False])
-def test_a_result_carries_the_name_of_the_call_that_it_answers(sent, call_ids):
-    body = sent(asking(user("Hi"), assistant(call("a", "f"), call("b", "g")), user(result("b", "2"), result("a", "1"))),
-                call_ids=call_ids)  # fmt: skip
-    responses = [part["functionResponse"] for part in body["contents"][2]["parts"]]
-    assert [(response["name"], response["response"]) for response in responses] == [
-        ("g", {"result": "2"}),
-        ("f", {"result": "1"}),
+def test_a_result_carries_the_name_of_the_call_that_it_answers(sent):
+    turns = (user("Hi"), assistant(call("a", "f"), call("b", "g")), user(result("b", "2"), result("a", "1")))
+    _, calls, answers = sent(asking(*turns), call_ids=True)["contents"]
+    responses = [part["functionResponse"] for part in answers["parts"]]
+    assert [(response["id"], response["name"], response["response"]) for response in responses] == [
+        ("b", "g", {"result": "2"}),
+        ("a", "f", {"result": "1"}),
     ]
-    assert [response.get("id") for response in responses] == (["b", "a"] if call_ids else [None, None])
-    calls = [part["functionCall"] for part in body["contents"][1]["parts"]]
-    assert [used.get("id") for used in calls] == (["a", "b"] if call_ids else [None, None])
+    assert [part["functionCall"]["id"] for part in calls["parts"]] == ["a", "b"]
+
+
+def test_without_ids_results_come_in_the_order_of_their_calls(sent):
+    """Two calls of one function could not be told apart else."""
+    turns = (user("Hi"), assistant(call("a", "f"), call("b", "f")), user(result("b", "2"), result("a", "1")))
+    _, calls, answers = sent(asking(*turns), call_ids=False)["contents"]
+    assert [part["functionResponse"] for part in answers["parts"]] == [
+        {"name": "f", "response": {"result": "1"}},
+        {"name": "f", "response": {"result": "2"}},
+    ]
+    assert not any("id" in part["functionCall"] for part in calls["parts"])
 
 
 @pytest.mark.parametrize(
