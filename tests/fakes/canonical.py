@@ -69,6 +69,8 @@ class Can(NamedTuple):
     """Instructions in the middle of a conversation."""
     free_order: bool = True
     """An assistant's texts and calls in any order."""
+    joins_texts: bool = False
+    """Texts of an assistant that follow each other are one."""
     result_pictures: bool = True
     """Pictures in results of tools."""
     result_texts: int = 2
@@ -92,7 +94,8 @@ CAN: dict[str, Can] = {
     "openai_responses": Can(stops=0, strict=(True, False)),
     "anthropic": Can(errors=(None, True, False)),
     "gemini": Can(
-        mid_system=False, result_texts=1, errors=(None, True), stops=5, choices=True, parallel=False, strict=(None,),
+        mid_system=False, joins_texts=True, result_texts=1, errors=(None, True), stops=5, choices=True, parallel=False,
+        strict=(None,),
         penalties=True, user=False, show="auto", link_type="image/png",
     ),
 }  # fmt: skip
@@ -152,7 +155,14 @@ class Maker:
         texts = [self.text() for _ in range(self.draw(st.integers(0, 2)))]
         calls = [self.call(names) for _ in range(self.draw(st.integers(0 if texts else 1, 3)))]
         parts: list[Part] = [*texts, *calls]
-        return tuple(self.draw(st.permutations(parts))) if self.can.free_order else tuple(parts)
+        parts = self.draw(st.permutations(parts)) if self.can.free_order else parts
+        if self.can.joins_texts:
+            parts = [p for p, before in zip(parts, [None, *parts], strict=False) if not _are_texts(p, before)]
+        return tuple(parts)
+
+
+def _are_texts(*parts: Part | None) -> bool:
+    return all(isinstance(part, Text) for part in parts)
 
 
 @st.composite

@@ -62,13 +62,16 @@ _WRAPPED = msgspec.json.Decoder(dict[str, Any])
 class _Part:
     """An open part."""
 
-    __slots__ = ("arguments", "choice", "cutter", "held", "index", "kind", "schema", "start", "target", "wrapped")
+    __slots__ = ("arguments", "choice", "cutter", "held", "identity", "index", "kind", "schema", "start", "target",
+                 "wrapped")  # fmt: skip
 
     def __init__(self, index: int, choice: int) -> None:
         self.index = index
         self.choice = choice
         self.start: PartStart | None = None
         """Not sent yet: an empty part has nothing to show."""
+        self.identity = ""
+        """Id of a call of a hosted tool."""
         self.cutter: StopCutter | None = None
         self.arguments: list[str] | None = None
         """Of a call that the client executes."""
@@ -291,7 +294,7 @@ class Reshape:
                     self._reveal(part)
                 return
             case ServerToolUse() as use:
-                self._server_ids[choice] = identity = self._identity(use.id)
+                self._server_ids[choice] = part.identity = identity = self._identity(use.id)
                 event = PartStart(event.index, msgspec.structs.replace(use, id=identity), choice)
             case ServerToolResult() as result if not result.tool_use_id:
                 answered = msgspec.structs.replace(result, tool_use_id=self._server_ids.get(choice, ""))
@@ -399,7 +402,8 @@ class Reshape:
             return
         if event.result is not None:
             del self._open[event.index]
-            self._put(part, event)
+            outcome = msgspec.structs.replace(event.result, tool_use_id=part.identity)
+            self._put(part, PartEnd(event.index, outcome, event.incomplete))
         else:
             self._end(part, incomplete=event.incomplete)
 

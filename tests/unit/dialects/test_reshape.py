@@ -469,3 +469,12 @@ def test_other_calls_of_a_request_with_such_numbers_still_come_in_pieces():
     encoded = Encoded(body=b"", rewritten={"other": LEVELS})
     events = reshaped(START, *call(0, '{"a"', ":1}"), Finish(reason="end"), encoded=encoded)
     assert [event.text for event in events if isinstance(event, PartDelta)] == ['{"a"', ":1}"]
+
+
+@pytest.mark.parametrize("given", ["", "ws_1"])
+def test_the_outcome_that_ends_a_call_of_a_hosted_tool_answers_that_call(given):
+    use, found = ServerToolUse(given, "web_search", "s"), ServerToolResult(given, "web_search")
+    events = reshaped(START, PartStart(0, use), PartEnd(0, found), Finish(reason="end"))
+    (begun,) = [event.part.id for event in events if isinstance(event, PartStart)]
+    (outcome,) = [event.result for event in events if isinstance(event, PartEnd)]
+    assert outcome.tool_use_id == begun != ""

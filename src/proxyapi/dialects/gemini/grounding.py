@@ -223,7 +223,7 @@ class Grounds:
     def __init__(self) -> None:
         self.queries: dict[str, None] = {}
         self._sources: dict[Any, int] = {}
-        """Written chunks, as JSON, by their position."""
+        """Positions of the chunks, by the address of the page or by all of the chunk."""
         self._chunks: list[dict[str, Any]] = []
         self._cited: list[tuple[int, Citation]] = []
         self._texts: dict[int, list[str]] = {}
@@ -274,10 +274,15 @@ class Grounds:
         return found
 
     def _chunk(self, chunk: dict[str, Any]) -> int:
-        key = msgspec.json.encode(chunk)
+        """Of a page the first time that it is named; only some who name it know its title."""
+        page = chunk.get("web", {})
+        key = page.get("uri") or msgspec.json.encode(chunk)
         if key not in self._sources:
             self._sources[key] = len(self._chunks)
             self._chunks.append(chunk)
+        elif page:
+            known = self._chunks[self._sources[key]]["web"]
+            known |= page
         return self._sources[key]
 
 

@@ -23,7 +23,8 @@ class Logprobs(Struct):
 
 class Function(Struct):
     name: str | None = None
-    arguments: str | dict[str, Any] | None = None
+    arguments: str | dict[str, Raw] | None = None
+    """A text; an object at some speakers, whose members stay as they are written."""
     input: str | None = None
 
 
