@@ -43,12 +43,15 @@ def test_the_gemini_cli_reads_files_for_a_model_of_another_vendor(stage: Any, sc
     ]
 
 
-def test_the_gemini_cli_reads_a_file_for_a_model_that_speaks_chat(stage: Any) -> None:
-    stage.plays([("read_file", {"file_path": "notes.txt"})])
+def test_the_gemini_cli_shows_files_to_a_model_that_speaks_chat(stage: Any) -> None:
+    """Chat has no pictures in results: they follow as the user's."""
+    stage.plays([("read_file", {"file_path": "notes.txt"}), ("read_file", {"file_path": "dot.png"})])
     ran = gemini(stage, "openai/gpt-4o-mini")
     _, second = stage.has_played(ran)
     assert stage.secret in ran.output
     assert second.turns[0][1][0].text.strip() == stage.secret
+    picture = second.history[-1]["content"][-1]
+    assert picture["image_url"]["url"].startswith("data:image/png;base64,")
 
 
 def test_the_gemini_cli_tells_that_the_account_is_empty(stage: Any) -> None:
