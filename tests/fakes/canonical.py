@@ -246,6 +246,8 @@ class Says(NamedTuple):
     """Texts, thoughts and calls in any order, and several of each."""
     summaries: bool = False
     """Thoughts are told by summaries."""
+    redacts: bool = False
+    """Some thoughts are nothing but a proof."""
     pictures: bool = True
     choices: bool = False
     spans: bool = True
@@ -259,12 +261,17 @@ SAYS: dict[str, Says] = {
     "openai_chat": Says("google_signature", (ToolUse, Text), free_order=False, choices=True),
     "openai_responses": Says("openai_encrypted", (Thinking,), summaries=True),
     "anthropic": Says(
-        "anthropic_signature", (Thinking,), pictures=False, spans=False, reasons=("end", "length", "refusal")
+        "anthropic_signature",
+        (Thinking,),
+        redacts=True,
+        pictures=False,
+        spans=False,
+        reasons=("end", "length", "refusal"),
     ),
     "gemini": Says("google_signature", (ToolUse, Text), choices=True, sources_last=True),
 }
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n"), min_size=1, max_size=10)
-UNITS = sorted((INPUT_TOKENS | OUTPUT_TOKENS) - {Unit.INPUT_IMAGE} | {Unit.WEB_SEARCH})
+UNITS = sorted(INPUT_TOKENS | OUTPUT_TOKENS | {Unit.WEB_SEARCH})
 USAGES = st.dictionaries(st.sampled_from(UNITS), st.integers(1, 10**6), max_size=6)
 
 
@@ -289,6 +296,8 @@ class Speaker:
         match part:
             case Image():
                 events.append(PartData(index, f"{index:04d}{'A' * 8}"))
+            case Thinking() if part.state is not None:
+                pass
             case Thinking() if self.says.summaries:
                 events += [PartSummary(index, number, draw(WORDS)) for number in range(draw(st.integers(1, 2)))]
             case ToolUse():
@@ -302,7 +311,12 @@ class Speaker:
                     events += self._sources(index, len("".join(words)))
         # Of several texts the last one is signed.
         proves = self._proves if isinstance(part, Thinking) else draw(st.booleans())
-        if proves and isinstance(part, self.says.signs) and not (isinstance(part, Text) and "text" in after):
+        if (
+            part.state is None
+            and proves
+            and isinstance(part, self.says.signs)
+            and not (isinstance(part, Text) and "text" in after)
+        ):
             events.append(PartState(index, ReasoningState(self.says.state, f"sig{index:05d}")))
         events.append(PartEnd(index))
 
@@ -321,19 +335,23 @@ class Speaker:
         return "call" in kinds
 
     def _kinds(self) -> list[str]:
-        kinds = ["text", "call", "thought", *(["picture"] if self._draws else [])]
+        kinds = ["text", "call", "thought"]
+        kinds += [kind for kind, is_said in (("picture", self._draws), ("redacted", self.says.redacts)) if is_said]
         found = self.draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=5))
         if not self.says.free_order:
             # A message has one text and one thought, and its fields have no order.
             once = [kind for kind in ("thought", "text") if kind in found]
             return [*once, *sorted(kind for kind in found if kind in ("call", "picture"))]
-        # Fragments of one kind that follow each other are one part in Gemini.
-        return [kind for kind, before in zip(found, [None, *found], strict=False) if kind != before or kind == "call"]
+        # Fragments of one kind that follow each other are one part in Gemini, whoever said them.
+        families = [{"redacted": "thought"}.get(kind, kind) for kind in found]
+        before = ["", *families]
+        return [kind for at, kind in enumerate(found) if kind == "call" or families[at] != before[at]]
 
 
 _BLANK: dict[str, Any] = {
     "text": lambda identity: Text(""),
     "thought": lambda identity: Thinking(),
+    "redacted": lambda identity: Thinking(state=ReasoningState("anthropic_redacted", f"sig{identity}")),
     "call": lambda identity: ToolUse(identity, "tool", ""),
     "picture": lambda identity: Image(Inline("", "image/png")),
 }

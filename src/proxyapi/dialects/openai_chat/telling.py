@@ -195,7 +195,12 @@ class Teller:
     def _on_part_start(self, event: PartStart) -> None:
         choice = self._choice(event.choice)
         part = self._open[event.index] = Open(event.part, choice)
-        match event.part:
+        self._begin_part(part, choice)
+        if event.part.state is not None:
+            self._on_state(PartState(event.index, event.part.state))
+
+    def _begin_part(self, part: Open, choice: Choice) -> None:
+        match part.part:
             case Text():
                 if choice.is_apart and choice.characters:
                     self._text(choice, "content", _PARAGRAPH)
