@@ -137,13 +137,15 @@ class State:
 class ChatReader:
     """Chunks to events."""
 
-    __slots__ = ("_ids", "_parts", "_started", "_states", "whole")
+    __slots__ = ("_counted", "_ids", "_parts", "_started", "_states", "whole")
 
     def __init__(self) -> None:
         self.whole = False
         """It reads one body. Perplexity writes an empty delta beside its message, and in a stream the message so far
         beside each delta."""
         self._started = False
+        self._counted = False
+        """A usage was told that is not nothing."""
         self._parts = 0
         self._states: dict[int, State] = {}
         self._ids: dict[tuple[int, int], str] = {}
@@ -204,7 +206,11 @@ class ChatReader:
                 events.append(faults.failed(groq["error"], 502))
         if usage is None:
             return False
-        events.append(Metered(usage))
+        counts = any(usage.values())
+        if counts or not self._counted:
+            # Zeros behind numbers only hold their place.
+            events.append(Metered(usage))
+        self._counted = self._counted or counts
         return chunk.choices == [] and chunk.usage is not ABSENT
 
     def _error(self, raw: Raw, events: list[Event]) -> None:
