@@ -82,6 +82,8 @@ class Translation:
             out += self._send(events)
         if self.failed is not None:
             return out
+        # Then what the provider reports is not an interim figure.
+        self.meter.finished = self.meter.finished or self._whole
         out += self._encoder.close()
         self.sent = self.sent or bool(out)
         return out

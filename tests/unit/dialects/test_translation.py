@@ -173,7 +173,9 @@ def test_a_stream_that_ends_without_an_end_has_failed():
 def test_a_body_is_all_there_is_whatever_its_provider_calls_the_end():
     item = b'{"type":"message","content":[{"type":"output_text","text":"a"}]}'
     body = b'{"id":"r","status":"complete","output":[%b],"usage":{"input_tokens":1,"output_tokens":2}}' % item
-    assert through(translation(sse=False, dialect="openai_responses"), body) == TOLD.replace(b":c", b":r")
+    channel = translation(sse=False, dialect="openai_responses")
+    assert through(channel, body) == TOLD.replace(b":c", b":r")
+    assert channel.meter.finished
 
 
 def test_a_body_of_something_else_is_no_answer():
