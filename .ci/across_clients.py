@@ -14,7 +14,7 @@ from typing import Any
 import anthropic
 import httpx2
 import openai
-from across_recorded import Call, Json, Used, number, value
+from across_values import Call, Json, Used, number, value
 from google import genai
 from google.genai import types as google_types
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from across_recorded import DIALECTS, Json
+from across_values import DIALECTS, Json
 from msgspec.structs import replace
 
 from proxyapi.dialects.codec import TargetModel, Untranslatable, sealed_nothing

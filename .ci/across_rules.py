@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 from across_clients import Clients, Heard
-from across_recorded import DIALECTS, Call, Json, Said, error_words, said
+from across_recorded import error_words, said
 from across_requests import forms
+from across_values import DIALECTS, Call, Json, Said
 
 ENDINGS = {
     "openai_chat": {
@@ -142,6 +143,8 @@ def outcome(clients: Clients, row: Json, asking: str, model: str, *, stream: boo
         "differences": [list(map(str, difference)) for difference in found],
         "reason": reason,
         "request_id": heard.request_id,
+        "refused": heard.refused,
+        "ledger": "",
         "others": answer is not None and answer.others,
         "used": asdict(answer.used) if answer is not None and answer.used is not None else None,
     }

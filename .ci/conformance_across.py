@@ -1,6 +1,6 @@
 """Recorded provider traffic asked across dialects: each conversation in the three APIs that it was not recorded in.
 
-    conformance_across.py KIT [--sample N] [--processes 3] [--out FILE]
+    conformance_across.py KIT [--sample N] [--turned] [--chunk event|bytes:7] [--processes 3] [--out FILE]
 
 KIT is as for conformance.py. Each recorded answer of Chat Completions, Responses, Messages and generateContent is asked
 for by the official SDKs of the other three dialects, on the unified addresses, with `replay:<id>` in the prompt, which
@@ -29,13 +29,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from across_recorded import DIALECTS
+from across_values import DIALECTS, Json
 
 from conformance import cli, free_port, wait_for
 
-Json = dict[str, Any]
-
-HERE = Path(__file__).parent
 SETTLING_SECONDS = 1.0
 """For the last settlements."""
 SHIPPED = ("openai", "openrouter", "deepseek")
@@ -57,12 +54,15 @@ OUTSIDE = {
 }
 SERVED_BY = {("responses", "azure"): "openai", ("responses", "xai"): "openai", ("gemini", "vertex"): "google"}
 """Answers of providers for whom the gateway knows only Chat: from an address of one who speaks the same API."""
-OTHERS = "the journal also has what other models spent in the same answer"
+OTHERS = "has what other models spent in the same answer on top"
 ENTRIES = "SELECT id, units, source FROM entry"
 
 
+GATEWAYS = ("chat", "others")
+"""One whose providers speak Chat, and one where they speak Responses."""
+
+
 def gateway_of(row: Json) -> str:
-    """Two gateways: one whose providers speak Chat, one where they speak Responses."""
     return "chat" if row["endpoint"] == "chat.completions" else "others"
 
 
@@ -168,64 +168,74 @@ def run(kit: Path, work: Path, arguments: argparse.Namespace) -> list[Json]:
         rows = [row for row in rows if DIALECTS[row["endpoint"]] != "gemini"]
     if arguments.only:
         rows = [row for row in rows if row["id"] in arguments.only.split(",")]
-    replay_port = free_port()
-    replay = f"http://127.0.0.1:{replay_port}"
-    replaying = [sys.executable, str(kit / "replay_upstream.py"), "--data", str(recorded), "--port", str(replay_port)]
-    addresses, commands = {}, [replaying]
-    for name in ("chat", "others"):
-        settings, data, port = work / f"{name}.toml", work / name, free_port()
-        settings.write_text(config(replay, name))
-        cli(data, "account", "create", "across")
-        cli(data, "deposit", "across", "100000000")
-        addresses[name] = (f"http://127.0.0.1:{port}", cli(data, "key", "create", "across")["key"])
-        prices(settings, data, sorted({model_of(row) for row in rows if gateway_of(row) == name}))
-        serving = [sys.executable, "-m", "proxyapi", "serve", "--listen", f"127.0.0.1:{port}"]
-        commands.append([*serving, "--config", str(settings), "--data", str(data)])
-    environ = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
-    log = work / "log"
-    with log.open("wb") as output:
-        started = [subprocess.Popen(command, stdout=output, stderr=output, env=environ) for command in commands]
-        try:
-            wait_for(f"{replay}/__rows?endpoint=models.list", log)
-            for address, _key in addresses.values():
-                wait_for(f"{address}/readyz", log)
-            with multiprocessing.get_context("spawn").Pool(
-                arguments.processes, connect, (addresses, arguments.turned)
-            ) as pool:
-                outcomes = [asked for row in pool.imap_unordered(ask, rows, chunksize=8) for asked in row]
-            time.sleep(SETTLING_SECONDS)
-            for name in addresses:
-                check_ledger(work / name / "proxyapi.db", outcomes)
-                print(f"gateway {name}: audit {'clean' if cli(work / name, 'audit')['ok'] else 'FAILED'}")
-        finally:
-            for process in started:
-                process.terminate()
-            for process in started:
-                process.wait(30)
+    port = free_port()
+    replay = f"http://127.0.0.1:{port}"
+    command = [sys.executable, str(kit / "replay_upstream.py"), "--data", str(recorded)]
+    started = [start([*command, "--port", str(port), "--chunk", arguments.chunk], work)]
+    try:
+        wait_for(f"{replay}/__rows?endpoint=models.list", work / "log")
+        addresses = {}
+        for name in GATEWAYS:
+            process, *addresses[name] = open_gateway(name, work, replay, rows)
+            started.append(process)
+        workers = multiprocessing.get_context("spawn").Pool(
+            arguments.processes, connect, (addresses, arguments.turned)
+        )  # fmt: skip
+        with workers as pool:
+            outcomes = [asked for row in pool.imap_unordered(ask, rows, chunksize=8) for asked in row]
+        time.sleep(SETTLING_SECONDS)
+        check_ledger(outcomes, [work / name / "proxyapi.db" for name in GATEWAYS])
+        for name in GATEWAYS:
+            print(f"gateway {name}: audit {'clean' if cli(work / name, 'audit')['ok'] else 'FAILED'}")
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(30)
     return outcomes
 
 
-def check_ledger(database: Path, outcomes: list[Json]) -> None:
-    """The recorded units have to be those of the journal; what is not, is a difference like any other."""
-    store = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-    entries = {
-        uuid.UUID(bytes=key): (json.loads(units or "{}"), source) for key, units, source in store.execute(ENTRIES)
-    }
+def start(command: list[str], work: Path) -> subprocess.Popen[bytes]:
+    environ = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    with (work / "log").open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=environ)
+
+
+def open_gateway(name: str, work: Path, replay: str, rows: list[Json]) -> tuple[subprocess.Popen[bytes], str, str]:
+    """Its process, its address and a key for it."""
+    settings, data, port = work / f"{name}.toml", work / name, free_port()
+    settings.write_text(config(replay, name))
+    cli(data, "account", "create", "across")
+    cli(data, "deposit", "across", "100000000")
+    key = cli(data, "key", "create", "across")["key"]
+    prices(settings, data, sorted({model_of(row) for row in rows if gateway_of(row) == name}))
+    command = [sys.executable, "-m", "proxyapi", "serve", "--listen", f"127.0.0.1:{port}"]
+    process = start([*command, "--config", str(settings), "--data", str(data)], work)
+    address = f"http://127.0.0.1:{port}"
+    wait_for(f"{address}/readyz", work / "log")
+    return process, address, key
+
+
+def check_ledger(outcomes: list[Json], databases: list[Path]) -> None:
+    """The journal has to have the recorded units, and their source; what it has not is a difference like any other."""
+    entries: dict[str, tuple[str, str]] = {}
+    for database in databases:
+        store = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+        entries |= {str(uuid.UUID(bytes=key)): (units, source) for key, units, source in store.execute(ENTRIES)}
+        store.close()
     for outcome in outcomes:
-        used, found = outcome["used"], entries.get(uuid.UUID(outcome["request_id"] or "0" * 32))
-        if found is None or used is None:
+        if outcome["used"] is None or outcome["refused"]:
             continue
-        units, source = found
-        prompt = sum(count for name, count in units.items() if name.startswith(("input_", "cache_")))
-        output = sum(count for name, count in units.items() if name.startswith(("output_", "reasoning_")))
-        if (prompt, output) == (used["prompt"], used["output"]) or source != "reported":
-            continue
-        if outcome["others"]:
-            outcome["reason"] = outcome["reason"] or OTHERS
-        else:
+        units, source = entries.get(outcome["request_id"], ("{}", "none"))
+        counts = json.loads(units).items()
+        prompt = sum(count for name, count in counts if name.startswith(("input_", "cache_")))
+        output = sum(count for name, count in counts if name.startswith(("output_", "reasoning_")))
+        told, expected = (prompt, output), (outcome["used"]["prompt"], outcome["used"]["output"])
+        on_top = outcome["others"] and prompt >= expected[0] and output >= expected[1]
+        outcome["ledger"] = "equal" if told == expected else OTHERS if on_top else "differs"
+        if source != "reported" or outcome["ledger"] == "differs":
+            outcome["differences"].append(["ledger", f"{expected} reported", f"{told} {source}"])
             outcome["reason"] = ""
-        told = f"prompt {prompt}, output {output}"
-        outcome["differences"].append(["ledger", f"prompt {used['prompt']}, output {used['output']}", told])
 
 
 def report(outcomes: list[Json]) -> int:
@@ -237,6 +247,7 @@ def report(outcomes: list[Json]) -> int:
         kind = "error" if outcome["error"] else "answer"
         pair[f"{kind}s"] += 1
         pair[f"form {outcome['form']}"] += kind == "answer"
+        pair[f"ledger {outcome['ledger']}"] += bool(outcome["ledger"])
         if not outcome["differences"]:
             pair[f"{kind}s equal"] += 1
         elif outcome["reason"]:
@@ -246,7 +257,7 @@ def report(outcomes: list[Json]) -> int:
             unexplained += 1
     for (native, asking), counts in sorted(pairs.items()):
         print(f"{native} answers asked by {asking}:")
-        for name, count in sorted(counts.items()):
+        for name, count in sorted((+counts).items()):
             print(f"{count:7} {name}")
     for outcome in outcomes:
         if outcome["differences"] and not outcome["reason"]:
@@ -259,6 +270,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kit", type=Path)
     parser.add_argument("--sample", type=int, default=0)
+    parser.add_argument("--chunk", default="event", help="how the replay server cuts streams: event, whole or bytes:7")
     parser.add_argument("--processes", type=int, default=3)
     parser.add_argument(
         "--turned", action="store_true", help="ask for a body where a stream is recorded, and vice versa"
