@@ -1,0 +1,240 @@
+"""Every setting as a field: its type, its default and, as description, its documentation."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Meta, Struct, field
+
+DATABASE_NAME = "proxyapi.db"
+
+EXCHANGE_RATES = {"RUB": Decimal(100), "USD": Decimal(1)}
+"""Units of the currency per US dollar where the operator set none."""
+
+KEY_VARIABLES = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "google": "GEMINI_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
+    "deepseek": "DEEPSEEK_API_KEY",
+}
+"""The providers that ship with the program, and the variable that switches each on."""
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """`HOST:PORT`, `[IPV6]:PORT` or `:PORT` as host and port. ValueError says what is expected."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65_535 or (":" in host and host[0] != "["):
+        raise ValueError(f"{text!r} is not HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080")
+    return host.removeprefix("[").removesuffix("]") or "0.0.0.0", int(port)
+
+
+class Secret:
+    """A text that no log, error or repr may show. `reveal()` where it is used, nowhere else."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "***" if self._text else "(none)"
+
+
+class Tls(Struct, frozen=True, kw_only=True):
+    certificate: Annotated[str, Meta(description="PEM file with the certificate and its chain.")] = ""
+    key: Annotated[str, Meta(description="PEM file with the private key.")] = ""
+
+
+_Count = Annotated[int, Meta(ge=1)]
+_Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    body_bytes_max: Annotated[_Count, Meta(description="Largest request body, uploads included; above: 413.")] = (
+        64 * 2**20
+    )
+    head_bytes_max: Annotated[_Count, Meta(description="Request line and headers together; above: 431.")] = 65_536
+    headers_max: Annotated[_Count, Meta(description="Number of headers of a request.")] = 128
+    reply_bytes_max: Annotated[_Count, Meta(description="Largest reply of a provider that comes as one body.")] = (
+        64 * 2**20
+    )
+    write_buffer_bytes: Annotated[
+        _Count, Meta(description="Bytes kept for a slow reader before its source is paused.")
+    ] = 262_144
+    link_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Files of one request, all together, that are fetched for a provider that takes no addresses. "
+            "0: none are.",
+        ),
+    ] = 20 * 2**20
+    connections_per_address_max: Annotated[_Count, Meta(description="Client connections per address and worker.")] = (
+        4_096
+    )
+    upstream_connections_max: Annotated[_Count, Meta(description="Connections to one provider per worker.")] = 10_000
+    concurrent_requests_max: Annotated[
+        _Count, Meta(description="Requests being answered per worker; above: 503 with Retry-After.")
+    ] = 10_000
+    drains_max: Annotated[
+        int, Meta(ge=0, description="Replies per worker that are read to their end for clients that left (`on_gone`).")
+    ] = 100
+
+
+class Timeouts(Struct, frozen=True, kw_only=True):
+    head_seconds: Annotated[_Seconds, Meta(description="For a client to send the head of a request.")] = 15.0
+    body_idle_seconds: Annotated[_Seconds, Meta(description="Between two pieces of a request body.")] = 30.0
+    keep_alive_seconds: Annotated[_Seconds, Meta(description="An idle client connection is kept so long.")] = 75.0
+    write_stall_seconds: Annotated[_Seconds, Meta(description="A peer that reads nothing for so long is cut.")] = 60.0
+    connect_seconds: Annotated[_Seconds, Meta(description="To open a connection to a provider, TLS included.")] = 10.0
+    first_byte_seconds: Annotated[
+        _Seconds, Meta(description="From the sent request to the first byte of the provider's answer.")
+    ] = 600.0
+    idle_seconds: Annotated[_Seconds, Meta(description="Between two pieces of a provider's answer.")] = 300.0
+    pooled_idle_seconds: Annotated[_Seconds, Meta(description="An idle provider connection is kept so long.")] = 55.0
+    drain_seconds: Annotated[_Seconds, Meta(description="For the rest of a reply whose client left.")] = 60.0
+    stop_seconds: Annotated[_Seconds, Meta(description="For running requests to finish when the gateway stops.")] = 30.0
+
+
+class Pause(Struct, frozen=True, kw_only=True):
+    enabled: Annotated[bool, Meta(description="Pause keys that collect client errors (4xx).")] = True
+    strikes: Annotated[int, Meta(ge=1, le=1_000, description="So many 4xx answers within the window …")] = 20
+    window_seconds: Annotated[_Seconds, Meta(description="… of so many seconds pause the key.")] = 60.0
+    steps_seconds: Annotated[
+        tuple[_Seconds, ...], Meta(min_length=1, max_length=10, description="Length of the first, second, … pause.")
+    ] = (60.0, 600.0, 3_600.0, 43_200.0)
+    forgive_seconds: Annotated[
+        _Seconds, Meta(description="After so long without a new pause the next one is a step shorter again.")
+    ] = 43_200.0
+
+
+class ProviderSettings(Struct, frozen=True, kw_only=True):
+    enabled: Annotated[bool, Meta(description="`false` takes the provider off, whatever keys there are.")] = True
+    base_url: Annotated[
+        str, Meta(description="Other address than the provider's own; a provider of your own needs one.")
+    ] = ""
+    api_key: Annotated[Secret, Meta(description="The operator's key. Better in the environment: `api_key_env`.")] = (
+        Secret("")
+    )
+    api_key_env: Annotated[str, Meta(description="Name of the environment variable that holds the key.")] = ""
+    on_gone: Annotated[
+        Literal["cancel", "drain"] | None,
+        Meta(description="Client left: `cancel` the reply, or `drain` it for exact usage. Not set: by provider."),
+    ] = None
+    forward_headers: Annotated[
+        tuple[str, ...], Meta(description="More request headers that may pass to the provider, besides the usual ones.")
+    ] = ()
+    credential_errors: Annotated[
+        Literal["hide", "pass"],
+        Meta(description="Provider refuses your key (401, 402): `hide` answers 502, `pass` shows its words."),
+    ] = "hide"
+    quirks: Annotated[
+        dict[str, Any],
+        Meta(description="What differs from the API's documentation at all models: flags of the page on quirks."),
+    ] = field(default_factory=dict)
+    models: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(description="What differs at some models: tables `[[providers.NAME.models]]` with `match` and flags."),
+    ] = ()
+
+
+class Sandbox(Struct, frozen=True, kw_only=True):
+    enabled: Annotated[bool, Meta(description="Answer for providers without a key, and the magic models.")] = True
+    pace_ms: Annotated[int, Meta(ge=0, le=60_000, description="Milliseconds between the events of a stream.")] = 0
+
+
+class Hold(Struct, frozen=True, kw_only=True):
+    factors: Annotated[
+        dict[str, Decimal],
+        Meta(description="By tokenizer family: the counted prompt × factor is held. Settling is not touched."),
+    ] = field(default_factory=dict)
+
+
+class Memory(Struct, frozen=True, kw_only=True):
+    responses_days: Annotated[
+        int,
+        Meta(ge=0, le=3_650, description="Responses of providers that keep none, after their last use; 0: not kept."),
+    ] = 30
+    responses_bytes_max: Annotated[
+        _Count, Meta(description="Of one account; the ones that were not used for the longest time go first.")
+    ] = 256 * 2**20
+    reasoning_hours: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=8_760,
+            description="Reasoning that Chat and Gemini clients don't echo, after its last use; 0: not kept.",
+        ),
+    ] = 24
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    listen: Annotated[str, Meta(description="`HOST:PORT`; `:8080` listens on every address; port 0 is any free.")] = (
+        "127.0.0.1:8080"
+    )
+    data: Annotated[Path, Meta(description="Directory of the database; made at the first start.")] = Path(
+        "proxyapi-data"
+    )
+    database_url: Annotated[
+        str, Meta(description="Database elsewhere: `sqlite:///relative/path` or `sqlite:////absolute/path`.")
+    ] = ""
+    currency: Annotated[
+        str, Meta(pattern="^[A-Z]{3,8}$", description="Of every balance and price. Fixed once there is money.")
+    ] = "RUB"
+    exchange_rate: Annotated[
+        Decimal, Meta(description="Units of the currency per US dollar. Required unless it is RUB (100) or USD (1).")
+    ] = Decimal(0)
+    markup: Annotated[Decimal, Meta(description="Added to published prices: `0.2` is 20 %.")] = Decimal(0)
+    workers: Annotated[int, Meta(ge=0, le=256, description="Processes; 0 is one per processor.")] = 1
+    trusted_proxies: Annotated[
+        tuple[str, ...], Meta(description="Addresses or networks whose `X-Forwarded-For` is believed.")
+    ] = ()
+    cors_origins: Annotated[
+        tuple[str, ...], Meta(description="Web origins that browsers may call from; `*` is any. Empty: CORS is off.")
+    ] = ()
+    access_log: Annotated[bool, Meta(description="One JSON line per request on standard error.")] = True
+    tls: Tls = Tls()
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
+    pause: Pause = Pause()
+    sandbox: Sandbox = Sandbox()
+    hold: Hold = Hold()
+    memory: Memory = Memory()
+    providers: dict[str, ProviderSettings] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on."""
+        return parse_listen(self.listen)
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        if self.database_url:
+            return Path(unquote(urlsplit(self.database_url).path[1:]))
+        return self.data / DATABASE_NAME
+
+
+TABLES: dict[str, type[Struct]] = {
+    "tls": Tls, "limits": Limits, "timeouts": Timeouts, "pause": Pause, "sandbox": Sandbox, "hold": Hold,
+    "memory": Memory,
+}  # fmt: skip
+ENTRIES: dict[str, Any] = {"providers": ProviderSettings, "aliases": str}
+"""Tables whose keys are the operator's own names, and what each entry is."""
