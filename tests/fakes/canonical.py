@@ -343,9 +343,7 @@ class Speaker:
             once = [kind for kind in ("thought", "text") if kind in found]
             return [*once, *sorted(kind for kind in found if kind in ("call", "picture"))]
         # Fragments of one kind that follow each other are one part in Gemini, whoever said them.
-        families = [{"redacted": "thought"}.get(kind, kind) for kind in found]
-        before = ["", *families]
-        return [kind for at, kind in enumerate(found) if kind == "call" or families[at] != before[at]]
+        return [kind for kind, before in zip(found, [None, *found], strict=False) if kind != before or kind == "call"]
 
 
 _BLANK: dict[str, Any] = {

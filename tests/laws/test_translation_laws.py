@@ -14,12 +14,11 @@ import json
 import os
 from base64 import b64decode
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Any
 
 import proxyapi_fakes_pairs as pairs
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from proxyapi_fakes_canonical import CAN, MARK, OPEN, ORIGIN, SAYS, replies, requests, targeted, written
@@ -248,8 +247,6 @@ def test_law_2_all_of_a_reply_arrives_in_order_and_once(way: str, data: st.DataO
     meant, reply, pair = through(way, data)
     got = reply.said
     client = pair.client.name
-    if client == "gemini":
-        assume(not any(_has_a_bare_proof_behind_a_text(meant.of(choice)) for choice in meant.reasons))
     for choice in meant.reasons:
         mine, its = got.of(choice), meant.of(choice)
         assert _joined(mine, Text) == _joined(its, Text)
@@ -263,12 +260,6 @@ def test_law_2_all_of_a_reply_arrives_in_order_and_once(way: str, data: st.DataO
     # Proofs of a Chat client stand beside texts and calls, each kind by itself.
     order: Any = sorted if client == "openai_chat" else list
     assert order(_opened(pair, got)) == order([state.data for state in meant.states])
-
-
-def _has_a_bare_proof_behind_a_text(parts: list[Part]) -> bool:
-    """The client gets it as a part of its own; but who reads events hangs it on that text, which may have one."""
-    neighbours = pairwise(parts)
-    return any(isinstance(one, Text) and isinstance(two, Thinking) and not two.text for one, two in neighbours)
 
 
 def _joined(parts: list[Part], kind: type[Text] | type[Thinking]) -> str:

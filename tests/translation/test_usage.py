@@ -133,6 +133,14 @@ def test_the_lifetimes_of_written_caches_are_kept_apart_end_to_end(way: str, sse
     assert reply.channel.meter.usage == usage
 
 
+@pytest.mark.parametrize("way", ["C->M", "R->M", "G->M"])
+@both
+def test_searches_and_fetches_that_are_billed_by_the_call_are_told_as_well(way: str, sse: bool) -> None:
+    tools = {"server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 3}}
+    usage = Pair(way).reply(spent("M", USED["M"] | tools), sse=sse).said.usage
+    assert (usage[Unit.WEB_SEARCH], usage[Unit.WEB_FETCH]) == (2, 3)
+
+
 @pytest.mark.parametrize("way", ["R->C", "M->C", "G->C"])
 def test_the_gateway_asks_chat_for_usage_itself_and_hides_it_from_those_who_did_not(way: str) -> None:
     """Statement 89. `stream_options.include_usage`; without translation: `tests/contract/test_passthrough.py`."""

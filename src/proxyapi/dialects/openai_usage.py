@@ -198,9 +198,9 @@ def written(usage: Usage, dialect: Literal["chat", "responses"], *, cost: str = 
         into: _input_details(usage),
         out: _output_details(usage),
     }
-    if dialect == "chat":
-        # Responses counts the calls of hosted tools elsewhere.
-        wire |= _hosted_details(usage)
+    # Responses counts the calls of other hosted tools elsewhere.
+    hosted = usage if dialect == "chat" else {Unit.WEB_FETCH: usage.get(Unit.WEB_FETCH, 0)}
+    wire |= _hosted_details(hosted)
     if cost:
         wire |= {"cost": Raw(cost.encode()), "cost_currency": currency}
     return _ENCODER.encode(wire)

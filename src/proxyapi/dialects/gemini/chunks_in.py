@@ -182,12 +182,15 @@ _ENTRY_POINT = msgspec.json.Decoder(_EntryPoint)
 class _State:
     """One candidate: the part that grows, and what its end needs."""
 
-    __slots__ = ("arguments", "done", "earlier", "open", "part", "queries", "searched", "supports", "texts", "told")
+    __slots__ = ("arguments", "done", "earlier", "open", "part", "proven", "queries", "searched", "supports", "texts",
+                 "told")  # fmt: skip
 
     def __init__(self) -> None:
         self.open = ""
         """Kind of the part that grows: text, thinking, audio, call."""
         self.part = 0
+        self.proven = -1
+        """The last part that has a signature."""
         self.done = False
         self.arguments: Arguments | None = None
         """Of a call that comes in pieces."""
@@ -335,7 +338,8 @@ class GeminiReader:
         text = part.text
         if text:
             kind = "thinking" if part.thought else "text"
-            if state.open != kind:
+            if state.open != kind or (part.thought and state.proven == state.part):
+                # A signature ends a thought.
                 self._open(number, state, kind, Thinking() if part.thought else Text(""), events)
             if kind == "text":
                 state.texts.append(text)
@@ -343,8 +347,12 @@ class GeminiReader:
         elif text is None:
             self._other(number, state, part, events)
         if part.thought_signature:
-            if not state.open:
+            if part.thought and not text and (state.open != "thinking" or state.proven == state.part):
+                # Of thoughts that nobody is shown.
+                self._open(number, state, "proof", Thinking(), events)
+            elif not state.open:
                 self._open(number, state, "text", Text(""), events)
+            state.proven = state.part
             events.append(PartState(state.part, ReasoningState("google_signature", part.thought_signature)))
         if state.open not in _GROWING:
             self._shut(state, events)
