@@ -179,10 +179,11 @@ def _provider(name: str, config: ProviderConfig) -> Provider:
 
 
 def _rules(name: str, file: _File, config: ProviderConfig) -> ModelRules:
-    shipped = read_rules(file.quirks, file.models, place=name)
+    shipped = read_rules(file.quirks, file.models, place=name, dialects=file.paths)
     if not config.quirks and not config.models:
         return shipped
-    return read_rules(config.quirks, config.models, place=f"providers.{name}").over(shipped)
+    own = read_rules(config.quirks, config.models, place=f"providers.{name}", dialects=file.paths)
+    return own.over(shipped)
 
 
 def _read(name: str) -> _File:

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import translate
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
@@ -93,15 +93,22 @@ def origin_of(provider: str, family: str) -> str:
     return _ORIGIN_FOREIGN.sub("_", f"{provider}_{family}".lower())
 
 
-def read_rules(quirks: object, models: object, *, place: str) -> ModelRules:
+def read_rules(quirks: object, models: object, *, place: str, dialects: Collection[str]) -> ModelRules:
     """Of a TOML document: its `quirks` table and its `models` array. SettingsError names the place of a mistake.
 
-    `place`: the table that they are in, such as `providers.acme`.
+    `place`: the table that they are in, such as `providers.acme`. `dialects`: what the provider has addresses for.
     """
     where = f"[[{place}.models]]"
     if not isinstance(models, Sequence) or isinstance(models, str):
         raise SettingsError(f"{where} has to be a list of tables")
     rules = [_rule(row, f"{where} number {number}") for number, row in enumerate(models, 1)]
+    for number, rule in enumerate(rules, 1):
+        chosen = rule.row.chat_dialect
+        if chosen is not None and chosen not in dialects:
+            known = ", ".join(name for name in get_args(DialectName) if name in dialects)
+            raise SettingsError(
+                f"{where} number {number} chat_dialect: it has no address for {chosen}, only for {known}"
+            )
     return ModelRules(_flags(quirks, f"[{place}.quirks]"), rules)
 
 

@@ -12,6 +12,8 @@ from proxyapi.errors import SettingsError
 from proxyapi.providers.provider import NAMES, Provider, ProviderConfig, load_providers
 from proxyapi.providers.quirks import Nature, read_rules
 
+SPOKEN = ("openai_chat", "anthropic")
+
 
 @pytest.fixture(scope="module")
 def providers() -> dict[str, Provider]:
@@ -19,7 +21,7 @@ def providers() -> dict[str, Provider]:
 
 
 def nature(quirks: object, models: object = (), model: str = "m-1") -> Nature:
-    return read_rules(quirks, models, place="providers.acme").nature("acme", model)
+    return read_rules(quirks, models, place="providers.acme", dialects=SPOKEN).nature("acme", model)
 
 
 def test_later_rows_win_field_by_field() -> None:
@@ -54,13 +56,25 @@ def test_numbers_of_a_settings_file_are_taken() -> None:
         ({}, [{"no_stop": True}], "[[providers.acme.models]] number 1 Object missing required field `match`"),
         ({}, [{"match": "a"}, {"match": "b", "nothing": 1}], "number 2 nothing is not a quirk; known are: match"),
         ({}, [{"match": "a", "chat_dialect": "klingon"}], "Invalid enum value 'klingon' - at `$.chat_dialect`"),
+        (
+            {},
+            [{"match": "a"}, {"match": "b", "chat_dialect": "openai_responses"}],
+            "[[providers.acme.models]] number 2 chat_dialect: it has no address for openai_responses, "
+            "only for openai_chat, anthropic",
+        ),
         ({}, ["a"], "[[providers.acme.models]] number 1 has to be a table"),
         ({}, {"match": "a"}, "[[providers.acme.models]] has to be a list of tables"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(quirks: object, models: object, words: str) -> None:
     with pytest.raises(SettingsError, match=re.escape(words)):
-        read_rules(quirks, models, place="providers.acme")
+        read_rules(quirks, models, place="providers.acme", dialects=SPOKEN)
+
+
+def test_a_provider_of_the_operators_own_is_spoken_to_in_chat_completions_only() -> None:
+    config = ProviderConfig(base_url="http://127.0.0.1:1", models=[{"match": "*", "chat_dialect": "gemini"}])
+    with pytest.raises(SettingsError, match=r"\[\[providers\.acme\.models\]\] number 1 chat_dialect: .* gemini"):
+        load_providers({"acme": config})
 
 
 def test_an_operators_quirks_win_over_those_of_a_providers_models() -> None:
