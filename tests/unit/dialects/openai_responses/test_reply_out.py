@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec import Raw
 
 from proxyapi.dialects.model import (
     Compaction,
@@ -26,7 +27,6 @@ from proxyapi.dialects.model import (
     PartStart,
     PartState,
     PartSummary,
-    Raw,
     Reasoning,
     ReasoningState,
     Refusal,

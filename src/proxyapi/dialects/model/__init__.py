@@ -1,0 +1,188 @@
+"""The canonical conversation: what every dialect is decoded to and encoded from.
+
+Pure values. A reply is not a type: it is a sequence of events, whether it came as one body or as a stream.
+C = OpenAI Chat Completions, R = OpenAI Responses, M = Anthropic Messages, G = Gemini generateContent.
+
+Normal form, so that decode(encode(x)) == x can hold:
+1. Leading system and developer messages live in `Request.system`; a later one stays where it is in `messages`.
+2. Neighbouring messages of one role, name and phase are one message. Empty text parts do not exist.
+3. A tool result is a part of a user message, before that message's other parts.
+4. A thinking part stands before the part it led to; reasoning state that belongs to a visible part hangs on that part.
+5. Arguments and schemas are JSON text exactly as received: never parsed and printed again on the way.
+6. None means "the client did not say", never "the default". An explicit zero or False is kept.
+
+vocabulary  the closed sets of words
+values      what parts share: sources of media, citations, states of reasoning
+tools       what a request offers
+parts       the parts of a message, and the message
+request     the request
+events      the reply
+"""
+
+from proxyapi.dialects.model.events import (
+    Event,
+    Failed,
+    Finish,
+    KeepAlive,
+    Metered,
+    ModelUsage,
+    Notice,
+    PartCitation,
+    PartData,
+    PartDelta,
+    PartEnd,
+    PartStart,
+    PartState,
+    PartSummary,
+    Start,
+)
+from proxyapi.dialects.model.parts import (
+    Audio,
+    Compaction,
+    Document,
+    Image,
+    Message,
+    Native,
+    Part,
+    PartBase,
+    Refusal,
+    SearchResult,
+    ServerToolResult,
+    ServerToolUse,
+    Text,
+    Thinking,
+    ToolChange,
+    ToolReference,
+    ToolResult,
+    ToolUse,
+    Video,
+)
+from proxyapi.dialects.model.request import (
+    AudioOut,
+    CacheOptions,
+    Format,
+    JsonObject,
+    JsonSchema,
+    PlainText,
+    Reasoning,
+    Request,
+    Sampling,
+    Storage,
+)
+from proxyapi.dialects.model.tools import (
+    Computer,
+    CustomTool,
+    FileSearch,
+    FunctionTool,
+    Location,
+    Mcp,
+    NativeTool,
+    Tool,
+    ToolChoice,
+    WebSearch,
+)
+from proxyapi.dialects.model.values import (
+    ABSENT,
+    CacheMark,
+    Citation,
+    DocumentCitation,
+    FileRef,
+    Inline,
+    Link,
+    ReasoningState,
+    Source,
+    TokenLogprob,
+    UrlCitation,
+    given,
+)
+from proxyapi.dialects.model.vocabulary import (
+    Detail,
+    DialectName,
+    Effort,
+    ErrorKind,
+    Lifetime,
+    Role,
+    ServerToolKind,
+    StateKind,
+    StopReason,
+    Tier,
+)
+
+__all__ = [
+    "ABSENT",
+    "Audio",
+    "AudioOut",
+    "CacheMark",
+    "CacheOptions",
+    "Citation",
+    "Compaction",
+    "Computer",
+    "CustomTool",
+    "Detail",
+    "DialectName",
+    "Document",
+    "DocumentCitation",
+    "Effort",
+    "ErrorKind",
+    "Event",
+    "Failed",
+    "FileRef",
+    "FileSearch",
+    "Finish",
+    "Format",
+    "FunctionTool",
+    "Image",
+    "Inline",
+    "JsonObject",
+    "JsonSchema",
+    "KeepAlive",
+    "Lifetime",
+    "Link",
+    "Location",
+    "Mcp",
+    "Message",
+    "Metered",
+    "ModelUsage",
+    "Native",
+    "NativeTool",
+    "Notice",
+    "Part",
+    "PartBase",
+    "PartCitation",
+    "PartData",
+    "PartDelta",
+    "PartEnd",
+    "PartStart",
+    "PartState",
+    "PartSummary",
+    "PlainText",
+    "Reasoning",
+    "ReasoningState",
+    "Refusal",
+    "Request",
+    "Role",
+    "Sampling",
+    "SearchResult",
+    "ServerToolKind",
+    "ServerToolResult",
+    "ServerToolUse",
+    "Source",
+    "Start",
+    "StateKind",
+    "StopReason",
+    "Storage",
+    "Text",
+    "Thinking",
+    "Tier",
+    "TokenLogprob",
+    "Tool",
+    "ToolChange",
+    "ToolChoice",
+    "ToolReference",
+    "ToolResult",
+    "ToolUse",
+    "UrlCitation",
+    "Video",
+    "WebSearch",
+    "given",
+]
