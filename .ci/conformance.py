@@ -78,10 +78,10 @@ def prepare(recorded: Path, settings: Path, data: Path) -> int:
     from proxyapi.dialects import DIALECTS
     from proxyapi.errors import GatewayError
     from proxyapi.gateway import routes
-    from proxyapi.store.sqlite import Database
+    from proxyapi.store.database import open_database
 
     found = configuration.load(settings, {}, flags={"data": str(data)})
-    database = Database(found.database)
+    database = open_database(found.database)
     catalog = app.build_catalog(found, database, 0)
     unknown: set[str] = set()
     owned: set[tuple[str, str]] = set()

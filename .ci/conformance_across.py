@@ -105,10 +105,10 @@ def prices(settings: Path, data: Path, names: Iterable[str]) -> None:
     from proxyapi import settings as configuration
     from proxyapi.errors import GatewayError
     from proxyapi.identity.queries import QUERIES
-    from proxyapi.store.sqlite import Database
+    from proxyapi.store.database import open_database
 
     found = configuration.load(settings, {}, flags={"data": str(data)})
-    database = Database(found.database)
+    database = open_database(found.database)
     catalog = app.build_catalog(found, database, 0)
     with database.transaction() as transaction:
         for name in names:

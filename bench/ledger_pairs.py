@@ -26,7 +26,7 @@ from proxyapi.ids import IdSource
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.ops import Budget, Ending, Hold
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import Database
+from proxyapi.store.sqlite import SqliteDatabase
 from proxyapi.usage import Unit
 
 MODELS = [f"vendor/model-{number}" for number in range(20)]
@@ -40,7 +40,7 @@ class Price:
 
 
 def prepare(path: Path, accounts: int) -> None:
-    database = Database(path)
+    database = SqliteDatabase(path)
     migrate(database)
     with database.transaction() as transaction:
         for id in range(1, accounts + 1):
@@ -108,7 +108,7 @@ class Load:
 
 async def load(path: Path, concurrency: int, accounts: int, seconds: float) -> dict[str, Any]:
     generator, _ = await Load(NoLedger(), accounts).run(concurrency, 0.5)
-    ledger = Ledger(Database(path), worker="bench", ids=IdSource())
+    ledger = Ledger(SqliteDatabase(path), worker="bench", ids=IdSource())
     await ledger.open()
     work = Load(ledger, accounts)
     cpu, pairs_per_second = await work.run(concurrency, seconds)

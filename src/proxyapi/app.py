@@ -57,8 +57,8 @@ from proxyapi.pricing.snapshot import load_snapshot
 from proxyapi.pricing.tokens import Tokenizer
 from proxyapi.providers.catalog import Catalog
 from proxyapi.providers.provider import ProviderConfig, load_providers
+from proxyapi.store.database import Database, open_database
 from proxyapi.store.errors import StoreError
-from proxyapi.store.sqlite import Database
 from proxyapi.telemetry import Log, Metrics
 from proxyapi.usage import Unit
 from proxyapi.wire.client import Pool, Timeouts
@@ -110,7 +110,7 @@ class Worker:
         self.log = Log(time.time, self.metrics, access=settings.access_log, later=self._loop.call_later)
         self.ids = IdSource()
         self.tokenizer = Tokenizer()
-        self.database = Database(settings.database)
+        self.database = open_database(settings.database)
         self.ledger = Ledger(
             self.database, worker=name, ids=self.ids, on_problem=lambda text: self.log.event("ledger", text=text)
         )

@@ -11,8 +11,8 @@ from proxyapi.identity.currency import agree_on_currency
 from proxyapi.ids import IdSource
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.money import NANOS_PER_UNIT
+from proxyapi.store.database import Database, open_database
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import Database, make_directory
 
 if TYPE_CHECKING:
     from proxyapi.settings import Settings
@@ -28,9 +28,9 @@ def prepare(settings: Settings) -> str | None:
 
     SettingsError if the currency does not fit the money that is there; StoreError if the store can't be written.
     """
-    make_directory(settings.database)
-    database = Database(settings.database)
+    database = open_database(settings.database)
     try:
+        database.prepare()
         migrate(database)
         agree_on_currency(database, settings.currency)
         return _first_key(database)

@@ -24,6 +24,7 @@ from msgspec import Struct
 
 from proxyapi import app, firststart
 from proxyapi.errors import SettingsError
+from proxyapi.store.database import open_database
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -274,7 +275,7 @@ def _greet(settings: Settings, host: str, port: int, tls: bool, key: str | None)
         f"proxyapi listens on {url}",
         f"Providers: {', '.join(switched_on) or 'none yet'}"
         + ("; the sandbox answers for the others, at no cost to you" if settings.sandbox.enabled else ""),
-        f"Data: {settings.database}",
+        f"Data: {open_database(settings.database).name}",
     ]
     if key is not None:
         lines += [

@@ -37,7 +37,7 @@ from proxyapi.ledger.ops import (
 from proxyapi.ledger.plan import correction_id
 from proxyapi.store.errors import OutcomeUnknown, StoreFailure
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import Database, WriteLock, Writer, connect
+from proxyapi.store.sqlite import SqliteDatabase, SqliteWriter, WriteLock, connect
 from proxyapi.usage import Unit
 
 EXAMPLES = int(os.environ.get("LEDGER_LAW_EXAMPLES", "60"))
@@ -254,7 +254,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ledger-law-"))
-        self.database = Database(self.folder / "law.db", durable=False)
+        self.database = SqliteDatabase(self.folder / "law.db", durable=False)
         migrate(self.database)
         with self.database.transaction() as transaction:
             for wallet in WALLETS:
@@ -278,7 +278,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def reopen(self) -> None:
         self.connection = FaultyConnection(connect(self.database.path, durable=False))
-        writer = Writer(self.connection, WriteLock(self.folder / "law.db.lock"))
+        writer = SqliteWriter(self.connection, WriteLock(self.folder / "law.db.lock"))
         self.committer = Committer(writer, lambda: self.now_ms)
         self.committer.worker_id = ALIVE
 

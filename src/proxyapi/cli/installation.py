@@ -15,8 +15,8 @@ from proxyapi.identity.currency import agree_on_currency, recorded_currency
 from proxyapi.ids import IdSource
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.settings import Settings
+from proxyapi.store.database import Database, open_database
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import Database, make_directory
 
 
 class Installation:
@@ -44,29 +44,27 @@ def load_settings(data: Path | None, config: Path | None, **flags: str | int | N
     return configuration.load(config, os.environ, flags={"data": None if data is None else str(data), **flags})
 
 
-def existing_database(settings: Settings) -> Path:
-    """The database's path. SettingsError if there is none: a mistyped directory must not become a new installation."""
-    path = settings.database
-    if not path.is_file():
+def existing_database(settings: Settings) -> Database:
+    """Opened. SettingsError if there is nothing in it: a mistyped directory must not become a new installation."""
+    database = open_database(settings.database)
+    if not database.schema_version():
+        database.close()
         raise SettingsError(
-            f"There is no installation in {path.parent}: {path.name} is not there. Name its directory with --data, or "
-            "begin a new one with `proxyapi serve` or `proxyapi account create`."
+            f"There is no installation in {database.name}. Name its directory with --data, or begin a new one with "
+            "`proxyapi serve` or `proxyapi account create`."
         )
-    return path
+    return database
 
 
 @contextmanager
 def installation(data: Path | None, config: Path | None, *, create: bool = False) -> Iterator[Installation]:
     """Open it, with its schema up to date. `create`: begin a new one if there is none."""
     settings = load_settings(data, config)
-    path = settings.database
-    if create:
-        make_directory(path)
-    else:
-        existing_database(settings)
-    database = Database(path)
+    database = open_database(settings.database) if create else existing_database(settings)
     opened = Installation(settings, database)
     try:
+        if create:
+            database.prepare()
         migrate(database)
         if create and recorded_currency(database) is None:
             agree_on_currency(database, settings.currency)

@@ -17,7 +17,7 @@ from proxyapi.cli.output import emit, facts, money, table
 from proxyapi.errors import NotFound
 from proxyapi.identity.queries import QUERIES
 from proxyapi.money import NANOS_MAX, format_amount
-from proxyapi.store.sqlite import Database
+from proxyapi.store.database import Database
 from proxyapi.usage import Unit
 
 if TYPE_CHECKING:

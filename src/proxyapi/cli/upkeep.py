@@ -10,8 +10,8 @@ from proxyapi.cli.installation import existing_database, load_settings
 from proxyapi.cli.options import installation_options
 from proxyapi.cli.output import emit
 from proxyapi.identity.currency import agree_on_currency, recorded_currency
+from proxyapi.store.database import open_database
 from proxyapi.store.migrate import migrate as apply_migrations
-from proxyapi.store.sqlite import Database, make_directory
 
 COPY_MODE = 0o600
 
@@ -24,9 +24,9 @@ def migrate(data: Path | None, config: Path | None, json: bool) -> None:
     Every other command does it too. Make a backup first when you install a newer version.
     """
     settings = load_settings(data, config)
-    make_directory(settings.database)
-    database = Database(settings.database)
+    database = open_database(settings.database)
     try:
+        database.prepare()
         applied = apply_migrations(database)
         if recorded_currency(database) is None:
             agree_on_currency(database, settings.currency)
@@ -34,8 +34,8 @@ def migrate(data: Path | None, config: Path | None, json: bool) -> None:
         database.close()
     text = f"Applied {', '.join(applied)}." if applied else "Nothing to do."
     emit(
-        {"database": str(settings.database), "applied": applied},
-        f"{text} {settings.database} is up to date.",
+        {"database": database.name, "applied": applied},
+        f"{text} {database.name} is up to date.",
         json=json,
     )
 
@@ -55,7 +55,7 @@ def backup(file: Path, data: Path | None, config: Path | None, json: bool) -> No
         raise click.UsageError(f"{file} exists already: a backup never overwrites.")
     if not file.parent.is_dir():
         raise click.UsageError(f"There is no directory {file.parent}.")
-    database = Database(existing_database(load_settings(data, config)))
+    database = existing_database(load_settings(data, config))
     try:
         database.backup(file)
         file.chmod(COPY_MODE)

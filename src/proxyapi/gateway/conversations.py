@@ -29,7 +29,7 @@ from proxyapi.dialects.frames import FrameDecoder
 from proxyapi.dialects.model import ABSENT, given
 from proxyapi.errors import InvalidRequest, StoreUnavailable, UnknownResponse
 from proxyapi.gateway.entrance import JSON_HEADERS
-from proxyapi.store.queries import in_lists, in_rows, load_queries
+from proxyapi.store.queries import in_rows, load_queries
 
 if TYPE_CHECKING:
     from proxyapi.gateway.routes import Route
@@ -208,10 +208,10 @@ class Conversations:
 
     async def _items_of(self, account_id: int, ids: list[str]) -> dict[str, Raw]:
         found: dict[str, Raw] = {}
-        for sql, parameters in in_lists(QUERIES["responses_of_items"], ids):
-            for id, body in await self._fetch(sql, (account_id, *parameters)):
-                if id not in found:
-                    found |= {_HEAD.decode(item).id: item for item in RESPONSE.decode(body).output}
+        rows = await self._fetch(QUERIES["responses_of_items"], (account_id, ids)) if ids else ()
+        for id, body in rows:
+            if id not in found:
+                found |= {_HEAD.decode(item).id: item for item in RESPONSE.decode(body).output}
         return found
 
     # --- its reply ---------------------------------------------------------------------------------------------------

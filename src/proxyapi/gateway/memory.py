@@ -42,7 +42,7 @@ from proxyapi.dialects.model import (
     ToolUse,
 )
 from proxyapi.errors import StoreUnavailable
-from proxyapi.store.queries import in_lists, load_queries
+from proxyapi.store.queries import load_queries
 
 QUERIES = load_queries("proxyapi.gateway", "memory.sql")
 
@@ -238,10 +238,10 @@ class Memory:
                 found[key] = near
             else:
                 missing.append(key)
-        for sql, parameters in in_lists(QUERIES["thoughts"], missing):
-            for key, value, used_at in await self._fetch(sql, (account_id, *parameters)):
-                if used_at > now - self._life_ms:
-                    found[key] = (value, used_at)
+        rows = await self._fetch(QUERIES["thoughts"], (account_id, missing)) if missing else ()
+        for key, value, used_at in rows:
+            if used_at > now - self._life_ms:
+                found[key] = (value, used_at)
         for key, (value, used_at) in found.items():
             if used_at < now - self._touch_ms:
                 self._touch(account_id, key, now)

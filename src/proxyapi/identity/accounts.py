@@ -21,8 +21,8 @@ from proxyapi.identity.queries import QUERIES
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.ledger.ops import AMOUNT_MAX, Budget, Period
 from proxyapi.money import format_amount
+from proxyapi.store.database import Database, Transaction
 from proxyapi.store.errors import ConstraintViolated
-from proxyapi.store.sqlite import Database, Transaction
 
 NAME_CHARACTERS_MAX = 100
 LIST_ITEMS_MAX = 200

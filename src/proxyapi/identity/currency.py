@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxyapi.errors import SettingsError
 from proxyapi.identity.queries import QUERIES
-from proxyapi.store.sqlite import Database
+from proxyapi.store.database import Database
 
 _NAME = "currency"
 
@@ -23,7 +23,7 @@ def agree_on_currency(database: Database, currency: str) -> None:
         rows = transaction.execute(QUERIES["setting"], (_NAME,))
         if rows and rows[0][0] != currency and transaction.execute(QUERIES["money_exists"])[0][0]:
             raise SettingsError(
-                f"currency is {currency}, but the accounts in {database.path} are kept in {rows[0][0]}: "
+                f"currency is {currency}, but the accounts in {database.name} are kept in {rows[0][0]}: "
                 f'set currency = "{rows[0][0]}" or use another data directory'
             )
         transaction.execute(QUERIES["setting_put"], (_NAME, currency))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from proxyapi.identity.queries import QUERIES
-from proxyapi.store.sqlite import Database
+from proxyapi.store.database import Database
 
 _NAME = "secret"
 _BYTES = 32

@@ -14,7 +14,7 @@ I10 no hold is older than its worker's death + grace
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,8 +24,8 @@ from proxyapi.ledger.commit import DAY_MS, HOUR_MS
 from proxyapi.ledger.plan import COLUMN_OF_UNIT, SUMS
 from proxyapi.ledger.reaper import GRACE_SECONDS
 from proxyapi.money import format_amount
+from proxyapi.store.database import Database, Transaction
 from proxyapi.store.queries import load_queries
-from proxyapi.store.sqlite import Database, Transaction
 
 SQL = load_queries("proxyapi.ledger", "audit.sql")
 
@@ -54,11 +54,11 @@ def audit(
     full: bool = True,
 ) -> list[Violation]:
     """Empty if all is well. `since` (milliseconds) spares older entries I6 and I8, the sums are always taken over all;
-    without `recompute` I8 is not checked; `full` includes SQLite's own check of the file."""
+    without `recompute` I8 is not checked; `full` includes the engine's own check of its files."""
     with database.snapshot() as snapshot:
         auditor = _Auditor(snapshot, since or 0, recompute)
         if full:
-            auditor.check_file()
+            auditor.check_files(database.faults())
         auditor.check_holds(stale_seconds)
         auditor.check_entries()
         auditor.check_corrections()
@@ -87,10 +87,9 @@ class _Auditor:
         if len(self.violations) < VIOLATIONS_MAX:
             self.violations.append(Violation(invariant, text))
 
-    def check_file(self) -> None:
-        for (answer,) in self.snapshot.execute(SQL["integrity"]):
-            if answer != "ok":
-                self.wrong("file", f"SQLite finds the file damaged: {answer}")
+    def check_files(self, faults: Sequence[str]) -> None:
+        for text in faults:
+            self.wrong("file", f"the database's files are damaged: {text}")
 
     def check_holds(self, stale_seconds: float) -> None:
         for _, account_id, budget_id, amount in self.snapshot.execute(SQL["holds"]):

@@ -33,10 +33,6 @@ SELECT day, model, provider, requests, failed, input, cached, cache_write, outpu
   FROM rollup_total
 
 -- stale_holds --
-SELECT hold.id, hold.worker_id, now - coalesce(worker.seen_at, hold.created_at)
-  FROM hold LEFT JOIN worker ON worker.id = hold.worker_id,
-       (SELECT CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) AS now)
- WHERE now - coalesce(worker.seen_at, hold.created_at) > ?
-
--- integrity --
-PRAGMA integrity_check
+SELECT hold.id, hold.worker_id, @now_ms - coalesce(worker.seen_at, hold.created_at)
+  FROM hold LEFT JOIN worker ON worker.id = hold.worker_id
+ WHERE @now_ms - coalesce(worker.seen_at, hold.created_at) > ?

@@ -11,8 +11,9 @@ is wrong the transaction is rolled back and done again, believing nothing.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from proxyapi.ledger.ops import (
     Balance,
@@ -41,9 +42,9 @@ from proxyapi.ledger.plan import (
     funding_row,
     plan,
 )
+from proxyapi.store.database import Row, Transaction, Writer
 from proxyapi.store.errors import ConstraintViolated, StatementRefused
-from proxyapi.store.queries import in_lists, in_rows, load_queries
-from proxyapi.store.sqlite import Row, Transaction, Writer
+from proxyapi.store.queries import load_queries
 
 SQL = load_queries("proxyapi.ledger", "ledger.sql")
 
@@ -212,13 +213,10 @@ class _Part:
             unfundable=frozenset(row[0] for row in self.select("find_budgets_among", funded)),
         )
 
-    def select(self, name: str, ids: Sequence[object], *more: object) -> Iterable[Row]:
-        rows: list[Row] = []
-        for sql, parameters in in_lists(SQL[name], ids):
-            rows += self.transaction.execute(sql, (*parameters, *more))
-        return rows
+    def select(self, name: str, ids: list[Any], *more: object) -> list[Row]:
+        return self.transaction.execute(SQL[name], (ids, *more)) if ids else []
 
-    def read_lost_holds(self, expiring: Mapping[int, Sequence[bytes]]) -> dict[bytes, HoldRow]:
+    def read_lost_holds(self, expiring: Mapping[int, list[bytes]]) -> dict[bytes, HoldRow]:
         lost: dict[bytes, HoldRow] = {}
         for grace_ms, ids in expiring.items():
             lost.update((row[0], HoldRow(*row)) for row in self.select("read_lost_holds", ids, grace_ms))
@@ -239,7 +237,7 @@ class _Part:
         found = {row[0] for row in newer}
         return [id for id in hold_ids if id in found] if found else []
 
-    def read_done(self, ids: Sequence[bytes]) -> dict[bytes, Done]:
+    def read_done(self, ids: list[bytes]) -> dict[bytes, Done]:
         done = {row[0]: row[1:] for row in self.select("read_done", ids)}
         corrections = [correction_id(id) for id, entry in done.items() if entry[0] == "expire"]
         done.update((row[0], row[1:]) for row in self.select("read_done", corrections))
@@ -289,12 +287,12 @@ class _Part:
             many(SQL["change_account"], decided.deltas)
         if decided.holds:
             made = (worker_id, now_ms)
-            self.insert("insert_hold", [row + made for row in decided.holds.values()])
+            many(SQL["insert_hold"], [row + made for row in decided.holds.values()])
         if decided.entries:
             usual = [row for row in decided.entries if len(row) == ENDING_COLUMNS]
-            self.insert("insert_ending", usual)
+            many(SQL["insert_ending"], usual)
             if len(usual) < len(decided.entries):
-                self.insert("insert_entry", [row for row in decided.entries if len(row) != ENDING_COLUMNS])
+                many(SQL["insert_entry"], [row for row in decided.entries if len(row) != ENDING_COLUMNS])
         if decided.rollup:
             rollup: dict[_Name, list[int]] = {}
             total: dict[_Name, list[int]] = {}
@@ -304,16 +302,9 @@ class _Part:
             many(SQL["add_rollup"], [(*name, *sums) for name, sums in sorted(rollup.items())])
             many(SQL["add_rollup_total"], [(*name, *sums) for name, sums in sorted(total.items())])
 
-    def delete_holds(self, ended: Sequence[bytes]) -> None:
-        deleted = 0
-        for sql, parameters in in_lists(SQL["delete_holds"], ended):
-            deleted += self.transaction.change(sql, parameters)
-        if deleted != len(ended):
+    def delete_holds(self, ended: list[bytes]) -> None:
+        if self.transaction.change(SQL["delete_holds"], (ended,)) != len(ended):
             raise _HoldGone
-
-    def insert(self, name: str, rows: Sequence[Row]) -> None:
-        for sql, parameters in in_rows(SQL[name], rows):
-            self.transaction.execute(sql, parameters)
 
 
 _Name = tuple[int | str, ...]

@@ -30,7 +30,7 @@ from proxyapi.ledger.ops import (
     Settled,
     Write,
 )
-from proxyapi.store.sqlite import Database, Row
+from proxyapi.store.database import Database, Row
 
 UNSEEN_SECONDS_MAX = 20.0
 """A worker that could not touch its row for so long stops admitting, well before the reaper takes it for dead."""

@@ -5,7 +5,7 @@ SELECT id, account_id, budget_id, key_id, amount FROM hold WHERE id IN (@ids)
 SELECT id, account_id, budget_id, key_id, amount, price_id, provider, model, operation FROM hold
  WHERE id IN (@ids)
    AND worker_id NOT IN (SELECT id FROM worker
-                          WHERE seen_at >= CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) - ?)
+                          WHERE seen_at >= @now_ms - ?)
 
 -- delete_holds --
 DELETE FROM hold WHERE id IN (@ids)
@@ -20,7 +20,7 @@ SELECT id, kind, account_id, budget_id, key_id, charged, loss FROM entry WHERE i
 SELECT reference, account_id, amount FROM entry WHERE reference IN (@ids)
 
 -- read_accounts --
-SELECT id, funded, spent, held, credit, blocked FROM account WHERE id IN (@ids)
+SELECT id, funded, spent, held, credit, blocked FROM account WHERE id IN (@ids) ORDER BY id @for_update
 
 -- find_budgets_among --
 SELECT id FROM account WHERE id IN (@ids) AND kind = 'budget'
@@ -53,20 +53,24 @@ INSERT INTO rollup (hour, account_id, key_id, model, requests, failed, input, ca
                     actual, charged, loss)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (hour, account_id, key_id, model) DO UPDATE SET
-    requests = requests + excluded.requests, failed = failed + excluded.failed, input = input + excluded.input,
-    cached = cached + excluded.cached, cache_write = cache_write + excluded.cache_write, output = output + excluded.output,
-    reasoning = reasoning + excluded.reasoning, other = other + excluded.other, actual = actual + excluded.actual,
-    charged = charged + excluded.charged, loss = loss + excluded.loss
+    requests = rollup.requests + excluded.requests, failed = rollup.failed + excluded.failed,
+    input = rollup.input + excluded.input, cached = rollup.cached + excluded.cached,
+    cache_write = rollup.cache_write + excluded.cache_write, output = rollup.output + excluded.output,
+    reasoning = rollup.reasoning + excluded.reasoning, other = rollup.other + excluded.other,
+    actual = rollup.actual + excluded.actual, charged = rollup.charged + excluded.charged,
+    loss = rollup.loss + excluded.loss
 
 -- add_rollup_total --
 INSERT INTO rollup_total (day, model, provider, requests, failed, input, cached, cache_write, output, reasoning, other,
                           actual, charged, loss)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (day, model, provider) DO UPDATE SET
-    requests = requests + excluded.requests, failed = failed + excluded.failed, input = input + excluded.input,
-    cached = cached + excluded.cached, cache_write = cache_write + excluded.cache_write, output = output + excluded.output,
-    reasoning = reasoning + excluded.reasoning, other = other + excluded.other, actual = actual + excluded.actual,
-    charged = charged + excluded.charged, loss = loss + excluded.loss
+    requests = rollup_total.requests + excluded.requests, failed = rollup_total.failed + excluded.failed,
+    input = rollup_total.input + excluded.input, cached = rollup_total.cached + excluded.cached,
+    cache_write = rollup_total.cache_write + excluded.cache_write, output = rollup_total.output + excluded.output,
+    reasoning = rollup_total.reasoning + excluded.reasoning, other = rollup_total.other + excluded.other,
+    actual = rollup_total.actual + excluded.actual, charged = rollup_total.charged + excluded.charged,
+    loss = rollup_total.loss + excluded.loss
 
 -- insert_ending --
 INSERT INTO entry (id, kind, account_id, budget_id, key_id, held, actual, charged, loss, price_id, variant, units, source,
@@ -79,11 +83,11 @@ INSERT INTO price (id, body, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NO
 
 -- insert_worker --
 INSERT INTO worker (name, started_at, seen_at)
-SELECT ?, now, now FROM (SELECT CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) AS now)
+SELECT ?, clock.now, clock.now FROM (SELECT @now_ms AS now) AS clock
 RETURNING id
 
 -- touch_worker --
-UPDATE worker SET seen_at = CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER), snapshot = coalesce(?, snapshot)
+UPDATE worker SET seen_at = @now_ms, snapshot = coalesce(?, snapshot)
  WHERE id = ? RETURNING seen_at
 
 -- leave_worker --
@@ -91,20 +95,20 @@ DELETE FROM worker WHERE id = ? AND NOT EXISTS (SELECT 1 FROM hold WHERE worker_
 
 -- claim_reaping --
 INSERT INTO setting (name, value)
-SELECT 'reaping_until', now + ? FROM (SELECT CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) AS now) WHERE true
+SELECT 'reaping_until', CAST(@now_ms + ? AS TEXT) WHERE true
 ON CONFLICT (name) DO UPDATE SET value = excluded.value
- WHERE CAST(value AS INTEGER) <= CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)
+ WHERE CAST(setting.value AS INTEGER) <= @now_ms
 RETURNING name
 
 -- find_lost_holds --
 SELECT id FROM hold
  WHERE worker_id NOT IN (SELECT id FROM worker
-                          WHERE seen_at >= CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) - ?)
+                          WHERE seen_at >= @now_ms - ?)
  ORDER BY id LIMIT ?
 
 -- delete_lost_workers --
 DELETE FROM worker
- WHERE seen_at < CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) - ?
+ WHERE seen_at < @now_ms - ?
    AND NOT EXISTS (SELECT 1 FROM hold WHERE worker_id = worker.id)
 
 -- read_balance --
@@ -117,4 +121,4 @@ SELECT funded, spent, held, credit, blocked FROM account
 -- read_snapshots --
 SELECT snapshot FROM worker
  WHERE id <> ? AND snapshot IS NOT NULL
-   AND seen_at >= CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) - ?
+   AND seen_at >= @now_ms - ?

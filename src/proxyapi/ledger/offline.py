@@ -10,8 +10,8 @@ from proxyapi.ledger.batch import refusal
 from proxyapi.ledger.commit import SQL, Committer, period_start
 from proxyapi.ledger.ledger import balance_of, now_ms
 from proxyapi.ledger.ops import Balance, Budget, Funded, Funding, Refused, Rejected, SetLimit
+from proxyapi.store.database import Database, Transaction
 from proxyapi.store.errors import OutcomeUnknown
-from proxyapi.store.sqlite import Database, Transaction
 
 
 class OfflineLedger:

@@ -7,7 +7,7 @@ from typing import Final
 
 from proxyapi.ledger.commit import SQL
 from proxyapi.ledger.ledger import Ledger
-from proxyapi.store.sqlite import Database
+from proxyapi.store.database import Database
 
 GRACE_SECONDS: Final = 60.0
 """How long a worker may be unseen: three times what makes it stop admitting."""

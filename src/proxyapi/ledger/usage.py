@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from proxyapi.ledger.commit import HOUR_MS
+from proxyapi.ledger.commit import DAY_MS, HOUR_MS
+from proxyapi.store.database import Database
 from proxyapi.store.queries import load_queries
-from proxyapi.store.sqlite import Database
 
 SQL = load_queries("proxyapi.ledger", "usage.sql")
 
@@ -36,5 +37,10 @@ def usage_now(
     database: Database, by: Literal["day", "model", "key"], *, account_id: int | None = None, since_ms: int = 0
 ) -> list[UsageLine]:
     """Blocking. `since_ms` counts from the beginning of its hour."""
-    rows = database.fetch_now(SQL[f"by_{by}"], (account_id, since_ms // HOUR_MS))
-    return [UsageLine(str(row[0]), *row[1:]) for row in rows]
+    rows = database.fetch_now(SQL[f"by_{by}"], (account_id, account_id, since_ms // HOUR_MS))
+    return [UsageLine(_day(row[0]) if by == "day" else str(row[0]), *row[1:]) for row in rows]
+
+
+def _day(number: int) -> str:
+    """Of days since 1970, as `2025-11-23`."""
+    return datetime.fromtimestamp(number * DAY_MS // 1000, UTC).strftime("%Y-%m-%d")

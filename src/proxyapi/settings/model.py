@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote
 
 from msgspec import Meta, Struct, field
 
@@ -225,11 +225,9 @@ class Settings(Struct, frozen=True, kw_only=True):
         return parse_listen(self.listen)
 
     @property
-    def database(self) -> Path:
-        """The SQLite file."""
-        if self.database_url:
-            return Path(unquote(urlsplit(self.database_url).path[1:]))
-        return self.data / DATABASE_NAME
+    def database(self) -> str:
+        """The database's address: `database_url`, else that of the SQLite file in `data`."""
+        return self.database_url or f"sqlite:///{quote(str(self.data / DATABASE_NAME))}"
 
 
 TABLES: dict[str, type[Struct]] = {

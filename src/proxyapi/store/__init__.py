@@ -1,8 +1,10 @@
 """Databases: the only part that imports a driver.
 
 errors     what goes wrong, in our words
-sqlite     connections, the write lock between processes, `Database`
+database   a database as the rest of the program sees it, and how to open one
+sqlite     one file: connections, the write lock between processes
 migrate    brings a database up to the newest schema
 migrations the schema, one numbered file per step
-queries    loads named statements from `.sql` files
+queries    loads named statements from `.sql` files, and what they may say besides SQL
+script     cuts a migration into statements
 """

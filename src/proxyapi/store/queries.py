@@ -1,7 +1,6 @@
 """SQL is text in `.sql` files beside the module that owns the tables, each statement under a `-- name --` line.
 
-`IN (@ids)` stands for a list whose length varies: `expand` writes as many `?` as are needed, in a few sizes only, so
-that the driver's cache of prepared statements stays warm.
+What such a text may say besides SQL is in `store.database`; here are the parts of it that all engines share.
 """
 
 from __future__ import annotations
@@ -11,10 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 
+LIST = "@ids"
+ROWS_MAX = 32
+"""Of one INSERT: each number of rows is a statement of its own to the driver."""
+
 _TITLE = re.compile(r"^-- ([a-z_]+) --$", re.MULTILINE)
-_LIST = "@ids"
-_LIST_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-_ROWS_MAX = 32
+_COMMENT = re.compile(r"('(?:[^']|'')*')|--[^\n]*")
+_MACRO = re.compile(r"('(?:[^']|'')*')|(@[a-z_]+)")
+_VALUES = re.compile(r"\bVALUES\s*(\([^()]*\))$")
 
 
 def load_queries(package: str, name: str) -> Mapping[str, str]:
@@ -23,32 +26,35 @@ def load_queries(package: str, name: str) -> Mapping[str, str]:
     return {title: text.strip() for title, text in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-def in_lists(sql: str, ids: Sequence[object]) -> Iterator[tuple[str, Sequence[object]]]:
-    """Statement and parameters for every part of `ids`; short parts are filled up with NULL, which no id is."""
-    for at in range(0, len(ids), _LIST_SIZES[-1]):
-        part = ids[at : at + _LIST_SIZES[-1]]
-        size = next(size for size in _LIST_SIZES if size >= len(part))
-        yield _expanded(sql, size), (*part, *((None,) * (size - len(part))))
-
-
-def in_rows(sql: str, rows: Sequence[Sequence[object]]) -> Iterator[tuple[str, Sequence[object]]]:
-    """The statement, which ends in `VALUES (?, ...)`, and parameters to run for every few of `rows`.
-
-    One statement for 32 rows asks the interpreter's lock back once, which another thread may want."""
-    for at in range(0, len(rows), _ROWS_MAX):
-        part = rows[at : at + _ROWS_MAX]
-        parameters: list[object] = []
-        for row in part:
-            parameters += row
-        yield _repeated(sql, len(part)), parameters
-
-
-@lru_cache(maxsize=128)
-def _repeated(sql: str, size: int) -> str:
-    head, values = sql.split("VALUES")
-    return f"{head}VALUES {', '.join([values.strip()] * size)}"
+def spell(sql: str, macros: Mapping[str, str]) -> str:
+    """The statement without comments, with `macros` in place; `@ids` stays. KeyError: an unknown macro."""
+    text = _COMMENT.sub(lambda found: found[1] or "", sql)
+    known = {**macros, LIST: LIST}
+    return _MACRO.sub(lambda found: found[1] or known[found[2]], text).strip()
 
 
 @lru_cache(maxsize=256)
-def _expanded(sql: str, size: int) -> str:
-    return sql.replace(_LIST, ",".join("?" * size))
+def list_position(text: str) -> int:
+    """Which parameter of a statement is its list: as many `?` stand before `@ids`."""
+    return text[: text.index(LIST)].count("?")
+
+
+@lru_cache(maxsize=256)
+def ends_in_values(text: str) -> bool:
+    """An INSERT that can be repeated for many rows in one statement."""
+    return _VALUES.search(text) is not None
+
+
+@lru_cache(maxsize=512)
+def repeated(text: str, size: int) -> str:
+    """The INSERT, which ends in `VALUES (?, ...)`, for `size` rows."""
+    found = _VALUES.search(text)
+    assert found is not None, text
+    return f"{text[: found.start(1)]}{', '.join([found[1]] * size)}"
+
+
+def in_rows(sql: str, rows: Sequence[Sequence[object]]) -> Iterator[tuple[str, Sequence[object]]]:
+    """The statement, which ends in `VALUES (?, ...)`, and parameters to run for every few of `rows`."""
+    for at in range(0, len(rows), ROWS_MAX):
+        part = rows[at : at + ROWS_MAX]
+        yield repeated(sql, len(part)), [value for row in part for value in row]

@@ -1,4 +1,4 @@
-"""SQLite: connections, the write lock between processes, and `Database`, which the rest of the program holds.
+"""SQLite: connections, the write lock between processes, and `SqliteDatabase`.
 
 Durability is WAL with `synchronous=FULL`: COMMIT returns after fsync. Writers of several processes queue on an `flock`
 of a file beside the database: SQLite's own busy handler sleeps and is unfair (worst hold 1,139 ms against 21-100 ms
@@ -12,16 +12,17 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+from proxyapi.store.database import Parameters, Row
 from proxyapi.store.errors import ConstraintViolated, OutcomeUnknown, StatementRefused, StoreError, StoreFailure
-
-Row = tuple[Any, ...]
-Parameters = Sequence[object]
+from proxyapi.store.queries import LIST, ROWS_MAX, ends_in_values, list_position, repeated, spell
+from proxyapi.store.script import statements
 
 BUSY_SECONDS = 5.0
 """How long SQLite itself waits for a lock: only for those who don't take our own lock, such as a sqlite3 shell."""
@@ -33,8 +34,15 @@ DIRECTORY_MODE = 0o700
 """Balances and the digests of keys are nobody else's business."""
 STATEMENTS_CACHED = 256
 
-DATABASE_CLOCK_MS = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)"
-"""Milliseconds since 1970; `unixepoch('subsec')` needs SQLite 3.42, Debian 12 has 3.40."""
+MACROS = {
+    "@now_ms": "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)",
+    "@for_update": "",
+    "@for_share": "",
+}
+"""Nobody writes beside a write transaction, so rows need no locks. `unixepoch('subsec')` would need SQLite 3.42, Debian
+12 has 3.40."""
+LIST_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+"""Lists are filled up to one of these with NULL, which no member is, so that the cache of statements stays warm."""
 
 _SICK = frozenset(
     {
@@ -65,13 +73,13 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
-def translate(error: sqlite3.Error) -> StoreError:
-    """The driver's exception in our words."""
+def translate(error: Exception) -> StoreError:
+    """The driver's exception in our words; also an int beyond int64 and half a surrogate pair."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return StatementRefused(str(error))
     if code & 0xFF in _SICK:
-        return StoreFailure(f"{error} ({error.sqlite_errorname})")
+        return StoreFailure(f"{error} ({getattr(error, 'sqlite_errorname', code)})")
     if code & 0xFF == sqlite3.SQLITE_CONSTRAINT:
         return ConstraintViolated(str(error))
     return StatementRefused(str(error))
@@ -125,46 +133,46 @@ class WriteLock:
         os.close(self._file)
 
 
-class Transaction:
-    """What may be done inside a write transaction. Errors are `StoreError`s."""
+class SqliteTransaction:
+    """`Transaction` on a connection, which one thread at a time uses."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        try:
-            return self._connection.execute(sql, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise translate(error) from error
-        except (OverflowError, UnicodeError) as error:  # an int beyond int64, half a surrogate pair
-            raise StatementRefused(str(error)) from error
+        return execute(self._connection, sql, parameters)
 
     def change(self, sql: str, parameters: Parameters = ()) -> int:
-        """Number of rows changed by an UPDATE or DELETE."""
+        text = spelled(sql)
         try:
-            return self._connection.execute(sql, parameters).rowcount
-        except sqlite3.Error as error:
+            if LIST not in text:
+                return self._connection.execute(text, parameters).rowcount
+            return sum(self._connection.execute(*part).rowcount for part in _parts(text, parameters))
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise translate(error) from error
 
-    def executemany(self, sql: str, rows: Iterable[Parameters]) -> int:
-        """Number of rows changed."""
+    def executemany(self, sql: str, rows: Iterable[Parameters]) -> None:
+        text = spelled(sql)
         try:
-            return self._connection.executemany(sql, rows).rowcount
-        except sqlite3.Error as error:
+            if not ends_in_values(text):
+                self._connection.executemany(text, rows)
+                return
+            rows = list(rows)
+            # One statement for 32 rows asks the interpreter's lock back once, which another thread may want.
+            for at in range(0, len(rows), ROWS_MAX):
+                part = rows[at : at + ROWS_MAX]
+                self._connection.execute(repeated(text, len(part)), [value for row in part for value in row])
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise translate(error) from error
-        except (OverflowError, UnicodeError) as error:
-            raise StatementRefused(str(error)) from error
 
-    def iterate(self, sql: str) -> Iterator[Row]:
-        """The rows of a SELECT one by one, for those that don't fit into memory."""
+    def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         try:
-            yield from self._connection.execute(sql)
+            yield from self._connection.execute(spelled(sql), parameters)
         except sqlite3.Error as error:
             raise translate(error) from error
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """What fails inside is undone by itself, unless the store is sick."""
         self.execute("SAVEPOINT part")
         try:
             yield
@@ -175,18 +183,50 @@ class Transaction:
         self.execute("RELEASE part")
 
 
-class Writer:
-    """One connection for write transactions, used by one thread at a time."""
+@lru_cache(maxsize=1024)
+def spelled(sql: str) -> str:
+    """The statement as SQLite understands it, but for `@ids`."""
+    return spell(sql, MACROS)
+
+
+def execute(connection: Connection, sql: str, parameters: Parameters) -> list[Row]:
+    """All rows of one statement, in our spelling."""
+    text = spelled(sql)
+    try:
+        if LIST not in text:
+            return connection.execute(text, parameters).fetchall()
+        return [row for part in _parts(text, parameters) for row in connection.execute(*part).fetchall()]
+    except (sqlite3.Error, OverflowError, UnicodeError) as error:
+        raise translate(error) from error
+
+
+def _parts(text: str, parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
+    """Statement and parameters for every part of the list."""
+    at = list_position(text)
+    before, ids, after = parameters[:at], parameters[at], parameters[at + 1 :]
+    if not isinstance(ids, list):
+        raise StatementRefused(f"the parameter of {LIST} is a list")
+    for start in range(0, len(ids), LIST_SIZES[-1]):
+        part = ids[start : start + LIST_SIZES[-1]]
+        size = next(size for size in LIST_SIZES if size >= len(part))
+        yield _expanded(text, size), (*before, *part, *((None,) * (size - len(part))), *after)
+
+
+@lru_cache(maxsize=512)
+def _expanded(text: str, size: int) -> str:
+    return text.replace(LIST, ",".join("?" * size))
+
+
+class SqliteWriter:
+    """`Writer`: one connection, and the lock."""
 
     def __init__(self, connection: Connection, lock: WriteLock) -> None:
         self._connection = connection
         self._lock = lock
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """BEGIN IMMEDIATE under the lock; COMMIT at the end, ROLLBACK on any exception.
-
-        Raises `OutcomeUnknown` if COMMIT failed, `StoreFailure` if the store did before."""
+    def transaction(self) -> Iterator[SqliteTransaction]:
+        """BEGIN IMMEDIATE under the lock."""
         connection = self._connection
         with self._lock:
             try:
@@ -194,7 +234,7 @@ class Writer:
             except sqlite3.Error as error:
                 raise _cannot_begin(error) from error
             try:
-                yield Transaction(connection)
+                yield SqliteTransaction(connection)
                 try:
                     connection.execute("COMMIT")
                 except sqlite3.Error as error:
@@ -214,46 +254,46 @@ def _cannot_begin(error: sqlite3.Error) -> StoreError:
     return translated if isinstance(translated, StoreFailure) else StoreFailure(str(error))
 
 
-class Database:
-    """One SQLite file: asynchronous reads for servers; reads and write transactions at once for the command line.
-
-    Safe for several processes. Threads of one process may share it."""
+class SqliteDatabase:
+    """`Database` in one file."""
 
     def __init__(self, path: Path, *, durable: bool = True) -> None:
         self.path = path
         self._durable = durable
         self._reader: sqlite3.Connection | None = None
-        self._writer: Writer | None = None
+        self._writer: SqliteWriter | None = None
         self._write_mutex = threading.Lock()
         self._read_mutex = threading.Lock()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
 
-    def writer(self) -> Writer:
-        """A new writer with a connection of its own; its owner closes it."""
-        return Writer(connect(self.path, durable=self._durable), WriteLock(self._lock_path))
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def writer(self) -> SqliteWriter:
+        return SqliteWriter(connect(self.path, durable=self._durable), WriteLock(self._lock_path))
 
     @property
     def _lock_path(self) -> Path:
         return self.path.with_name(self.path.name + ".lock")
 
     async def fetch(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """All rows of one SELECT, read in a thread."""
+        """Reads in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self.fetch_now, sql, parameters)
 
     def fetch_now(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        """All rows of one SELECT, blocking."""
         with self._read_mutex:
-            try:
-                if self._reader is None:
-                    self._reader = connect(self.path, durable=self._durable)
-                    self._reader.execute("PRAGMA query_only=ON")
-                return self._reader.execute(sql, parameters).fetchall()
-            except sqlite3.Error as error:
-                raise translate(error) from error
+            if self._reader is None:
+                self._reader = self._read_only()
+            return execute(self._reader, sql, parameters)
+
+    def _read_only(self) -> sqlite3.Connection:
+        connection = connect(self.path, durable=self._durable)
+        connection.execute("PRAGMA query_only=ON")
+        return connection
 
     @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """A write transaction, blocking; waits for those of other processes."""
+    def transaction(self) -> Iterator[SqliteTransaction]:
         with self._write_mutex:
             if self._writer is None:
                 self._writer = self.writer()
@@ -261,18 +301,35 @@ class Database:
                 yield transaction
 
     @contextmanager
-    def snapshot(self) -> Iterator[Transaction]:
-        """Reads that all see the same moment, while others write."""
-        connection = connect(self.path, durable=self._durable)
+    def snapshot(self) -> Iterator[SqliteTransaction]:
+        connection = self._read_only()
         try:
-            connection.execute("PRAGMA query_only=ON")
             connection.execute("BEGIN")
-            yield Transaction(connection)
+            yield SqliteTransaction(connection)
         finally:
             connection.close()
 
+    def prepare(self) -> None:
+        make_directory(self.path)
+
+    def schema_version(self) -> int:
+        """The file's `user_version`."""
+        return int(self.fetch_now("PRAGMA user_version")[0][0]) if self.path.exists() else 0
+
+    def apply_schema(self, number: int, script: str) -> bool:
+        with self.transaction() as transaction:
+            if transaction.execute("PRAGMA user_version")[0][0] >= number:
+                return False
+            for statement in statements(script):
+                transaction.execute(statement)
+            transaction.execute(f"PRAGMA user_version={number}")
+        return True
+
+    def faults(self) -> list[str]:
+        with self.snapshot() as snapshot:
+            return [answer for (answer,) in snapshot.execute("PRAGMA integrity_check") if answer != "ok"]
+
     def backup(self, path: Path) -> None:
-        """A consistent copy of this moment as a new file, while others write. StatementRefused if it exists."""
         if path.exists():
             raise StatementRefused(f"{path} exists already")
         connection = connect(self.path, durable=self._durable)

@@ -22,7 +22,7 @@ import pytest
 from proxyapi.ids import IdSource
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.reaper import reap
-from proxyapi.store.sqlite import Database
+from proxyapi.store.sqlite import SqliteDatabase
 
 CHAT = "/openai/v1/chat/completions"
 BODY: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 200}
@@ -119,7 +119,7 @@ class Load:
 
 async def recover(path: Path) -> int:
     """What the reaper does a minute after a worker's death."""
-    database = Database(path)
+    database = SqliteDatabase(path)
     ledger = Ledger(database, worker="heir", ids=IdSource())
     await ledger.open()
     await ledger.write("UPDATE worker SET seen_at = seen_at - 60000 WHERE id <> ?", (ledger.worker_id,))

@@ -18,7 +18,7 @@ from proxyapi.errors import InsufficientFunds
 from proxyapi.ids import IdSource
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.ops import Budget, Ending, Hold
-from proxyapi.store.sqlite import Database
+from proxyapi.store.sqlite import SqliteDatabase
 from proxyapi.usage import Unit
 
 AMOUNT = 1_000_003
@@ -82,7 +82,7 @@ async def load(ledger: Ledger, ids: IdSource, log_path: Path) -> None:
 
 async def main() -> None:
     ids = IdSource()
-    ledger = Ledger(Database(Path(sys.argv[2])), worker=f"process {os.getpid()}", ids=ids)
+    ledger = Ledger(SqliteDatabase(Path(sys.argv[2])), worker=f"process {os.getpid()}", ids=ids)
     await ledger.open()
     if sys.argv[1] == "race":
         await race(ledger, ids, int(sys.argv[3]))

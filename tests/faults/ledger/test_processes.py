@@ -22,7 +22,7 @@ from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.ledger.ops import Ending, Hold, Settled
 from proxyapi.ledger.reaper import reap
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import Database
+from proxyapi.store.sqlite import SqliteDatabase
 from proxyapi.usage import Unit
 
 AMOUNT = 1_000_003
@@ -37,9 +37,9 @@ class Price:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
+def database(tmp_path: Path) -> SqliteDatabase:
     """Wallet 1 affords exactly 137 holds; 2 and 3 are rich."""
-    database = Database(tmp_path / "faults.db")
+    database = SqliteDatabase(tmp_path / "faults.db")
     migrate(database)
     offline = OfflineLedger(database, ids=IdSource())
     for wallet, funds in ((1, 137 * AMOUNT + 12_345), (2, 10**15), (3, 10**15)):
@@ -51,7 +51,7 @@ def database(tmp_path: Path) -> Database:
     return database
 
 
-def start(mode: str, database: Database, argument: object) -> subprocess.Popen[str]:
+def start(mode: str, database: SqliteDatabase, argument: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, str(LOAD), mode, str(database.path), str(argument)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -65,7 +65,7 @@ def line_of(process: subprocess.Popen[str]) -> str:
 
 @pytest.mark.parametrize("workers", [2, pytest.param(8, marks=pytest.mark.long)])
 def test_a_thousand_racing_holds_admit_exactly_what_the_account_and_the_budget_afford(
-    database: Database, workers: int
+    database: SqliteDatabase, workers: int
 ) -> None:
     processes = [start("race", database, 1000 // workers) for _ in range(workers)]
     assert [line_of(process) for process in processes] == ["ready\n"] * workers
@@ -99,7 +99,9 @@ def acknowledged(log: Path) -> tuple[dict[bytes, int], dict[bytes, int]]:
 @pytest.mark.parametrize(
     "round_number", [*range(4), *(pytest.param(number, marks=pytest.mark.long) for number in range(4, 20))]
 )
-def test_kill_9_loses_nothing_that_was_acknowledged(database: Database, tmp_path: Path, round_number: int) -> None:
+def test_kill_9_loses_nothing_that_was_acknowledged(
+    database: SqliteDatabase, tmp_path: Path, round_number: int
+) -> None:
     with database.transaction() as transaction:
         transaction.execute("UPDATE account SET credit = 1000000000000000")
     logs = [tmp_path / f"log{number}" for number in range(2)]
@@ -126,7 +128,7 @@ def test_kill_9_loses_nothing_that_was_acknowledged(database: Database, tmp_path
     assert audit(database) == []
 
 
-def check_acknowledged(database: Database, holds: Mapping[bytes, int], settles: Mapping[bytes, int]) -> None:
+def check_acknowledged(database: SqliteDatabase, holds: Mapping[bytes, int], settles: Mapping[bytes, int]) -> None:
     held: dict[bytes, int] = dict(database.fetch_now("SELECT id, amount FROM hold"))
     entries: dict[bytes, tuple[int, int]] = {
         id: (amount, charged) for id, amount, charged in database.fetch_now("SELECT id, held, charged FROM entry")
@@ -135,7 +137,7 @@ def check_acknowledged(database: Database, holds: Mapping[bytes, int], settles: 
     assert [id for id, charged in settles.items() if entries.get(id, (0, None))[1] != charged] == []
 
 
-async def recover(database: Database) -> None:
+async def recover(database: SqliteDatabase) -> None:
     ledger = Ledger(database, worker="heir", ids=IdSource())
     await ledger.open()
     await ledger.write("UPDATE worker SET seen_at = seen_at - 60000 WHERE id <> ?", (ledger.worker_id,))
@@ -143,7 +145,7 @@ async def recover(database: Database) -> None:
     assert await ledger.close() == 0
 
 
-def test_a_full_disk_refuses_holds_keeps_settles_and_heals(database: Database) -> None:
+def test_a_full_disk_refuses_holds_keeps_settles_and_heals(database: SqliteDatabase) -> None:
     problems: list[str] = []
 
     async def main() -> None:

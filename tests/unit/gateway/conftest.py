@@ -10,13 +10,13 @@ import pytest
 
 from proxyapi.errors import StoreUnavailable
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import Database
+from proxyapi.store.sqlite import SqliteDatabase
 
 
 class Store:
     """`fetch` and `write` count what they are asked; `sick` makes writing fail."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqliteDatabase) -> None:
         self.database = database
         self.reads = 0
         self.writes = 0
@@ -43,7 +43,7 @@ class Store:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    database = Database(tmp_path / "proxyapi.db", durable=False)
+    database = SqliteDatabase(tmp_path / "proxyapi.db", durable=False)
     migrate(database)
     yield Store(database)
     database.close()

@@ -13,7 +13,7 @@ from proxyapi.identity.accounts import Accounts, KeyRing
 from proxyapi.ids import IdSource
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import Database
+from proxyapi.store.sqlite import SqliteDatabase
 
 
 class Clock(Struct):
@@ -28,7 +28,7 @@ class Clock(Struct):
 class Desk(Struct):
     """What an operator has at hand."""
 
-    database: Database
+    database: SqliteDatabase
     ledger: OfflineLedger
     clock: Clock
     accounts: Accounts
@@ -42,7 +42,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def desk(tmp_path: Path, clock: Clock) -> Iterator[Desk]:
-    database = Database(tmp_path / "proxyapi.db", durable=False)
+    database = SqliteDatabase(tmp_path / "proxyapi.db", durable=False)
     migrate(database)
     counter = itertools.count(1)
 

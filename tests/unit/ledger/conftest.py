@@ -8,7 +8,7 @@ import pytest
 from proxyapi.ids import IdSource
 from proxyapi.ledger.ops import Budget, Ending, Hold
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import Database
+from proxyapi.store.sqlite import SqliteDatabase
 from proxyapi.usage import Unit
 
 
@@ -23,9 +23,9 @@ class FlatPrice:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
+def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
     """Migrated, with wallet 1 (1,000 nanos), wallet 2 (empty) and wallet 3 (1,000 nanos, blocked)."""
-    database = Database(tmp_path / "ledger.db", durable=False)
+    database = SqliteDatabase(tmp_path / "ledger.db", durable=False)
     migrate(database)
     with database.transaction() as transaction:
         for id, funded, blocked in ((1, 1000, 0), (2, 0, 0), (3, 1000, 1)):

@@ -12,7 +12,7 @@ from proxyapi.ledger.audit import audit
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.ops import Budget, Ending, Hold
 from proxyapi.ledger.reaper import reap
-from proxyapi.store.sqlite import Database
+from proxyapi.store.sqlite import SqliteDatabase
 
 NewHold = Callable[..., Hold]
 EndingOf = Callable[..., Ending]
@@ -24,7 +24,7 @@ def one_nano_per_token(body: bytes, units: Mapping[str, int], variant: str) -> i
 
 
 @pytest.fixture
-def used(database: Database, new_hold: NewHold, ending_of: EndingOf) -> Database:
+def used(database: SqliteDatabase, new_hold: NewHold, ending_of: EndingOf) -> SqliteDatabase:
     """One of everything: a settle with loss, a release, an expiry with its correction, a hold in flight."""
 
     async def main() -> None:
@@ -44,7 +44,7 @@ def used(database: Database, new_hold: NewHold, ending_of: EndingOf) -> Database
     return database
 
 
-def test_a_used_ledger_audits_clean(used: Database) -> None:
+def test_a_used_ledger_audits_clean(used: SqliteDatabase) -> None:
     assert audit(used, recompute=one_nano_per_token) == []
 
 
@@ -77,7 +77,7 @@ def test_a_used_ledger_audits_clean(used: Database) -> None:
         ("DELETE FROM account WHERE id = 1", {"I2"}),
     ],
 )
-def test_damage_is_found_and_named(used: Database, damage: str, invariants: set[str]) -> None:
+def test_damage_is_found_and_named(used: SqliteDatabase, damage: str, invariants: set[str]) -> None:
     with used.transaction() as transaction:
         transaction.execute(damage)
     found = audit(used, recompute=one_nano_per_token)
@@ -85,7 +85,7 @@ def test_damage_is_found_and_named(used: Database, damage: str, invariants: set[
     assert all(len(violation.text) > 20 for violation in found)
 
 
-def test_an_overdrawn_account_is_found(used: Database) -> None:
+def test_an_overdrawn_account_is_found(used: SqliteDatabase) -> None:
     with used.transaction() as transaction:
         transaction.execute("PRAGMA ignore_check_constraints=ON")
         transaction.execute("UPDATE account SET held = -1 WHERE id = 2")
@@ -93,15 +93,15 @@ def test_an_overdrawn_account_is_found(used: Database) -> None:
     assert "I4" in {violation.invariant for violation in audit(used, full=False)}
 
 
-def test_a_damaged_file_is_found(used: Database) -> None:
+def test_a_damaged_file_is_found(used: SqliteDatabase) -> None:
     with used.transaction() as transaction:
         transaction.execute("PRAGMA writable_schema=ON")
         transaction.execute("UPDATE sqlite_schema SET rootpage = 3 WHERE name = 'entry_account'")
         transaction.execute("PRAGMA writable_schema=OFF")
-    assert "file" in {violation.invariant for violation in audit(Database(used.path))}
+    assert "file" in {violation.invariant for violation in audit(SqliteDatabase(used.path))}
 
 
-def test_old_entries_can_be_spared_the_costly_checks(used: Database) -> None:
+def test_old_entries_can_be_spared_the_costly_checks(used: SqliteDatabase) -> None:
     with used.transaction() as transaction:
         transaction.execute("UPDATE entry SET price_id = 1 WHERE kind = 'settle'")
     assert audit(used, since=10**15, recompute=one_nano_per_token) == []

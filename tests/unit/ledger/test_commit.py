@@ -9,7 +9,7 @@ import pytest
 from proxyapi.ledger.commit import Committer, period_start
 from proxyapi.ledger.ops import Accepted, Budget, Hold
 from proxyapi.store.errors import OutcomeUnknown
-from proxyapi.store.sqlite import Database, WriteLock, Writer, connect
+from proxyapi.store.sqlite import SqliteDatabase, SqliteWriter, WriteLock, connect
 
 NOVEMBER_30 = 1_764_547_000_000
 
@@ -17,7 +17,7 @@ NOVEMBER_30 = 1_764_547_000_000
 class NoCommit:
     """A connection whose first COMMIT fails."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqliteDatabase) -> None:
         self.inner = connect(database.path, durable=False)
         self.fails = True
 
@@ -38,8 +38,10 @@ class NoCommit:
         self.inner.close()
 
 
-def test_nothing_is_remembered_of_a_batch_that_was_not_kept(database: Database, new_hold: Callable[..., Hold]) -> None:
-    writer = Writer(NoCommit(database), WriteLock(database.path.with_name("other.lock")))
+def test_nothing_is_remembered_of_a_batch_that_was_not_kept(
+    database: SqliteDatabase, new_hold: Callable[..., Hold]
+) -> None:
+    writer = SqliteWriter(NoCommit(database), WriteLock(database.path.with_name("other.lock")))
     committer = Committer(writer, lambda: NOVEMBER_30)
     hold = new_hold(10, budget=Budget(11, "day", 100))
     with pytest.raises(OutcomeUnknown):

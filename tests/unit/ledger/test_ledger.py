@@ -17,7 +17,7 @@ from proxyapi.ledger.ops import AMOUNT_MAX, Balance, Budget, Ending, Hold
 from proxyapi.ledger.reaper import reap
 from proxyapi.ledger.usage import usage_now
 from proxyapi.store.errors import ConstraintViolated, StatementRefused
-from proxyapi.store.sqlite import Database
+from proxyapi.store.sqlite import SqliteDatabase
 
 NewHold = Callable[..., Hold]
 EndingOf = Callable[..., Ending]
@@ -35,7 +35,7 @@ class Clocks:
 class Bench:
     """Runs a scenario with an open ledger, and audits what it leaves."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqliteDatabase) -> None:
         self.database = database
         self.clocks = Clocks()
         self.problems: list[str] = []
@@ -61,7 +61,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(database: Database) -> Iterator[Bench]:
+def bench(database: SqliteDatabase) -> Iterator[Bench]:
     yield Bench(database)
 
 
@@ -383,6 +383,6 @@ def test_a_backup_made_under_load_audits_clean(
         await asyncio.gather(*(client() for _ in range(20)), saving)
 
     bench.run(scenario)
-    assert audit(Database(copy)) == []
+    assert audit(SqliteDatabase(copy)) == []
     with pytest.raises(StatementRefused):
         bench.database.backup(copy)

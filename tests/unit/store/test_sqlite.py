@@ -2,40 +2,40 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
-import sqlite3
 import threading
 from pathlib import Path
 
 import pytest
 
 from proxyapi.store.errors import ConstraintViolated, SchemaTooNew, StatementRefused, StoreFailure
-from proxyapi.store.migrate import migrate, statements
-from proxyapi.store.queries import in_lists, load_queries
-from proxyapi.store.sqlite import DATABASE_CLOCK_MS, Database
+from proxyapi.store.migrate import migrate
+from proxyapi.store.queries import load_queries
+from proxyapi.store.script import statements
+from proxyapi.store.sqlite import SqliteDatabase
 
 STEPS = ["0001_initial.sql", "0002_memory.sql"]
 ADD_ONE = "UPDATE revision SET number = number + 1 WHERE name = 'price'"
 
 
-def number(database: Database) -> int:
+def number(database: SqliteDatabase) -> int:
     return int(database.fetch_now("SELECT number FROM revision WHERE name = 'price'")[0][0])
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database(tmp_path / "store?.db", durable=False)
+def database(tmp_path: Path) -> SqliteDatabase:
+    database = SqliteDatabase(tmp_path / "store?.db", durable=False)
     migrate(database)
     return database
 
 
 def test_migrations_apply_once(tmp_path: Path) -> None:
-    database = Database(tmp_path / "new.db")
+    database = SqliteDatabase(tmp_path / "new.db")
     assert migrate(database) == STEPS
     assert migrate(database) == []
     assert database.fetch_now("PRAGMA journal_mode") == [("wal",)]
 
 
-def test_an_older_program_leaves_a_newer_database_alone(database: Database) -> None:
+def test_an_older_program_leaves_a_newer_database_alone(database: SqliteDatabase) -> None:
     with database.transaction() as transaction:
         transaction.execute("PRAGMA user_version=9999")
     with pytest.raises(SchemaTooNew):
@@ -44,7 +44,7 @@ def test_an_older_program_leaves_a_newer_database_alone(database: Database) -> N
 
 def migrate_in_a_process(path: Path, answers: multiprocessing.SimpleQueue[object]) -> None:
     try:
-        answers.put(migrate(Database(path)))
+        answers.put(migrate(SqliteDatabase(path)))
     except BaseException as error:
         answers.put(repr(error))
         raise
@@ -68,7 +68,7 @@ def test_a_script_is_cut_at_the_ends_of_its_statements() -> None:
     assert [len(one.splitlines()) for one in statements(script)] == [2, 1]
 
 
-def test_a_transaction_is_kept_whole_or_not_at_all(database: Database) -> None:
+def test_a_transaction_is_kept_whole_or_not_at_all(database: SqliteDatabase) -> None:
     with pytest.raises(ZeroDivisionError), database.transaction() as transaction:
         transaction.execute(ADD_ONE)
         raise ZeroDivisionError
@@ -81,13 +81,13 @@ def test_a_transaction_is_kept_whole_or_not_at_all(database: Database) -> None:
     assert number(database) == 1
 
 
-def test_writers_queue_and_readers_do_not_wait(database: Database) -> None:
+def test_writers_queue_and_readers_do_not_wait(database: SqliteDatabase) -> None:
     order: list[str] = []
     inside = threading.Event()
 
     def other() -> None:
         inside.wait()
-        with Database(database.path).transaction() as transaction:
+        with SqliteDatabase(database.path).transaction() as transaction:
             order.append("second")
             transaction.execute(ADD_ONE)
 
@@ -96,13 +96,13 @@ def test_writers_queue_and_readers_do_not_wait(database: Database) -> None:
     with database.transaction() as transaction:
         transaction.execute(ADD_ONE)
         inside.set()
-        assert number(Database(database.path)) == 0
+        assert number(SqliteDatabase(database.path)) == 0
         order.append("first")
     thread.join()
     assert order == ["first", "second"] and number(database) == 2
 
 
-def test_reads_are_reads(database: Database) -> None:
+def test_reads_are_reads(database: SqliteDatabase) -> None:
     assert asyncio.run(database.fetch("SELECT number FROM revision WHERE name = ?", ("price",))) == [(0,)]
     with pytest.raises(StoreFailure):  # SQLITE_READONLY
         database.fetch_now(ADD_ONE)
@@ -110,7 +110,7 @@ def test_reads_are_reads(database: Database) -> None:
         database.fetch_now("SELEKT")
 
 
-def test_a_snapshot_sees_one_moment(database: Database) -> None:
+def test_a_snapshot_sees_one_moment(database: SqliteDatabase) -> None:
     with database.snapshot() as snapshot:
         before = snapshot.execute("SELECT number FROM revision")
         with database.transaction() as transaction:
@@ -119,9 +119,9 @@ def test_a_snapshot_sees_one_moment(database: Database) -> None:
         assert list(snapshot.iterate("SELECT number FROM revision")) == before
 
 
-def test_a_backup_is_a_database_of_its_own(database: Database, tmp_path: Path) -> None:
+def test_a_backup_is_a_database_of_its_own(database: SqliteDatabase, tmp_path: Path) -> None:
     database.backup(tmp_path / "copy.db")
-    copy = Database(tmp_path / "copy.db")
+    copy = SqliteDatabase(tmp_path / "copy.db")
     assert migrate(copy) == [] and number(copy) == 0
     with pytest.raises(StatementRefused):
         database.backup(tmp_path / "copy.db")
@@ -130,12 +130,12 @@ def test_a_backup_is_a_database_of_its_own(database: Database, tmp_path: Path) -
 def test_a_file_that_is_no_database_is_a_failure_of_the_store(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("no database at all, but long enough to look like one" * 50)
     with pytest.raises(StoreFailure):
-        migrate(Database(tmp_path / "text.db"))
+        migrate(SqliteDatabase(tmp_path / "text.db"))
     with pytest.raises(StoreFailure):
-        migrate(Database(tmp_path / "missing" / "new.db"))
+        migrate(SqliteDatabase(tmp_path / "missing" / "new.db"))
 
 
-def test_values_that_sqlite_cannot_keep_are_the_statements_fault(database: Database) -> None:
+def test_values_that_sqlite_cannot_keep_are_the_statements_fault(database: SqliteDatabase) -> None:
     with database.transaction() as transaction:
         for value in (2**63, "\ud800", object()):
             with pytest.raises(StatementRefused):
@@ -144,19 +144,26 @@ def test_values_that_sqlite_cannot_keep_are_the_statements_fault(database: Datab
                 transaction.executemany("UPDATE revision SET number = ?", [(value,)])
 
 
-def test_the_databases_clock_counts_milliseconds(database: Database) -> None:
-    ((text, milliseconds),) = database.fetch_now(f"SELECT strftime('%s', 'now'), {DATABASE_CLOCK_MS}")
+def test_the_databases_clock_counts_milliseconds(database: SqliteDatabase) -> None:
+    ((text, milliseconds),) = database.fetch_now("SELECT strftime('%s', 'now'), @now_ms")
     assert abs(milliseconds - int(text) * 1000) <= 1001
 
 
-def test_lists_are_cut_into_statements_of_few_sizes() -> None:
-    sql = "SELECT x IN (@ids)"
-    connection = sqlite3.connect(":memory:")
+def test_lists_are_cut_into_statements_of_few_sizes(database: SqliteDatabase) -> None:
+    asked: list[str] = []
+    database.fetch_now("SELECT 1")
+    assert database._reader is not None
+    database._reader.set_trace_callback(asked.append)
     for count, statements_expected in ((0, 0), (1, 1), (3, 1), (64, 1), (65, 1), (513, 2)):
-        parts = list(in_lists(sql.replace("x", "7"), list(range(count))))
-        assert len(parts) == statements_expected
-        found = [connection.execute(text, parameters).fetchone()[0] for text, parameters in parts]
-        assert any(found) == (count > 7)
+        asked.clear()
+        rows = database.fetch_now("SELECT ? WHERE 7 IN (@ids) AND ? = 1 -- @ids, it's", (5, list(range(count)), 1))
+        assert rows == [(5,)] * (count > 7)
+        assert len(asked) == statements_expected
+    assert database.fetch_now("SELECT '@now_ms', '--' WHERE 1 IN (@ids)", ([1],)) == [("@now_ms", "--")]
+    with pytest.raises(StatementRefused):
+        database.fetch_now("SELECT 7 IN (@ids)", (7,))
+    with database.transaction() as transaction:
+        assert transaction.change("UPDATE revision SET number = 5 WHERE name IN (@ids)", (["price", "identity"],)) == 2
 
 
 def test_statements_are_found_by_name() -> None:

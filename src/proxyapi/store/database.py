@@ -1,0 +1,125 @@
+"""A database as the rest of the program sees it, whichever engine is behind it.
+
+One SQL text for all: parameters are `?`, in order; besides, a statement may say
+
+* `IN (@ids)`, once: a list of any length; its parameter is a `list`. Without members, no row is found.
+* `@now_ms`: the database's clock, in milliseconds since 1970
+* `@for_update`, `@for_share` at the end of a SELECT: lock its rows, where transactions run beside each other
+
+Values are `int` (INTEGER, 64 bits), `str` (TEXT) and `bytes` (BLOB), exactly: a parameter has the type of its column,
+and one whose type nothing tells is written `CAST(? AS INTEGER)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote, unquote, urlsplit
+
+Row = tuple[Any, ...]
+Parameters = Sequence[object]
+
+
+class Transaction(Protocol):
+    """What may be done inside a transaction. Errors are `StoreError`s."""
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """All rows of a SELECT or of RETURNING."""
+        ...
+
+    def change(self, sql: str, parameters: Parameters = ()) -> int:
+        """Number of rows changed by an UPDATE or DELETE."""
+        ...
+
+    def executemany(self, sql: str, rows: Iterable[Parameters]) -> None:
+        """An INSERT ... VALUES or an UPDATE for each of `rows`, no two of which may name the same row of the table."""
+        ...
+
+    def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
+        """The rows of a SELECT one by one, for those that don't fit into memory."""
+        ...
+
+    def savepoint(self) -> AbstractContextManager[None]:
+        """What fails inside is undone by itself, unless the store is sick."""
+        ...
+
+
+class Writer(Protocol):
+    """A connection for write transactions, used by one thread at a time."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """COMMIT at the end, ROLLBACK on any exception.
+
+        Raises `OutcomeUnknown` if COMMIT failed, `StoreFailure` if the store did before."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Database(Protocol):
+    """Asynchronous reads for servers; reads and write transactions at once for the command line.
+
+    Safe for several processes. Threads of one process may share it."""
+
+    @property
+    def name(self) -> str:
+        """For people: a path, or an address without the password."""
+        ...
+
+    async def fetch(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """All rows of one SELECT."""
+        ...
+
+    def fetch_now(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """All rows of one SELECT, blocking."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """A write transaction, blocking; may wait for those of other processes."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Transaction]:
+        """Reads that all see the same moment, while others write."""
+        ...
+
+    def writer(self) -> Writer:
+        """A new writer with a connection of its own; its owner closes it."""
+        ...
+
+    def prepare(self) -> None:
+        """Make what has to be there before the first table, such as a directory."""
+        ...
+
+    def schema_version(self) -> int:
+        """Number of the last migration; 0: there is nothing yet. Makes nothing."""
+        ...
+
+    def apply_schema(self, number: int, script: str) -> bool:
+        """Run a migration, in SQLite's spelling, in a transaction of its own. False if another process had done it."""
+        ...
+
+    def faults(self) -> list[str]:
+        """What the engine finds damaged in its own files."""
+        ...
+
+    def backup(self, path: Path) -> None:
+        """A consistent copy of this moment as a new file, while others write. `StatementRefused` if it exists."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def sqlite_url(path: Path) -> str:
+    """The address of an SQLite file."""
+    return f"sqlite:///{quote(str(path))}"
+
+
+def open_database(url: str, *, durable: bool = True) -> Database:
+    """`sqlite:///relative/path` or `sqlite:////absolute/path`. Connects when it is used.
+
+    `durable=False` is for tests that don't pull plugs."""
+    from proxyapi.store.sqlite import SqliteDatabase  # a driver is loaded by those who need it
+
+    return SqliteDatabase(Path(unquote(urlsplit(url).path[1:])), durable=durable)
