@@ -22,6 +22,9 @@ Every failure that a client or an operator can be told about:
       - UpstreamUnreachable   502   no connection
       - UpstreamTimeout       504
       - UpstreamBroken        502   reset, or bytes that are no HTTP or no event
+    + PaymentError            502   of a payment provider
+      - PaymentRefused        502   it says no: nothing was made
+      - PaymentUnknown        503   not reached, or its answer was lost: it may have been made
   + ClientGone                      nobody is left to be told
   + SettingsError                   a wrong key or value in the configuration, for the operator
 """
@@ -149,6 +152,18 @@ class UpstreamTimeout(UpstreamError):
 
 class UpstreamBroken(UpstreamError):
     code = "upstream_broken"
+
+
+class PaymentError(GatewayError):
+    status, code = 502, "payment_error"
+
+
+class PaymentRefused(PaymentError):
+    code = "payment_refused"
+
+
+class PaymentUnknown(PaymentError):
+    status, code = 503, "payment_unknown"
 
 
 class ClientGone(ProxyError):

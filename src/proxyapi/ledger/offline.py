@@ -23,15 +23,23 @@ class OfflineLedger:
         self._clock_ms = clock_ms
         self._committer: Committer | None = None
 
-    def deposit(self, account_id: int, amount: int, *, reference: str | None = None, note: str | None = None) -> bool:
-        """Idempotent by `reference`: False if it had been booked before. Raises as `Ledger.deposit` does."""
+    def deposit(
+        self, account_id: int, amount: int, *, reference: str | None = None, note: str | None = None,
+        within: Transaction | None = None,
+    ) -> bool:  # fmt: skip
+        """Idempotent by `reference`: False if it had been booked before. Raises as `Ledger.deposit` does.
+
+        `within`: a transaction of the caller's, which the deposit is part of."""
         if amount <= 0:
             raise InvalidRequest("A deposit is more than zero.", param="amount")
-        return self._apply(Funding(self._ids(), "deposit", account_id, amount, reference, note)).new
+        return self._apply(Funding(self._ids(), "deposit", account_id, amount, reference, note), within).new
 
-    def adjust(self, account_id: int, amount: int, *, reason: str, reference: str | None = None) -> bool:
+    def adjust(
+        self, account_id: int, amount: int, *, reason: str, reference: str | None = None,
+        within: Transaction | None = None,
+    ) -> bool:  # fmt: skip
         """Adds or takes what was funded; `InsufficientFunds` rather than below what is spent and held."""
-        return self._apply(Funding(self._ids(), "adjust", account_id, amount, reference, reason)).new
+        return self._apply(Funding(self._ids(), "adjust", account_id, amount, reference, reason), within).new
 
     def set_limit(self, budget: Budget, *, within: Transaction | None = None) -> None:
         """After a key's limit was edited. `within`: the transaction that edits the key."""
