@@ -308,3 +308,28 @@ def test_the_reference_explains_every_setting() -> None:
         for field in msgspec.structs.fields(kind):
             assert field.name in text
     assert all(variable in text for variable in (*KEY_VARIABLES.values(), "PROXYAPI_CONFIG", "DATABASE_URL"))
+
+
+SHOP = '[yookassa]\nshop_id = "100500"\nreturn_url = "https://api.example.com/balance"\n'
+
+
+def test_the_secret_of_the_shop_comes_from_the_environment_and_shows_nowhere(file: Path) -> None:
+    settings = _load(file, SHOP, YOOKASSA_SECRET_KEY="live_hidden")
+    assert settings.yookassa.secret_key.reveal() == "live_hidden"
+    assert "live_hidden" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (SHOP, "YOOKASSA_SECRET_KEY"),
+        (f'{SHOP}secret_key = "x"\napi_url = "api.example.com"', "api_url"),
+        ('[yookassa]\nshop_id = "1"\nsecret_key = "x"', "return_url is missing"),
+        (f'{SHOP}secret_key = "x"\namount_min = 10\namount_max = 9', "amount_min is more than amount_max"),
+        (f'{SHOP}secret_key = "x"\nnetworks = ["yookassa.ru"]', "networks"),
+        (f'{SHOP}secret_key = "x"\nshop = 1', "did you mean shop_id"),
+    ],
+)
+def test_a_wrong_shop_is_named(file: Path, text: str, problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        _load(file, text)

@@ -18,7 +18,7 @@ from proxyapi.ledger.ops import TEXT_MAX
 from proxyapi.money import format_amount
 from proxyapi.payments.port import REPEAT_MS, Notice, Order, Provider, Providers, Remote
 from proxyapi.payments.records import SQL, Funded, Payment, Records
-from proxyapi.store.sqlite import Database
+from proxyapi.store.database import Database
 
 OPEN_MAX = 20
 """Payments of one account that wait for their customer: more is not a customer who pays."""

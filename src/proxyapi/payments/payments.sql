@@ -34,7 +34,7 @@ WHERE id = ? AND state = 'succeeded' AND paid - refunded - ? >= 0 RETURNING acco
 UPDATE payment SET updated_at = updated_at WHERE id = ? AND state = 'succeeded' RETURNING paid - refunded
 
 -- account_free --
-SELECT funded - spent - held FROM account WHERE id = ?
+SELECT funded - spent - held FROM account WHERE id = ? @for_update
 
 -- refund_add --
 INSERT INTO refund (id, payment_id, provider_id, state, amount, taken, reason, created_at, updated_at, next_at)

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from proxyapi.errors import NotFound
 from proxyapi.ids import format_id
+from proxyapi.store.database import Database, Transaction
 from proxyapi.store.queries import load_queries
-from proxyapi.store.sqlite import Database, Transaction
 
 SQL = load_queries("proxyapi.payments", "payments.sql")
 

@@ -17,8 +17,8 @@ from proxyapi.money import format_amount
 from proxyapi.payments.cashier import RETRY_MS_MIN, Problem, retry_at
 from proxyapi.payments.port import REPEAT_MS, Provider, Providers, RemoteRefund
 from proxyapi.payments.records import SQL, Payment, Records, Refund
+from proxyapi.store.database import Database, Transaction
 from proxyapi.store.errors import ConstraintViolated
-from proxyapi.store.sqlite import Database, Transaction
 
 
 class Refunds:

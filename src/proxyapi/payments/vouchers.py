@@ -17,7 +17,7 @@ from proxyapi.ids import IdSource
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.ledger.ops import AMOUNT_MAX
 from proxyapi.payments.records import SQL, VOUCHER, Funded
-from proxyapi.store.sqlite import Database, Transaction
+from proxyapi.store.database import Database, Transaction
 
 CODES_MAX = 10_000
 """Of one batch: they are made in one transaction and shown on one page."""

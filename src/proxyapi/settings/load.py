@@ -20,10 +20,12 @@ from proxyapi.settings.model import (
     EXCHANGE_RATES,
     KEY_VARIABLES,
     TABLES,
+    YOOKASSA_VARIABLE,
     ProviderSettings,
     Secret,
     Settings,
     Tls,
+    YooKassa,
     parse_listen,
 )
 
@@ -68,7 +70,11 @@ def load(
     _check(settings, lambda name: _place(source.get(name, ""), name))
     providers = _with_keys(settings.providers, environ, path.name if path is not None else FILE_NAME)
     rate = settings.exchange_rate or EXCHANGE_RATES[settings.currency]
-    return msgspec.structs.replace(settings, providers=providers, exchange_rate=rate)
+    yookassa = settings.yookassa
+    if not yookassa.secret_key and environ.get(YOOKASSA_VARIABLE):
+        yookassa = msgspec.structs.replace(yookassa, secret_key=Secret(environ[YOOKASSA_VARIABLE]))
+    _check_yookassa(yookassa, _place(source.get("yookassa", ""), "[yookassa]"))
+    return msgspec.structs.replace(settings, providers=providers, exchange_rate=rate, yookassa=yookassa)
 
 
 def _place(source: str, name: str) -> str:
@@ -246,6 +252,23 @@ def _check_database(url: str, place: str) -> None:
         raise SettingsError(f"{place}: PostgreSQL comes with the next release; until then use sqlite:///PATH")
     if parts.scheme != "sqlite" or parts.netloc or len(parts.path) < 2:
         raise SettingsError(f"{place}: only sqlite:///PATH is known")
+
+
+def _check_yookassa(yookassa: YooKassa, place: str) -> None:
+    if yookassa.shop_id and not yookassa.secret_key:
+        raise SettingsError(f"{place} shop_id: the secret key is missing: set {YOOKASSA_VARIABLE} in the environment")
+    for name in ("return_url", "api_url"):
+        url = getattr(yookassa, name)
+        if url and (urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc):
+            raise SettingsError(f"{place} {name}: {url!r} does not start with https:// or http://")
+    if yookassa.shop_id and not yookassa.return_url:
+        raise SettingsError(f"{place} return_url is missing: where do customers come back to?")
+    for name in ("amount_min", "amount_max"):
+        _check_number(getattr(yookassa, name), f"{place} {name}", least=1)
+    if yookassa.amount_min > yookassa.amount_max:
+        raise SettingsError(f"{place} amount_min is more than amount_max")
+    for network in yookassa.networks:
+        _guard(f"{place} networks", _parse_network, network)
 
 
 def _with_keys(

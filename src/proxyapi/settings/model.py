@@ -23,6 +23,8 @@ KEY_VARIABLES = {
 }
 """The providers that ship with the program, and the variable that switches each on."""
 
+YOOKASSA_VARIABLE = "YOOKASSA_SECRET_KEY"
+
 
 def parse_listen(text: str) -> tuple[str, int]:
     """`HOST:PORT`, `[IPV6]:PORT` or `:PORT` as host and port. ValueError says what is expected."""
@@ -184,6 +186,24 @@ class Memory(Struct, frozen=True, kw_only=True):
     ] = 24
 
 
+class YooKassa(Struct, frozen=True, kw_only=True):
+    shop_id: Annotated[str, Meta(description="Number of the shop. Empty: customers cannot pay through YooKassa.")] = ""
+    secret_key: Annotated[
+        Secret, Meta(description="The shop's secret key. Better in the environment: `YOOKASSA_SECRET_KEY`.")
+    ] = Secret("")
+    return_url: Annotated[
+        str,
+        Meta(description="Page of the console that customers come back to, such as `https://api.example.com/balance`."),
+    ] = ""
+    amount_min: Annotated[Decimal, Meta(description="Smallest payment.")] = Decimal(100)
+    amount_max: Annotated[Decimal, Meta(description="Largest payment.")] = Decimal(100_000)
+    networks: Annotated[
+        tuple[str, ...],
+        Meta(description="Addresses that notices are taken from. Empty: those that YooKassa publishes."),
+    ] = ()
+    api_url: Annotated[str, Meta(description="Another address of the API, for tests. Empty: YooKassa's own.")] = ""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     listen: Annotated[str, Meta(description="`HOST:PORT`; `:8080` listens on every address; port 0 is any free.")] = (
         "127.0.0.1:8080"
@@ -216,6 +236,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     sandbox: Sandbox = Sandbox()
     hold: Hold = Hold()
     memory: Memory = Memory()
+    yookassa: YooKassa = YooKassa()
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
@@ -232,7 +253,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 TABLES: dict[str, type[Struct]] = {
     "tls": Tls, "limits": Limits, "timeouts": Timeouts, "pause": Pause, "sandbox": Sandbox, "hold": Hold,
-    "memory": Memory,
+    "memory": Memory, "yookassa": YooKassa,
 }  # fmt: skip
 ENTRIES: dict[str, Any] = {"providers": ProviderSettings, "aliases": str}
 """Tables whose keys are the operator's own names, and what each entry is."""

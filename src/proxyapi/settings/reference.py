@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Meta, Struct
 
-from proxyapi.settings.model import KEY_VARIABLES, TABLES, ProviderSettings, Secret, Settings
+from proxyapi.settings.model import KEY_VARIABLES, TABLES, YOOKASSA_VARIABLE, ProviderSettings, Secret, Settings
 
 _TABLE_TEXTS = {
     "tls": "HTTPS on the listening port. Without it a proxy in front should speak TLS.",
@@ -15,6 +15,7 @@ _TABLE_TEXTS = {
     "sandbox": "Deterministic answers without any provider: for trying out and for tests.",
     "hold": "How much is reserved before a request goes out.",
     "memory": "What the gateway keeps of conversations, so that clients of one API can talk to models of another.",
+    "yookassa": "Payments of customers by card through [YooKassa](../operating/payments.md).",
     "providers.NAME": f"NAME is {', '.join(f'`{name}`' for name in KEY_VARIABLES)}, or one of your own that speaks "
     "OpenAI's API. Providers whose key is in the environment need no table.",
     "aliases": '`name = "vendor/model"`: further names for models.',
@@ -25,6 +26,7 @@ _ENVIRONMENT_TEXTS = {
     "PROXYAPI_DATA": "Setting `data`.",
     "PROXYAPI_LISTEN": "Setting `listen`.",
     "DATABASE_URL": "Setting `database_url`.",
+    YOOKASSA_VARIABLE: "Setting `secret_key` of `[yookassa]`.",
 }
 
 

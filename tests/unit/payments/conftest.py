@@ -24,7 +24,7 @@ from proxyapi.payments.refunds import Refunds
 from proxyapi.payments.vouchers import Vouchers
 from proxyapi.payments.yookassa import YooKassa
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import Database
+from proxyapi.store.sqlite import SqliteDatabase
 
 ADDRESS = "77.75.153.5"
 """One of YooKassa's."""
@@ -42,7 +42,7 @@ class Clock(Struct):
 class Till(Struct):
     """One process's parts. `other` makes those of a second process on the same database."""
 
-    database: Database
+    database: SqliteDatabase
     ledger: OfflineLedger
     accounts: Accounts
     cashier: Cashier
@@ -71,7 +71,7 @@ class Till(Struct):
 
 def make_till(path: Path, api: Any, clock: Clock | None = None) -> Till:
     clock = clock or Clock()
-    database = Database(path, durable=False)
+    database = SqliteDatabase(path, durable=False)
     migrate(database)
     ids = IdSource(clock_ns=lambda: clock() * 1_000_000)
     ledger = OfflineLedger(database, ids=ids, clock_ms=clock)
