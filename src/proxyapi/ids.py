@@ -39,7 +39,12 @@ class IdSource:
 
 def made_at(id: bytes) -> int:
     """Unix seconds of when an id was made."""
-    return int.from_bytes(id[:6], "big") // 1_000
+    return made_at_ms(id) // 1_000
+
+
+def made_at_ms(id: bytes) -> int:
+    """Milliseconds since 1970 of when an id was made."""
+    return int.from_bytes(id[:6], "big")
 
 
 def format_id(id: bytes) -> str:

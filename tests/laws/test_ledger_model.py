@@ -450,7 +450,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def the_audit_finds_nothing(self) -> None:
         if hasattr(self, "model") and not self.batch:
-            assert audit(self.database, recompute=recompute, stale_seconds=10**10, full=False) == []
+            assert audit(self.database, recompute=recompute, stale_seconds=10**10, since=0, full=False) == []
 
     def teardown(self) -> None:
         if hasattr(self, "model"):

@@ -8,7 +8,9 @@ serving       serve, demo
 accounts      account, deposit
 keys          key
 prices        price
-reports       usage, audit
+reports       usage
+auditing      audit
+progress      a line on the terminal for what takes long
 upkeep        migrate, backup
 """
 

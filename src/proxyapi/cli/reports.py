@@ -1,4 +1,4 @@
-"""`proxyapi usage` and `proxyapi audit`."""
+"""`proxyapi usage`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,6 @@ from proxyapi.money import format_amount
 
 if TYPE_CHECKING:
     from proxyapi.ledger.usage import UsageLine
-
-SHOWN_MAX = 50
-"""Violations printed for people; --json has all."""
 
 
 @click.command()
@@ -62,31 +59,6 @@ def usage(
         },
     }
     emit(value, _usage_table(lines, by, names, currency), json=json)
-
-
-@click.command()
-@installation_options
-def audit(data: Path | None, config: Path | None, json: bool) -> None:
-    """Recompute every balance, hold, charge and sum from the journal. Exit code 1 if anything disagrees.
-
-    Reads one moment of the database and does not stop a gateway that runs.
-    """
-    from proxyapi.ledger.audit import audit as find_violations
-    from proxyapi.pricing.charge import recompute
-
-    with installation(data, config) as at:
-        violations = find_violations(at.database, recompute=recompute)
-    lines = [f"{violation.invariant}  {violation.text}" for violation in violations[:SHOWN_MAX]]
-    if len(violations) > SHOWN_MAX:
-        lines.append(f"… and {len(violations) - SHOWN_MAX} more")
-    text = "\n".join(lines) if lines else "All is well: every balance agrees with the journal."
-    value = {
-        "ok": not violations,
-        "violations": [{"invariant": violation.invariant, "text": violation.text} for violation in violations],
-    }
-    emit(value, text, json=json)
-    if violations:
-        raise SystemExit(1)
 
 
 def _key_name(key_id: int, name: str) -> str:

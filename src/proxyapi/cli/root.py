@@ -19,7 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "key": ("keys", "API keys: create, list, show, edit, disable, enable, revoke."),
     "price": ("prices", "Prices: set, reset, list, show."),
     "usage": ("reports", "What was used and charged, by day, model or key."),
-    "audit": ("reports", "Prove that every balance agrees with the journal."),
+    "audit": ("auditing", "Prove that every balance agrees with the journal."),
     "migrate": ("upkeep", "Bring the database up to this version of the program."),
     "backup": ("upkeep", "Write a consistent copy of the database, while the gateway runs."),
 }

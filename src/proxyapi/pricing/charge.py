@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from proxyapi.money import Nanos
@@ -53,7 +54,13 @@ def rates_for(usage: Usage, price: Price, variant: str = "") -> Rates:
 
 def recompute(body: bytes, usage: Mapping[str, int], variant: str) -> int:
     """The amount of a journal entry from its kept price row: what the audit compares. ValueError for odd input."""
-    return charge({Unit(name): quantity for name, quantity in usage.items()}, prices.from_json(body), variant=variant)
+    return charge({Unit(name): quantity for name, quantity in usage.items()}, _kept(body), variant=variant)
+
+
+@lru_cache(maxsize=4096)
+def _kept(body: bytes) -> Price:
+    """A million entries share some hundreds of price rows."""
+    return prices.from_json(body)
 
 
 def _applying(usage: Usage, price: Price, variant: str) -> Rates:

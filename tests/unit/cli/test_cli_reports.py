@@ -1,4 +1,4 @@
-"""`proxyapi usage`, `audit`, `migrate` and `backup`."""
+"""`proxyapi usage`, `migrate` and `backup`."""
 
 from __future__ import annotations
 
@@ -54,25 +54,6 @@ def test_usage_can_begin_at_a_date_and_be_empty(used: Any) -> None:
     used("account", "create", "other")
     assert used("usage", "other").stdout == "Nothing was used.\n"
     assert "is not a time such as" in used("usage", "--since", "yesterday", code=2).stderr
-
-
-def test_the_audit_of_a_sound_installation_succeeds(shell: Any) -> None:
-    shell("account", "create", "acme")
-    shell("deposit", "acme", "50")
-    assert shell.json("audit") == {"ok": True, "violations": []}
-    assert "All is well" in shell("audit").stdout
-
-
-def test_the_audit_finds_money_from_nowhere(shell: Any) -> None:
-    shell("account", "create", "acme")
-    shell("deposit", "acme", "50")
-    with sqlite3.connect(shell.data / "proxyapi.db") as connection:
-        connection.execute("UPDATE account SET funded = funded + 1 WHERE name = 'acme'")
-    connection.close()
-    found = shell.json("audit", code=1)
-    assert found["ok"] is False
-    assert found["violations"][0]["invariant"] == "I3"
-    assert shell("audit", code=1).stdout.startswith("I3  ")
 
 
 def test_migrate_can_be_repeated(shell: Any) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from proxyapi.ids import IdSource
-from proxyapi.ledger.audit import audit
+from proxyapi.ids import IdSource, format_id
+from proxyapi.ledger.audit import audit, examine
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.ops import Budget, Ending, Hold
 from proxyapi.ledger.reaper import reap
@@ -48,41 +48,67 @@ def test_a_used_ledger_audits_clean(used: SqliteDatabase) -> None:
     assert audit(used, recompute=one_nano_per_token) == []
 
 
+LOST = "DELETE FROM entry WHERE kind = 'deposit' AND account_id = 1"
+TWICE = "INSERT INTO hold SELECT id, 1, NULL, 11, 0, 1, 7, '', '', '', 0 FROM entry WHERE kind = 'settle'"
+COSTLIER = "UPDATE entry SET actual = actual + 1, loss = loss + 1 WHERE kind = 'settle'"
+FEWER = "UPDATE entry SET units = '{\"output_tokens\":1}' WHERE kind = 'settle'"
+EMPTY = "INSERT INTO rollup SELECT 1, account_id, key_id, model, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM rollup"
+
+
 @pytest.mark.parametrize(
-    ("damage", "invariants"),
+    ("damage", "expected"),
     [
-        ("UPDATE account SET held = held + 1 WHERE id = 1", {"I1"}),
-        ("UPDATE hold SET amount = amount - 1", {"I1"}),
-        ("DELETE FROM hold", {"I1"}),
-        ("UPDATE account SET spent = spent - 1 WHERE kind = 'budget'", {"I2"}),
-        ("UPDATE account SET funded = funded + 1 WHERE kind = 'budget'", {"I3"}),
-        ("UPDATE account SET funded = funded + 1 WHERE id = 2", {"I3"}),
-        ("DELETE FROM entry WHERE kind = 'deposit' AND account_id = 1", {"I3"}),
         (
-            "INSERT INTO hold SELECT id, 1, NULL, 11, 0, 1, 7, '', '', '', 0 FROM entry WHERE kind = 'settle'",
-            {"I5"},
+            "UPDATE account SET held = held + 1 WHERE id = 1",
+            {"I1": "Account 'wallet 1' (1) has 0.000000101 on hold, but its holds sum to 0.0000001. No request does"},
         ),
-        ("UPDATE entry SET ref = x'00' WHERE kind = 'correction'", {"I5"}),
-        ("UPDATE entry SET ref = id WHERE kind = 'release'", {"I5"}),
-        ("UPDATE entry SET loss = loss + 1 WHERE kind = 'correction'", {"I6", "I7"}),
-        ("UPDATE entry SET charged = charged - 1 WHERE kind = 'settle'", {"I2", "I6", "I7"}),
-        ("UPDATE entry SET actual = actual + 1, loss = loss + 1 WHERE kind = 'settle'", {"I7", "I8"}),
-        ("UPDATE entry SET units = '{\"output_tokens\":1}' WHERE kind = 'settle'", {"I7", "I8"}),
-        ("UPDATE entry SET price_id = 1 WHERE kind = 'settle'", {"I8"}),
-        ("UPDATE rollup SET other = 1", {"I7"}),
-        ("UPDATE rollup_total SET requests = 0", {"I7"}),
-        ("DELETE FROM rollup_total", {"I7"}),
-        ("INSERT INTO rollup SELECT 1, account_id, key_id, model, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM rollup", {"I7"}),
-        ("UPDATE worker SET seen_at = 0", {"I10"}),
-        ("DELETE FROM account WHERE id = 1", {"I2"}),
+        ("UPDATE hold SET amount = amount - 1", {"I1": "its holds sum to 0.000000099"}),
+        ("DELETE FROM hold", {"I1": "Budget 4 of key 11 has 0.0000001 on hold, but its holds sum to 0"}),
+        ("UPDATE account SET spent = spent - 1 WHERE kind = 'budget'", {"I2": "has spent 0.000000259, but its"}),
+        ("UPDATE account SET funded = funded + 1 WHERE kind = 'budget'", {"I3": "limits sum to 0.0000005"}),
+        ("UPDATE account SET funded = funded + 1 WHERE id = 2", {"I3": "`proxyapi deposit`"}),
+        (LOST, {"I3": "was funded with 0.000001, but its deposits, adjustments and limits sum to 0"}),
+        (TWICE, {"I5": "is held although its settle is in the journal"}),
+        ("UPDATE entry SET ref = x'00' WHERE kind = 'correction'", {"I5": "which is no entry"}),
+        ("UPDATE entry SET ref = NULL WHERE kind = 'correction'", {"I5": "corrects nothing, and not one that"}),
+        ("UPDATE entry SET ref = id WHERE kind = 'release'", {"I5": "which is release"}),
+        ("UPDATE entry SET kind = 'gift' WHERE kind = 'deposit'", {"I5": "is of the unknown kind 'gift'"}),
+        ("UPDATE entry SET loss = loss + 1 WHERE kind = 'correction'", {"I6": "of what it corrects", "I7": "loss by"}),
+        (
+            "UPDATE entry SET charged = charged - 1 WHERE kind = 'settle'",
+            {"I2": "but its entries charged", "I6": "are not the cost", "I7": "charged by 0.000000001 more"},
+        ),
+        (
+            "UPDATE entry SET charged = 99, loss = actual - 99 WHERE kind = 'settle'",
+            {"I2": "its entries charged", "I6": "although 0.0000001 were held for it", "I7": "loss by"},
+        ),
+        ("UPDATE entry SET amount = 1 WHERE kind = 'settle'", {"I3": "was funded", "I6": "which only deposits do"}),
+        ("UPDATE entry SET held = 1 WHERE kind = 'deposit'", {"I6": "which only requests do"}),
+        ("UPDATE entry SET actual = 1 WHERE kind = 'release'", {"I6": "nothing was generated", "I7": "actual by"}),
+        ("UPDATE entry SET loss = loss - 1 WHERE kind = 'expire'", {"I6": "account for its hold", "I7": "loss"}),
+        (COSTLIER, {"I7": "loss", "I8": "costs 0.00000095 by its price row, but 0.000000951 was booked"}),
+        (FEWER, {"I7": "output 1010 instead of 61", "I8": "costs 0.000000001 by its price row"}),
+        ("UPDATE entry SET price_id = 1 WHERE kind = 'settle'", {"I8": "names the price 1, which is not kept"}),
+        ("UPDATE rollup SET other = 1", {"I7": "other 1 instead of 0"}),
+        ("UPDATE rollup SET charged = charged + 1", {"I7": "differ from its entries: charged by 0.000000001 more"}),
+        ("UPDATE rollup_total SET requests = 0", {"I7": "requests 0 instead of 1"}),
+        ("UPDATE rollup_total SET provider = 'google'", {"I7": "lacks the sums for"}),
+        ("DELETE FROM rollup_total", {"I7": "lacks the sums for"}),
+        (EMPTY, {"I7": "of which there is no entry"}),
+        ("UPDATE worker SET seen_at = 0", {"I10": "start one, then it is gone within two minutes"}),
+        ("DELETE FROM account WHERE id = 1", {"I2": "name the account 1, which does not exist"}),
     ],
-)
-def test_damage_is_found_and_named(used: SqliteDatabase, damage: str, invariants: set[str]) -> None:
+)  # fmt: skip
+def test_damage_is_found_and_explained(used: SqliteDatabase, damage: str, expected: dict[str, str]) -> None:
     with used.transaction() as transaction:
         transaction.execute(damage)
     found = audit(used, recompute=one_nano_per_token)
-    assert {violation.invariant for violation in found} == invariants
-    assert all(len(violation.text) > 20 for violation in found)
+    assert {violation.invariant for violation in found} == set(expected)
+    for invariant, words in expected.items():
+        assert words in " ".join(violation.text for violation in found if violation.invariant == invariant)
+    told = [violation.text for violation in found]
+    assert len(told) == len(set(told)), "each thing is said once"
+    assert all(text[0].isupper() and text.endswith(".") for text in told)
 
 
 def test_an_overdrawn_account_is_found(used: SqliteDatabase) -> None:
@@ -90,7 +116,8 @@ def test_an_overdrawn_account_is_found(used: SqliteDatabase) -> None:
         transaction.execute("PRAGMA ignore_check_constraints=ON")
         transaction.execute("UPDATE account SET held = -1 WHERE id = 2")
         transaction.execute("PRAGMA ignore_check_constraints=OFF")
-    assert "I4" in {violation.invariant for violation in audit(used, full=False)}
+    (overdrawn,) = (violation for violation in audit(used, full=False) if violation.invariant == "I4")
+    assert "funded 0, credit 0, spent 0, held -0.000000001. Block it" in overdrawn.text
 
 
 def test_a_damaged_file_is_found(used: SqliteDatabase) -> None:
@@ -101,7 +128,37 @@ def test_a_damaged_file_is_found(used: SqliteDatabase) -> None:
     assert "file" in {violation.invariant for violation in audit(SqliteDatabase(used.path))}
 
 
-def test_old_entries_can_be_spared_the_costly_checks(used: SqliteDatabase) -> None:
+def test_a_violation_names_the_request(used: SqliteDatabase) -> None:
+    with used.transaction() as transaction:
+        transaction.execute("UPDATE entry SET price_id = 1 WHERE kind = 'settle'")
+    ((settled,),) = used.fetch_now("SELECT id FROM entry WHERE kind = 'settle'")
+    (violation,) = audit(used, recompute=one_nano_per_token)
+    assert violation.ids == (format_id(settled),)
+    assert format_id(settled) in violation.text
+
+
+def test_old_entries_can_be_spared_the_costly_checks_but_never_the_sums(used: SqliteDatabase) -> None:
     with used.transaction() as transaction:
         transaction.execute("UPDATE entry SET price_id = 1 WHERE kind = 'settle'")
     assert audit(used, since=10**15, recompute=one_nano_per_token) == []
+    with used.transaction() as transaction:
+        transaction.execute("UPDATE entry SET charged = charged - 1, loss = loss + 1 WHERE kind = 'settle'")
+    assert {violation.invariant for violation in audit(used, since=10**15)} == {"I2", "I7"}
+
+
+def test_a_fast_audit_proves_all_sums_and_reads_the_last_day_one_by_one(used: SqliteDatabase) -> None:
+    fast = examine(used, full=False, recompute=one_nano_per_token)
+    assert fast.ok and fast.checked["I8"] == 4 and set(fast.unchecked) == {"file"}
+    with used.transaction() as transaction:
+        transaction.execute("UPDATE entry SET created_at = created_at - 172800000 WHERE created_at > 0")
+        transaction.execute("UPDATE rollup SET hour = hour - 48")
+        transaction.execute("UPDATE rollup_total SET day = day - 2")
+    fast = examine(used, full=False, recompute=one_nano_per_token)
+    assert fast.ok and fast.checked["I8"] == 0
+    assert fast.checked["I2"] == fast.checked["I6"] == examine(used).checked["I2"] > 4
+    with used.transaction() as transaction:
+        transaction.execute("UPDATE rollup_total SET loss = loss + 1, output = output + 1")
+        transaction.execute("UPDATE rollup SET failed = failed + 1, output = output + 1")
+    assert {violation.invariant for violation in audit(used, full=False)} == {"I7"}
+    assert len(audit(used, full=False)) == 2
+    assert len(audit(used)) == 3, "a full one also finds the quantity"
