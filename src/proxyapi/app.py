@@ -32,6 +32,7 @@ from proxyapi.gateway.counting import Counting
 from proxyapi.gateway.embedding import Embedding
 from proxyapi.gateway.entrance import JSON_HEADERS, Entrance, Handler
 from proxyapi.gateway.foreign import Foreign
+from proxyapi.gateway.holding import Holding
 from proxyapi.gateway.links import Links, is_public
 from proxyapi.gateway.memory import Memory
 from proxyapi.gateway.own import Own
@@ -280,7 +281,9 @@ class Worker:
         )
         return Relay(
             catalog=catalog,
-            bills=bills,
+            holding=Holding(
+                catalog=catalog, bills=bills, admission=admission, background=background, tokenizer=self.tokenizer
+            ),
             upstream=upstream,
             replies=replies,
             translator=translator,
@@ -288,9 +291,6 @@ class Worker:
             embedding=Embedding(foreign=foreign, bills=bills, currency=settings.currency),
             counting=Counting(translator=translator, upstream=upstream, tokenizer=self.tokenizer),
             stored=stored,
-            background=background,
-            admission=admission,
-            tokenizer=self.tokenizer,
             clock=clock,
             body_bytes_max=limits.body_bytes_max,
             requests_max=limits.concurrent_requests_max,

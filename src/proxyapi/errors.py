@@ -7,7 +7,7 @@ Every failure that a client or an operator can be told about:
       - UnknownModel          400   not on sale, or without a price
       - UnknownResponse       400   `previous_response_id` of another account, or of nobody
     x Unauthenticated         401
-    x InsufficientFunds       402   the wallet, or the key's budget
+    x InsufficientFunds       402   the wallet, the key's budget, or the request's own cap
     x Forbidden               403   model, endpoint, address or balance query not allowed for the key
     x NotFound                404   route, model or object
     x MethodNotAllowed        405
@@ -79,18 +79,25 @@ class Unauthenticated(GatewayError):
         super().__init__(detail)
 
 
+ShortOf = Literal["account", "key", "request"]
+"""Whose money a request was too dear for: the last is its own header x-proxyapi-max-cost."""
+_SHORT: dict[ShortOf, str] = {
+    "account": "Insufficient balance to run this request.",
+    "key": "API Key budget exceeded.",
+    "request": "The request may cost more than its x-proxyapi-max-cost.",
+}
+
+
 class InsufficientFunds(GatewayError):
     status, code = 402, "insufficient_balance"
 
-    def __init__(self, *, source: Literal["account", "key"], required: int, available: int, held: int) -> None:
-        super().__init__(
-            "Insufficient balance to run this request." if source == "account" else "API Key budget exceeded."
-        )
+    def __init__(self, *, source: ShortOf, required: int, available: int, held: int) -> None:
+        super().__init__(_SHORT[source])
         self.source = source
         self.required = required
         """Nanos that the request must be able to cost."""
         self.available = available
-        """Nanos that are neither spent nor held, on the account or budget named by `source`."""
+        """Nanos that are neither spent nor held, on the account or budget named by `source`; the request's own cap."""
         self.held = held
         """Nanos held by requests in flight."""
 

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from proxyapi.dialects.call import AudioInput, Call, DocumentInput, ImageInput, Prompt, ServerTool, VideoInput
+from proxyapi.dialects.ceiling import OUTPUT_TOKENS_MIN
 from proxyapi.pricing.audio import SECONDS_MAX, duration_seconds
 from proxyapi.pricing.book import PriceBook
+from proxyapi.pricing.ceiling import Outlook, affordable, at_least, cost_of, outlook
 from proxyapi.pricing.charge import charge, lines
 from proxyapi.pricing.forecast import _conversation, _plain_conversation, counted, forecast, settled
 from proxyapi.pricing.images import SIDE_MAX, claude_tokens, patches, size_of, tile_tokens
@@ -143,6 +145,45 @@ def test_an_answer_within_its_limits_never_outgrows_the_hold(call: Call, name: s
         usage = settled(call, target.facts, {**spent, **output})
         held = charge(predicted.usage, target.price, variant=predicted.variant)
         assert charge(usage, target.price, variant=predicted.variant) <= held
+
+
+@settings(max_examples=300, deadline=None)
+@given(calls, st.sampled_from(CONVERSATIONS), st.integers(0, 10**6))
+def test_a_lower_ceiling_costs_what_its_own_forecast_says(call: Call, name: str, ceiling: int) -> None:
+    target = _target(name)
+    asked = forecast(call, target, TOKENIZER)
+    found = outlook(forecast(at_least(call), target, TOKENIZER), asked, call.choices, target.price)
+    if found is None:
+        return
+    assert found.cost(found.most) == charge(asked.usage, target.price, variant=asked.variant)
+    ceiling = max(OUTPUT_TOKENS_MIN, min(ceiling, found.most))
+    shorter = forecast(structs.replace(call, output_tokens_max=ceiling), target, TOKENIZER)
+    assert {unit: n for unit, n in found.usage(ceiling).items() if n} == shorter.usage
+    assert found.variant == shorter.variant
+
+
+outlooks = st.builds(
+    Outlook,
+    least=quantities,
+    unit=st.sampled_from(sorted(OUTPUT_TOKENS)),
+    each=st.integers(1, 8),
+    most=st.integers(OUTPUT_TOKENS_MIN, 10**6),
+    price=prices(),
+    variant=st.sampled_from(["", "v"]),
+)
+
+
+@given(st.lists(outlooks, min_size=1, max_size=3), st.integers(0, 10**15), st.integers(0, 10**15))
+def test_what_is_afforded_is_never_more_than_there_is_and_more_money_affords_no_less(
+    found: list[Outlook], amount: int, more: int
+) -> None:
+    ceiling = affordable(found, amount)
+    if ceiling is None:
+        assert cost_of(found, OUTPUT_TOKENS_MIN) > amount
+        return
+    assert cost_of(found, ceiling) <= amount
+    assert ceiling == max(o.most for o in found) or cost_of(found, ceiling + 1) > amount
+    assert (affordable(found, amount + more) or 0) >= ceiling
 
 
 FILE_HEADS = [b"", b"RIFF", b"fLaC", b"OggS", b"\x1aE\xdf\xa3", b"ID3", b"\xff\xf1"]

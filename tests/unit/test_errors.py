@@ -30,6 +30,7 @@ def test_the_texts_that_users_parse_are_as_documented() -> None:
     assert account.detail == "Insufficient balance to run this request."
     assert (account.status, account.required, account.available, account.held) == (402, 3, 2, 1)
     assert InsufficientFunds(source="key", **funds).detail == "API Key budget exceeded."
+    assert "x-proxyapi-max-cost" in InsufficientFunds(source="request", **funds).detail
     unknown = UnknownModel("gpt-9")
     assert (unknown.detail, unknown.param, unknown.status) == ("Model not supported: gpt-9", "model", 400)
     assert UnknownModel("gpt-9", "no price").detail == "Model not supported: gpt-9 (no price)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -10,7 +11,7 @@ from proxyapi.cli.installation import Installation, installation
 from proxyapi.cli.keys import key_json, key_table
 from proxyapi.cli.options import AMOUNT, installation_options
 from proxyapi.cli.output import day_time, emit, facts, money, table, timestamp
-from proxyapi.identity.accounts import Account
+from proxyapi.identity.accounts import Account, WhenShort
 from proxyapi.money import Nanos, format_amount
 
 
@@ -62,6 +63,7 @@ def show(account: str, data: Path | None, config: Path | None, json: bool) -> No
             ("id", found.id),
             ("name", found.name),
             ("state", _state(found)),
+            ("when short", found.when_short),
             (f"balance, {currency}", format_amount(found.balance)),
             ("held", format_amount(found.held)),
             ("available", format_amount(found.available)),
@@ -72,6 +74,29 @@ def show(account: str, data: Path | None, config: Path | None, json: bool) -> No
     )
     value = {**account_json(found), "currency": currency, "keys": [key_json(key) for key in keys]}
     emit(value, f"{text}\n\n{key_table(keys, currency)}", json=json)
+
+
+@account.command()
+@click.argument("account")
+@click.option(
+    "--when-short",
+    type=click.Choice(get_args(WhenShort)),
+    help="Of a request that may cost more than there is: refuse it with 402, or shorten it by a lower output ceiling.",
+)
+@installation_options
+def edit(account: str, when_short: WhenShort | None, data: Path | None, config: Path | None, json: bool) -> None:
+    """Change settings of ACCOUNT, within a second.
+
+    \b
+    proxyapi account edit acme --when-short shorten
+    """
+    if when_short is None:
+        raise click.UsageError("Nothing to change: name at least one setting.")
+    with installation(data, config) as at:
+        found = at.accounts.find(account)
+        at.accounts.edit(found.id, when_short=when_short)
+        edited = at.accounts.find(str(found.id))
+    emit(account_json(edited), f"Account {edited.name}, when short: {edited.when_short}.", json=json)
 
 
 @account.command()
@@ -136,6 +161,7 @@ def account_json(account: Account) -> dict[str, object]:
         "funded": money(account.funded),
         "spent": money(account.spent),
         "blocked": account.blocked,
+        "when_short": account.when_short,
         "created_at": timestamp(account.created_at),
     }
 

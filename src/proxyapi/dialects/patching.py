@@ -43,20 +43,20 @@ def model_name(body: bytes, model: str) -> Edit:
     if match := _MODEL_FIRST.match(body):
         return Edit(*match.span(1), name)
     member = place(body, "model")
-    return Edit(member.value, member.end, name) if member else _insert(body, 0, b'"model":' + name)
+    return Edit(member.value, member.end, name) if member else insertion(body, 0, b'"model":' + name)
 
 
 def include_usage(body: bytes) -> Edit:
     """`stream_options.include_usage: true`, beside whatever options are there."""
     options = place(body, "stream_options")
     if options is None:
-        return _insert(body, 0, b'"stream_options":{%b}' % _USAGE)
+        return insertion(body, 0, b'"stream_options":{%b}' % _USAGE)
     if body[options.value : options.value + 1] != b"{":
         return Edit(options.value, options.end, b"{%b}" % _USAGE)
     inside = members(body, options.value)
     if asked := _find(inside, "include_usage"):
         return Edit(asked.value, asked.end, b"true")
-    return _insert(body, options.value, _USAGE, alone=not inside)
+    return insertion(body, options.value, _USAGE, alone=not inside)
 
 
 def image_urls(body: bytes) -> list[Edit]:
@@ -80,7 +80,7 @@ def _find(found: list[Member], name: str) -> Member | None:
     return next((member for member in reversed(found) if member.name == name), None)
 
 
-def _insert(body: bytes, at: int, member: bytes, *, alone: bool = False) -> Edit:
+def insertion(body: bytes, at: int, member: bytes, *, alone: bool = False) -> Edit:
     """A member at the head of the object that begins at or after `at`; `alone`: there is no other."""
     brace = body.index(b"{", at) + 1
     return Edit(brace, brace, member if alone else member + b",")

@@ -18,7 +18,9 @@ from proxyapi.usage import OUTPUT_TOKENS, Unit, Usage
 
 if TYPE_CHECKING:
     from proxyapi.dialects.call import Call
+    from proxyapi.dialects.ceiling import Lowered
     from proxyapi.gateway.visit import Visit
+    from proxyapi.pricing.forecast import Forecast
     from proxyapi.providers.catalog import Catalog, Target
 
 COUNT_INLINE_BYTES_MAX = 100_000
@@ -29,20 +31,27 @@ class Bill:
     """Made by `Bills.open`, when the hold is durable. `settle` or `release` ends it; the first one counts."""
 
     __slots__ = (
-        "_bills", "_settled", "amount", "attempts", "call", "closed", "followed", "header", "predicted", "status",
-        "target", "upstream_id", "variant", "visit",
+        "_bills", "_settled", "amount", "attempts", "call", "closed", "followed", "header", "limit", "lowered",
+        "predicted", "status", "target", "upstream_id", "variant", "visit",
     )  # fmt: skip
 
-    def __init__(self, bills: Bills, visit: Visit, call: Call, target: Target, amount: int, variant: str) -> None:
+    def __init__(
+        self, bills: Bills, visit: Visit, call: Call, target: Target, predicted: Forecast, amount: int,
+        limit: int | None,
+    ) -> None:  # fmt: skip
         self._bills = bills
         self.visit = visit
         self.call = call
         self.target = target
         self.amount = amount
         """Nanos held."""
-        self.variant = variant
+        self.limit = limit
+        """Nanos that the client's own header caps the request at; None: it does not."""
+        self.lowered: Lowered | None = None
+        """What has to be sent, with a lower ceiling than the client's; None: the request as it is."""
+        self.variant = predicted.variant
         self._settled: Awaitable[Settled] | None = None
-        self.predicted: Usage = {}
+        self.predicted = predicted.usage
         """The largest usage, which was held."""
         self.closed = False
         self.followed = False
@@ -89,11 +98,13 @@ class Bills:
         self._metrics = metrics
         self._clock = clock
 
-    async def open(self, visit: Visit, call: Call, target: Target, amount: int, variant: str) -> Bill:
+    async def open(
+        self, visit: Visit, call: Call, target: Target, predicted: Forecast, amount: int, *, limit: int | None = None
+    ) -> Bill:
         """Hold the money. InsufficientFunds, StoreUnavailable; durable when it returns."""
         caller = visit.caller
         assert caller is not None, "a paid route has a caller"
-        bill = Bill(self, visit, call, target, amount, variant)
+        bill = Bill(self, visit, call, target, predicted, amount, limit)
         hold = Hold(
             id=visit.id,
             account_id=caller.account_id,
@@ -150,6 +161,7 @@ class Bills:
             first_byte_ms=int(visit.first_byte_ms),
             attempts=bill.attempts,
             upstream_id=bill.upstream_id,
+            limit=bill.limit,
         )
 
     async def balance_header(self, bill: Bill) -> bytes:

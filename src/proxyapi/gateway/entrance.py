@@ -28,11 +28,11 @@ CLIENT_GONE_STATUS = 499
 
 _ALLOWED_HEADERS = (
     b"authorization, content-type, x-api-key, x-goog-api-key, anthropic-version, anthropic-beta, openai-beta, "
-    b"x-proxyapi-cost, x-proxyapi-strict, x-title, http-referer"
+    b"x-proxyapi-cost, x-proxyapi-max-cost, x-proxyapi-strict, x-title, http-referer"
 )
 _EXPOSED_HEADERS = (
     b"x-request-id, x-upstream-request-id, x-proxyapi-cost, x-proxyapi-estimate, x-proxyapi-translation, "
-    b"x-proxyapi-dropped, x-proxyapi-approximated, x-proxyapi-count, retry-after"
+    b"x-proxyapi-dropped, x-proxyapi-approximated, x-proxyapi-count, x-proxyapi-shortened, retry-after"
 )
 
 

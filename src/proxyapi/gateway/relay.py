@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from proxyapi.dialects import DIALECTS
+from proxyapi.dialects.ceiling import lowered
 from proxyapi.dialects.codecs import CODECS
 from proxyapi.dialects.multipart import FormScan, FormScanner, boundary, read_form
 from proxyapi.dialects.state import holds_sealed
 from proxyapi.errors import GatewayError, Unavailable
 from proxyapi.gateway import bodies
-from proxyapi.gateway.admission import Admission
-from proxyapi.gateway.background import Background
-from proxyapi.gateway.bill import Bill, Bills
+from proxyapi.gateway.bill import Bill
 from proxyapi.gateway.counting import Counting
 from proxyapi.gateway.embedding import Embedding
 from proxyapi.gateway.headers import read_reply
+from proxyapi.gateway.holding import Holding
 from proxyapi.gateway.replies import Replies
 from proxyapi.gateway.stored import Stored
 from proxyapi.gateway.translate import Translator
@@ -27,21 +28,16 @@ from proxyapi.gateway.translated import TranslatedReplies
 from proxyapi.gateway.upstream import Upstream
 from proxyapi.gateway.visit import Visit
 from proxyapi.identity.keys import check_model, strip_key
-from proxyapi.pricing import audio, forecast
-from proxyapi.pricing.charge import charge
-from proxyapi.pricing.tokens import Tokenizer
+from proxyapi.pricing import audio
 from proxyapi.providers.spoken import CONVERSATIONS
-from proxyapi.usage import INPUT_TOKENS, Usage
 from proxyapi.wire.errors import WireError
 
 if TYPE_CHECKING:
     from proxyapi.dialects.call import Call
     from proxyapi.gateway.routes import Route
+    from proxyapi.pricing.forecast import Forecast
     from proxyapi.providers.catalog import Catalog, Target
     from proxyapi.wire.client import BodySource, Response
-
-FORECAST_INLINE_BYTES_MAX = 100_000
-"""Larger prompts are counted in a thread: counting would stall the streams of this process."""
 
 
 class Relay:
@@ -49,7 +45,7 @@ class Relay:
         self,
         *,
         catalog: Catalog,
-        bills: Bills,
+        holding: Holding,
         upstream: Upstream,
         replies: Replies,
         translator: Translator,
@@ -57,15 +53,12 @@ class Relay:
         counting: Counting,
         embedding: Embedding,
         stored: Stored,
-        background: Background,
-        admission: Admission,
-        tokenizer: Tokenizer,
         clock: Callable[[], float],
         body_bytes_max: int,
         requests_max: int,
     ) -> None:
         self._catalog = catalog
-        self._bills = bills
+        self._holding = holding
         self._upstream = upstream
         self._replies = replies
         self._translator = translator
@@ -73,9 +66,6 @@ class Relay:
         self._counting = counting
         self._embedding = embedding
         self._stored = stored
-        self._background = background
-        self._admission = admission
-        self._tokenizer = tokenizer
         self._clock = clock
         self._body_bytes_max = body_bytes_max
         self._requests_max = requests_max
@@ -100,7 +90,9 @@ class Relay:
         if route.dialect in CODECS and holds_sealed(body):
             # Other providers' models had a part in this conversation: what they signed is opened, or stays behind.
             return await self._translate(visit, call, body, target)
-        bill = await self._hold(visit, call, target)
+        bill = await self._holding.hold(visit, call, target, partial(lowered, dialect.name, body, target.quirks))
+        if bill.lowered is not None:
+            body = bill.lowered.body
         await self._answer(visit, bill, dialect.patch(body, call, model=target.model))
         return None
 
@@ -109,13 +101,16 @@ class Relay:
         route = visit.route
         assert route is not None, "the entrance found it"
         translated = await self._translator.translate(visit, route, call, body, target)
-        bill = await self._hold(visit, translated.call, target)
+        lower = partial(self._translator.lowered, translated)
+        bill = await self._holding.hold(visit, translated.call, target, lower)
+        if bill.lowered is not None:
+            translated = self._translator.shortened(translated, bill.call, bill.lowered)
         await self._bracketed(bill, lambda: self._translated.answer(visit, bill, translated))
 
     async def _embed(self, visit: Visit, call: Call, body: bytes, target: Target) -> None:
         """The same for vectors of texts."""
         asked = self._embedding.question(visit, call, body, target)
-        bill = await self._hold(visit, msgspec.structs.replace(call, dialect=asked.provider), target)
+        bill = await self._holding.hold(visit, msgspec.structs.replace(call, dialect=asked.provider), target)
         await self._bracketed(bill, lambda: self._embedding.answer(visit, bill, asked))
 
     async def _bracketed(self, bill: Bill, answer: Callable[[], Awaitable[None]]) -> None:
@@ -143,7 +138,7 @@ class Relay:
             call = read_form(scan, route.operation)
             target = self._target(visit, call)
             call = await self._measured(call, scan, upload)
-            bill = await self._hold(visit, call, target)
+            bill = await self._holding.hold(visit, call, target)
             if target.model != call.model and scan.model_span is not None:
                 upload.replace(scan.model_span, target.model.encode())
             await self._answer(visit, bill, upload)
@@ -197,31 +192,9 @@ class Relay:
         check_model(caller, target.name, target.model)
         return target
 
-    async def _hold(self, visit: Visit, call: Call, target: Target) -> Bill:
-        assert visit.caller is not None, "the entrance found it"
-        predicted = await self.forecast(call, target)
-        amount = charge(predicted.usage, target.price, variant=predicted.variant)
-        for name in call.fallback_models:
-            # The provider itself may go over to these: the hold covers the dearest, the key must allow each.
-            other = self._catalog.resolve(call.operation, call.dialect, name, target.provider.name)
-            check_model(visit.caller, other.name, other.model)
-            worst = await self.forecast(call, other)
-            amount = max(amount, charge(worst.usage, other.price, variant=worst.variant))
-        if visit.caller.tokens_per_minute is not None:
-            self._admission.admit_tokens(visit.caller, prompt_tokens(predicted.usage))
-        visit.estimate = amount
-        if call.background and self._background.full:
-            raise Unavailable("Too many background responses are running; try again later.", retry_after_seconds=60)
-        bill = await self._bills.open(visit, call, target, amount, predicted.variant)
-        bill.predicted = predicted.usage
-        return bill
-
-    async def forecast(self, call: Call, target: Target) -> forecast.Forecast:
-        """The largest usage of a call; off the event loop when it is much to count."""
-        advisor = self._catalog.advisor(target, call) if call.server_tools else None
-        if call.prompt_bytes > FORECAST_INLINE_BYTES_MAX:
-            return await asyncio.to_thread(forecast.forecast, call, target, self._tokenizer, advisor=advisor)
-        return forecast.forecast(call, target, self._tokenizer, advisor=advisor)
+    async def forecast(self, call: Call, target: Target) -> Forecast:
+        """The largest usage of a call."""
+        return await self._holding.forecast(call, target)
 
     async def _answer(self, visit: Visit, bill: Bill, body: bytes | BodySource) -> None:
         """Call the provider and bring its answer to the client. Whatever happens, the bill is closed once."""
@@ -264,10 +237,6 @@ class Relay:
 
 def _overloaded() -> Unavailable:
     return Unavailable("The gateway is at its limit of running requests; try again.", retry_after_seconds=1)
-
-
-def prompt_tokens(usage: Usage) -> int:
-    return sum(quantity for unit, quantity in usage.items() if unit in INPUT_TOKENS)
 
 
 def _is_json(visit: Visit) -> bool:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.call import Call, Operation
+from proxyapi.dialects.ceiling import Lowered, lowered
 from proxyapi.dialects.codec import Asked, Codec, Encoded, TargetModel, Untranslatable
 from proxyapi.dialects.codecs import CODECS
 from proxyapi.dialects.gemini.contents_in import VIDEO_PAGES
@@ -80,6 +81,8 @@ class Translated(Struct, frozen=True, kw_only=True):
     """Header lines for the client: whether, and by what, the translation changed the request."""
     asked_as: str
     """The model as the client named it."""
+    lowered_to: int | None = None
+    """The ceiling of output where money is short; None: it is the client's own."""
     as_array: bool = False
     """A Gemini stream without `alt=sse`."""
 
@@ -146,18 +149,47 @@ class Translator:
             as_array=client.name == "gemini" and _EVENTS_QUERY not in visit.exchange.query,
         )
 
+    @staticmethod
+    def lowered(translated: Translated, ceiling: int) -> Lowered | None:
+        """What the provider would be sent with a lower ceiling, and the client told, in its own words."""
+        provider = translated.provider.name
+        found = lowered(provider, translated.encoded.body, translated.target.quirks, ceiling)
+        if found is None:
+            return None
+        told = [(spelled(translated.client, "output_tokens_max"), str(ceiling))]
+        # Beside the ceiling it can only be thinking that had to change.
+        told += [(spelled(translated.client, "reasoning"), value) for _, value in found.told[1:]]
+        return Lowered(found.body, tuple(told))
+
+    @staticmethod
+    def shortened(translated: Translated, call: Call, lowered: Lowered) -> Translated:
+        """The request with a lower ceiling."""
+        return msgspec.structs.replace(
+            translated,
+            encoded=msgspec.structs.replace(translated.encoded, body=lowered.body),
+            call=call,
+            lowered_to=call.output_tokens_max,
+        )
+
     def without_states(self, visit: Visit, target: Target, translated: Translated) -> Translated | None:
         """The request once more without any reasoning state. None: it has none."""
         request = without_states(translated.request)
         if request is None:
             return None
         encoded = _encode(translated.client, translated.provider, request, translated.target)
+        if translated.lowered_to is not None:
+            shorter = lowered(translated.provider.name, encoded.body, translated.target.quirks, translated.lowered_to)
+            if shorter is None:
+                return None
+            encoded = msgspec.structs.replace(encoded, body=shorter.body)
         lines = _lines(visit, target, translated.provider.name, encoded, stream=request.stream)
         return msgspec.structs.replace(translated, encoded=encoded, lines=lines)
 
     def asked(self, visit: Visit, translated: Translated, cost: Callable[[Usage], str], currency: str) -> Asked:
         """What the encoder of the reply has to know."""
         request = translated.request
+        if translated.lowered_to is not None:
+            request = msgspec.structs.replace(request, output_tokens_max=translated.lowered_to)
         if visit.turn is not None and visit.turn.previous_id:
             storage = msgspec.structs.replace(request.storage, previous_response_id=visit.turn.previous_id)
             request = msgspec.structs.replace(request, storage=storage)

@@ -31,6 +31,8 @@ ITEM_CHARACTERS_MAX = 200
 PER_MINUTE_MAX = 10**12
 
 Status = Literal["active", "disabled", "revoked"]
+WhenShort = Literal["refuse", "shorten"]
+"""What happens to a request that may cost more than there is: 402, or a lower output ceiling."""
 
 
 class Account(Struct, frozen=True, kw_only=True):
@@ -44,6 +46,7 @@ class Account(Struct, frozen=True, kw_only=True):
     credit: int = 0
     blocked: bool = False
     created_at: int
+    when_short: WhenShort = "refuse"
 
     @property
     def balance(self) -> int:
@@ -123,6 +126,12 @@ class Accounts:
         """A blocked account's keys answer 401. Requests in flight finish."""
         with self._database.transaction() as transaction:
             transaction.execute(QUERIES["account_block"], (int(blocked), account_id))
+            transaction.execute(QUERIES["bump_identity"])
+
+    def edit(self, account_id: int, *, when_short: WhenShort) -> None:
+        """Requests that begin within a second from now follow it."""
+        with self._database.transaction() as transaction:
+            transaction.execute(QUERIES["account_edit"], (when_short, account_id))
             transaction.execute(QUERIES["bump_identity"])
 
     def end_pauses(self, account_id: int) -> None:
@@ -260,10 +269,10 @@ def _load(transaction: Transaction, key_id: int) -> Key:
 
 
 def _account(row: Sequence[Any]) -> Account:
-    account_id, name, funded, spent, held, credit, blocked, created_at = row
+    account_id, name, funded, spent, held, credit, blocked, created_at, when_short = row
     return Account(
         id=account_id, name=name, funded=funded, spent=spent, held=held, credit=credit, blocked=bool(blocked),
-        created_at=created_at,
+        created_at=created_at, when_short=when_short,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 -- caller --
 SELECT k.id, k.name, k.account_id, a.name, k.models, k.endpoints, k.networks, k.budget_limit, k.budget_period,
-       k.rpm, k.tpm, k.may_query_balance, k.expires_at, p.until, p.level, p.triggered_at
+       k.rpm, k.tpm, k.may_query_balance, k.expires_at, p.until, p.level, p.triggered_at, a.when_short
 FROM key k
 JOIN account a ON a.id = k.account_id
 LEFT JOIN pause p ON p.key_id = k.id
@@ -16,13 +16,16 @@ UPDATE revision SET number = number + 1 WHERE name = 'identity'
 UPDATE revision SET number = number + 1 WHERE name = 'price'
 
 -- account_columns --
-SELECT id, name, funded, spent, held, credit, blocked, created_at FROM account WHERE kind = 'wallet'
+SELECT id, name, funded, spent, held, credit, blocked, created_at, when_short FROM account WHERE kind = 'wallet'
 
 -- account_add --
 INSERT INTO account (kind, name, created_at) VALUES ('wallet', ?, ?) RETURNING id
 
 -- account_block --
 UPDATE account SET blocked = ? WHERE id = ? AND kind = 'wallet'
+
+-- account_edit --
+UPDATE account SET when_short = ? WHERE id = ? AND kind = 'wallet'
 
 -- key_columns --
 SELECT k.id, k.account_id, a.name, k.prefix, k.status, k.created_at,

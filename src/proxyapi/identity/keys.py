@@ -53,6 +53,8 @@ class Caller(Struct, frozen=True, kw_only=True):
 
     account_id: int
     account_name: str = ""
+    shortens: bool = False
+    """The account's policy: a request that is too dear gets a lower output ceiling instead of a refusal."""
     key_id: int
     key_name: str = ""
     budget: Budget | None = None
@@ -208,10 +210,11 @@ class Keys:
 def caller_of(row: Sequence[Any]) -> Caller:
     """A row of the query `caller`."""
     (key_id, key_name, account_id, account_name, models, endpoints, networks, limit, period, rpm, tpm, may_query,
-     expires_at, until, level, triggered_at) = row  # fmt: skip
+     expires_at, until, level, triggered_at, when_short) = row  # fmt: skip
     return Caller(
         account_id=account_id,
         account_name=account_name,
+        shortens=when_short == "shorten",
         key_id=key_id,
         key_name=key_name,
         budget=None if limit is None else Budget(key_id, period, limit),

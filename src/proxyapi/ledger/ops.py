@@ -71,6 +71,8 @@ class Ending(Struct, gc=False):
     first_byte_ms: int = 0
     attempts: int = 1
     upstream_id: str = ""
+    limit: int | None = None
+    """The most that may be charged, whatever it costs; None: what the account affords."""
     released: bool = False
     """Nothing was generated, so nothing is charged."""
 

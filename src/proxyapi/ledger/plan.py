@@ -254,6 +254,8 @@ class _Decision:
             if actual > row.amount:
                 free = wallet.free() if budget is None else min(wallet.free(), budget.free())
                 charged = min(actual, max(row.amount, free))
+            if op.limit is not None and charged > op.limit:
+                charged = op.limit
             wallet.spent += charged
             if budget is not None:
                 budget.spent += charged
@@ -278,6 +280,8 @@ class _Decision:
         free = wallet.free() if budget is None else min(wallet.free(), budget.free())
         actual = 0 if op.released else min(op.actual, AMOUNT_MAX)
         charged = min(actual, max(0, free))
+        if op.limit is not None:
+            charged = min(charged, op.limit)
         wallet.spent += charged
         if budget is not None:
             budget.spent += charged

@@ -32,12 +32,22 @@ def test_tables_are_aligned_for_people(shell: Any) -> None:
         " 1  acme                 1234.5     0      0  active",
         " 2  a longer name             0     0      0  active",
     ]
-    assert shell("account", "show", "acme").stdout.splitlines()[:4] == [
+    assert shell("account", "show", "acme").stdout.splitlines()[:5] == [
         "id            1",
         "name          acme",
         "state         active",
+        "when short    refuse",
         "balance, RUB  1234.5",
     ]
+
+
+def test_an_account_says_what_becomes_of_requests_that_are_too_dear(shell: Any) -> None:
+    assert shell.json("account", "create", "acme")["when_short"] == "refuse"
+    assert shell.json("account", "edit", "acme", "--when-short", "shorten")["when_short"] == "shorten"
+    assert shell.json("account", "show", "acme")["when_short"] == "shorten"
+    assert "when short    shorten" in shell("account", "show", "acme").stdout
+    assert shell("account", "edit", "1", "--when-short", "refuse").stdout == "Account acme, when short: refuse.\n"
+    assert "Nothing to change" in shell("account", "edit", "acme", code=2).stderr
 
 
 def test_a_deposit_is_booked_once_per_reference(shell: Any) -> None:

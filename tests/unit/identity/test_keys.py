@@ -140,7 +140,7 @@ def test_a_request_that_gives_up_does_not_spoil_the_others(desk: Any) -> None:
     assert asyncio.run(scenario()).account_name == "acme"
 
 
-@pytest.mark.parametrize("edit", ["disable", "revoke", "block", "rename"])
+@pytest.mark.parametrize("edit", ["disable", "revoke", "block", "rename", "shorten"])
 def test_an_edit_acts_after_the_next_poll(desk: Any, edit: str) -> None:
     key_id, digest = _key(desk)
     keys = Keys(desk.database.fetch, desk.clock)
@@ -159,6 +159,9 @@ def test_an_edit_acts_after_the_next_poll(desk: Any, edit: str) -> None:
                 desk.keys.set_status(key_id, "revoked")
             case "block":
                 desk.accounts.set_blocked(caller.account_id, True)
+            case "shorten":
+                assert not caller.shortens
+                desk.accounts.edit(caller.account_id, when_short="shorten")
             case _:
                 desk.keys.edit(key_id, lambda settings: KeySettings(name="other"))
         assert keys.cached(digest) is caller
@@ -166,6 +169,8 @@ def test_an_edit_acts_after_the_next_poll(desk: Any, edit: str) -> None:
         assert keys.cached(digest) is None
         if edit == "rename":
             assert (await keys.find(digest)).key_name == "other"
+        elif edit == "shorten":
+            assert (await keys.find(digest)).shortens
         else:
             with pytest.raises(Unauthenticated):
                 await keys.find(digest)

@@ -58,10 +58,10 @@ def new_hold(ids: IdSource) -> Callable[..., Hold]:
 
 @pytest.fixture
 def ending_of() -> Callable[..., Ending]:
-    def make(hold: Hold, tokens: int, *, released: bool = False) -> Ending:
+    def make(hold: Hold, tokens: int, *, released: bool = False, limit: int | None = None) -> Ending:
         return Ending(
             hold.id, hold.account_id, hold.price, hold.provider, hold.model, hold.operation, {Unit.OUTPUT: tokens},
-            tokens, released=released,
+            tokens, released=released, limit=limit,
         )  # fmt: skip
 
     return make

@@ -247,3 +247,12 @@ def test_rollups_are_the_sums_of_the_entries(new_hold: NewHold, ending_of: Endin
     (sums,) = decided.rollup.values()
     assert list(decided.rollup) == [(1, 11, "openai/gpt", "openai")]
     assert dict(zip(SUMS, sums, strict=False)) == dict.fromkeys(SUMS, 0) | expected
+
+
+def test_a_capped_request_is_charged_its_cap_whatever_the_account_has(new_hold: NewHold, ending_of: EndingOf) -> None:
+    hold = new_hold(200)
+    known = facts(accounts={1: Balance(1000, 0, 200)}, holds=held(hold))
+    assert plan([ending_of(hold, 450, limit=250)], known).results == [Settled(250, 200, 750, "settled")]
+    assert plan([ending_of(hold, 450, limit=500)], known).results == [Settled(450, 0, 550, "settled")]
+    late = facts(done={hold.id: ("expire", 1, None, 11, 0, 200)})
+    assert plan([ending_of(hold, 450, limit=250)], late).results == [Settled(250, 0, 750, "corrected")]

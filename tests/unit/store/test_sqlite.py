@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import threading
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from proxyapi.store.queries import load_queries
 from proxyapi.store.script import statements
 from proxyapi.store.sqlite import SqliteDatabase
 
-STEPS = ["0001_initial.sql", "0002_memory.sql"]
+STEPS = sorted(file.name for file in files("proxyapi.store").joinpath("migrations").iterdir())
 ADD_ONE = "UPDATE revision SET number = number + 1 WHERE name = 'price'"
 
 

@@ -1,0 +1,156 @@
+"""Reserves the money of a request: all that it may cost; or, where that is too much, what there is, for a shorter one.
+
+A request is shortened if its account wants that, or if its own header caps it. How much there is says the ledger when
+it refuses a hold; between its word and the next hold others may have taken from it, so the hold decides, and it is
+tried again a few times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from proxyapi.errors import InsufficientFunds, InvalidRequest, Unavailable
+from proxyapi.identity.keys import check_model
+from proxyapi.money import parse_amount
+from proxyapi.pricing import forecast
+from proxyapi.pricing.ceiling import Outlook, affordable, at_least, cost_of, outlook
+from proxyapi.pricing.charge import charge
+from proxyapi.pricing.forecast import Forecast
+from proxyapi.usage import INPUT_TOKENS, Usage
+
+if TYPE_CHECKING:
+    from proxyapi.dialects.call import Call
+    from proxyapi.dialects.ceiling import Lowered
+    from proxyapi.gateway.admission import Admission
+    from proxyapi.gateway.background import Background
+    from proxyapi.gateway.bill import Bill, Bills
+    from proxyapi.gateway.visit import Visit
+    from proxyapi.pricing.tokens import Tokenizer
+    from proxyapi.providers.catalog import Catalog, Target
+
+FORECAST_INLINE_BYTES_MAX = 100_000
+"""Larger prompts are counted in a thread: counting would stall the streams of this process."""
+MAX_COST_HEADER = b"x-proxyapi-max-cost"
+SHORTENINGS_MAX = 5
+"""Tries with what a refusal said is there: one for the account, one for the key's budget, and some for races."""
+
+Lower = Callable[[int], "Lowered | None"]
+"""The request with a lower ceiling of output. None: it can't have that one."""
+
+
+class Holding:
+    def __init__(
+        self, *, catalog: Catalog, bills: Bills, admission: Admission, background: Background, tokenizer: Tokenizer
+    ) -> None:
+        self._catalog = catalog
+        self._bills = bills
+        self._admission = admission
+        self._background = background
+        self._tokenizer = tokenizer
+
+    async def hold(self, visit: Visit, call: Call, target: Target, lower: Lower | None = None) -> Bill:
+        """Durable when it returns; `bill.lowered` is what has to be sent if the request was shortened.
+
+        InsufficientFunds; Unavailable. `lower`: None if the request has no ceiling.
+        """
+        caller = visit.caller
+        assert caller is not None, "the entrance found it"
+        targets = self._targets(visit, call, target)
+        forecasts = [await self.forecast(call, each) for each in targets]
+        costs = [charge(f.usage, t.price, variant=f.variant) for f, t in zip(forecasts, targets, strict=True)]
+        amount, limit = max(costs), max_cost(visit)
+        if caller.tokens_per_minute is not None:
+            self._admission.admit_tokens(caller, prompt_tokens(forecasts[0].usage))
+        if call.background and self._background.full:
+            raise Unavailable("Too many background responses are running; try again later.", retry_after_seconds=60)
+        visit.estimate = amount
+        try:
+            if limit is not None and amount > limit:
+                raise InsufficientFunds(source="request", required=amount, available=limit, held=0)
+            return await self._bills.open(visit, call, target, forecasts[0], amount, limit=limit)
+        except InsufficientFunds as refused:
+            if lower is None or not (caller.shortens or refused.source == "request"):
+                raise
+            outlooks = await self._outlooks(call, targets, forecasts)
+            return await self._shortened(visit, call, target, outlooks, limit, lower, refused)
+
+    async def forecast(self, call: Call, target: Target) -> Forecast:
+        """The largest usage of a call; off the event loop when it is much to count."""
+        advisor = self._catalog.advisor(target, call) if call.server_tools else None
+        if call.prompt_bytes > FORECAST_INLINE_BYTES_MAX:
+            return await asyncio.to_thread(forecast.forecast, call, target, self._tokenizer, advisor=advisor)
+        return forecast.forecast(call, target, self._tokenizer, advisor=advisor)
+
+    def _targets(self, visit: Visit, call: Call, target: Target) -> list[Target]:
+        """Who may answer. The provider itself may go over to another model: the hold covers the dearest, and the key
+        has to allow each."""
+        targets = [target]
+        for name in call.fallback_models:
+            other = self._catalog.resolve(call.operation, call.dialect, name, target.provider.name)
+            assert visit.caller is not None, "the entrance found it"
+            check_model(visit.caller, other.name, other.model)
+            targets.append(other)
+        return targets
+
+    async def _outlooks(self, call: Call, targets: Sequence[Target], forecasts: Sequence[Forecast]) -> list[Outlook]:
+        """What a lower ceiling would save; empty: nothing."""
+        least, found = at_least(call), list[Outlook]()
+        for target, asked in zip(targets, forecasts, strict=True):
+            known = outlook(await self.forecast(least, target), asked, call.choices, target.price)
+            if known is None:
+                return []
+            found.append(known)
+        return found
+
+    async def _shortened(
+        self, visit: Visit, call: Call, target: Target, outlooks: Sequence[Outlook], limit: int | None, lower: Lower,
+        refused: InsufficientFunds,
+    ) -> Bill:  # fmt: skip
+        """A hold of what there is. InsufficientFunds: that is too little for any answer."""
+        assert visit.caller is not None, "the entrance found it"
+        for _ in range(SHORTENINGS_MAX if outlooks else 0):
+            there_is = refused.available if limit is None else min(refused.available, limit)
+            ceiling = affordable(outlooks, there_is)
+            lowered = None if ceiling is None else lower(ceiling)
+            if ceiling is None or lowered is None:
+                break
+            amount = cost_of(outlooks, ceiling)
+            predicted = Forecast(outlooks[0].usage(ceiling), outlooks[0].variant)
+            shorter = msgspec.structs.replace(call, output_tokens_max=ceiling)
+            try:
+                bill = await self._bills.open(visit, shorter, target, predicted, amount, limit=limit)
+            except InsufficientFunds as again:
+                refused = InsufficientFunds(
+                    source=again.source, required=refused.required, available=again.available, held=again.held
+                )
+                if not visit.caller.shortens:
+                    break
+                continue
+            bill.lowered = lowered
+            visit.estimate = amount
+            visit.extra_headers += b"x-proxyapi-shortened: %b\r\n" % ", ".join(map("=".join, lowered.told)).encode()
+            return bill
+        raise refused
+
+
+def max_cost(visit: Visit) -> int | None:
+    """The request's own cap in nanos. InvalidRequest: the header has no amount."""
+    text = visit.exchange.header(MAX_COST_HEADER)
+    if text is None:
+        return None
+    name = MAX_COST_HEADER.decode()
+    try:
+        amount = parse_amount(text.decode("latin-1"))
+    except ValueError as error:
+        raise InvalidRequest(f"Invalid value for the header {name}: {error}", param=name) from None
+    if amount < 0:
+        raise InvalidRequest(f"Invalid value for the header {name}: it is below zero", param=name)
+    return amount
+
+
+def prompt_tokens(usage: Usage) -> int:
+    return sum(quantity for unit, quantity in usage.items() if unit in INPUT_TOKENS)
