@@ -5,7 +5,7 @@
     app | firststart                       composition root: settings -> objects  |  the first account and key
     gateway | sandbox                      the data plane  |  a provider that needs no key
     identity                               who may spend
-    ledger | providers                     whose money  |  who answers: data (TOML), not code
+    ledger | logbook | providers           whose money  |  the request log  |  who answers: data (TOML), not code
     pricing                                what it costs
     dialects | wire | store                wire formats (pure)  |  HTTP/1.1 on transports  |  databases
     telemetry | settings

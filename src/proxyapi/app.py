@@ -53,6 +53,7 @@ from proxyapi.identity.secret import agree_on_secret
 from proxyapi.ids import IdSource, format_id
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.reaper import reap
+from proxyapi.logbook.book import Logbook
 from proxyapi.pricing.book import PriceBook, parse_override
 from proxyapi.pricing.snapshot import load_snapshot
 from proxyapi.pricing.tokens import Tokenizer
@@ -131,6 +132,13 @@ class Worker:
             keep_ms=memory.responses_days * 24 * HOUR_MS,
             account_bytes_max=memory.responses_bytes_max,
         )
+        self._logbook = Logbook(
+            self.database,
+            clock_ms=_now_ms,
+            sleep=asyncio.sleep,
+            body_bytes_max=settings.request_log.kept_bytes_max,
+            account_bytes_max=settings.request_log.account_bytes_max,
+        )
         self._pauses: Pauses | None = None
         self._stored: Stored | None = None
         self._background: Background | None = None
@@ -151,6 +159,8 @@ class Worker:
         self._every(REAP_SECONDS, self._reap)
         self._every(PRUNE_SECONDS, self._memory.prune)
         self._every(PRUNE_SECONDS, self._conversations.prune)
+        self._every(PRUNE_SECONDS, self._logbook.prune)
+        self._spawn(self._logbook.run())
         self._loop.run_in_executor(None, self.tokenizer.load)
         # The list of models is made of 1,300 prices: now, rather than while requests run.
         self._loop.call_later(LIST_SECONDS, catalog.models)
@@ -190,6 +200,7 @@ class Worker:
             await self._stored.close()
         if self._background is not None:
             await self._background.close()
+        await self._logbook.close()
         left = await self.ledger.close()
         await self.pool.close()
         await self.public.close()
@@ -240,6 +251,7 @@ class Worker:
             clock=clock,
             log=self.log,
             metrics=self.metrics,
+            logbook=self._logbook,
             cors_origins=settings.cors_origins,
         )
 
@@ -379,6 +391,8 @@ class Worker:
             "proxyapi_requests_in_flight": lambda: self.server.exchanges,
             "proxyapi_upstream_connections": lambda: self.pool.connections,
             "proxyapi_ledger_queue": lambda: self.ledger.queued,
+            "proxyapi_request_log_written_total": lambda: self._logbook.written,
+            "proxyapi_request_log_dropped_total": lambda: self._logbook.dropped,
         }
 
     def _why_not_ready(self) -> str:

@@ -37,6 +37,11 @@ _HELP = {
     "proxyapi_ledger_queue": ("gauge", "Operations waiting for the ledger."),
     "proxyapi_ledger_batches_total": ("counter", "Transactions of the ledger."),
     "proxyapi_ledger_operations_total": ("counter", "Holds, settlements and other writes of the ledger."),
+    "proxyapi_request_log_written_total": ("counter", "Requests written to the logs of customers who keep one."),
+    "proxyapi_request_log_dropped_total": (
+        "counter",
+        "Requests missing in such logs: too many at once, or a sick store.",
+    ),
     "proxyapi_workers": ("gauge", "Workers alive."),
 }
 

@@ -11,8 +11,11 @@ from proxyapi.cli.installation import Installation, installation
 from proxyapi.cli.keys import key_json, key_table
 from proxyapi.cli.options import AMOUNT, installation_options
 from proxyapi.cli.output import day_time, emit, facts, money, table, timestamp
-from proxyapi.identity.accounts import Account, WhenShort
+from proxyapi.identity.accounts import LOG_DAYS, Account, WhenShort
+from proxyapi.logbook.book import forget, size
 from proxyapi.money import Nanos, format_amount
+
+OFF = "off"
 
 
 @click.group()
@@ -64,6 +67,7 @@ def show(account: str, data: Path | None, config: Path | None, json: bool) -> No
             ("name", found.name),
             ("state", _state(found)),
             ("when short", found.when_short),
+            ("request log", _log(found)),
             (f"balance, {currency}", format_amount(found.balance)),
             ("held", format_amount(found.held)),
             ("available", format_amount(found.available)),
@@ -83,20 +87,42 @@ def show(account: str, data: Path | None, config: Path | None, json: bool) -> No
     type=click.Choice(get_args(WhenShort)),
     help="Of a request that may cost more than there is: refuse it with 402, or shorten it by a lower output ceiling.",
 )
+@click.option(
+    "--request-log",
+    type=click.Choice([OFF, *map(str, LOG_DAYS[1:])]),
+    help="Keep requests and answers for so many days, for the customer to read in the console. "
+    "`off` deletes what was kept.",
+)
+@click.option("--yes", is_flag=True, help="Delete what was kept without asking.")
 @installation_options
-def edit(account: str, when_short: WhenShort | None, data: Path | None, config: Path | None, json: bool) -> None:
+def edit(
+    account: str,
+    when_short: WhenShort | None,
+    request_log: str | None,
+    yes: bool,
+    data: Path | None,
+    config: Path | None,
+    json: bool,
+) -> None:
     """Change settings of ACCOUNT, within a second.
 
     \b
     proxyapi account edit acme --when-short shorten
+    proxyapi account edit acme --request-log 30
+    proxyapi account edit acme --request-log off --yes
     """
-    if when_short is None:
+    if when_short is None and request_log is None:
         raise click.UsageError("Nothing to change: name at least one setting.")
     with installation(data, config) as at:
         found = at.accounts.find(account)
-        at.accounts.edit(found.id, when_short=when_short)
+        if when_short is not None:
+            at.accounts.edit(found.id, when_short=when_short)
+        deleted = _set_log_days(at, found, request_log, yes=yes)
         edited = at.accounts.find(str(found.id))
-    emit(account_json(edited), f"Account {edited.name}, when short: {edited.when_short}.", json=json)
+    text = f"Account {edited.name}, when short: {edited.when_short}, request log: {_log(edited)}."
+    if deleted:
+        text += f" {deleted} requests were deleted."
+    emit({**account_json(edited), "deleted_requests": deleted}, text, json=json)
 
 
 @account.command()
@@ -162,6 +188,7 @@ def account_json(account: Account) -> dict[str, object]:
         "spent": money(account.spent),
         "blocked": account.blocked,
         "when_short": account.when_short,
+        "request_log_days": account.log_days,
         "created_at": timestamp(account.created_at),
     }
 
@@ -175,3 +202,19 @@ def _set_blocked(at: Installation, account: str, *, blocked: bool, json: bool) -
     at.accounts.set_blocked(found.id, blocked)
     state = "blocked" if blocked else "not blocked"
     emit({"id": found.id, "name": found.name, "blocked": blocked}, f"Account {found.name} is {state}.", json=json)
+
+
+def _log(account: Account) -> str:
+    return f"{account.log_days} days" if account.log_days else OFF
+
+
+def _set_log_days(at: Installation, found: Account, chosen: str | None, *, yes: bool) -> int:
+    """Number of requests that were deleted."""
+    if chosen is None:
+        return 0
+    days = 0 if chosen == OFF else int(chosen)
+    count = 0 if days else size(at.database, found.id)[0]
+    if count and not yes:
+        click.confirm(f"Delete the {count} requests that are kept of {found.name}?", abort=True, err=True)
+    at.accounts.set_log_days(found.id, days)
+    return 0 if days else forget(at.database, found.id)

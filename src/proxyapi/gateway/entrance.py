@@ -12,8 +12,10 @@ from proxyapi.gateway.introduction import introduce
 from proxyapi.gateway.pauses import Pauses
 from proxyapi.gateway.visit import Visit
 from proxyapi.identity.addresses import ClientAddress
-from proxyapi.identity.keys import Caller, Keys, check_address, check_endpoint
+from proxyapi.identity.keys import Caller, Keys, check_address, check_endpoint, strip_key
 from proxyapi.ids import IdSource
+from proxyapi.logbook.book import Logbook
+from proxyapi.logbook.record import Facts, Record
 from proxyapi.money import format_amount
 from proxyapi.store.errors import StoreError
 from proxyapi.telemetry import AccessLine, Log, Metrics
@@ -26,6 +28,8 @@ JSON_HEADERS = b"content-type: application/json\r\n"
 CLIENT_GONE_STATUS = 499
 """Only for the log: nobody was left to read an answer."""
 
+_LOGGED: frozenset[routes.Kind] = frozenset({"paid", "upload", "stored", "estimate"})
+"""What customers' logs keep: calls of models, and not how often somebody asks for a balance or a list."""
 _ALLOWED_HEADERS = (
     b"authorization, content-type, x-api-key, x-goog-api-key, anthropic-version, anthropic-beta, openai-beta, "
     b"x-proxyapi-cost, x-proxyapi-max-cost, x-proxyapi-strict, x-title, http-referer"
@@ -51,6 +55,7 @@ class Entrance:
         clock: Callable[[], float],
         log: Log,
         metrics: Metrics,
+        logbook: Logbook,
         cors_origins: Collection[str] = (),
     ) -> None:
         self._handlers = handlers
@@ -62,6 +67,7 @@ class Entrance:
         self._clock = clock
         self._log = log
         self._metrics = metrics
+        self._logbook = logbook
         self._cors_origins = frozenset(origin.encode() for origin in cors_origins)
 
     async def __call__(self, exchange: Exchange) -> None:
@@ -101,6 +107,8 @@ class Entrance:
     def _admit(self, visit: Visit, caller: Caller) -> None:
         """May this key call now, from here, this endpoint? Forbidden, TooManyRequests."""
         visit.caller = caller
+        if caller.log_days and visit.route is not None and visit.route.kind in _LOGGED:
+            visit.record = visit.exchange.witness = self._logbook.open(visit.exchange.head.headers)
         if caller.paused_until:
             self._pauses.check(caller)
         if caller.networks:
@@ -169,6 +177,8 @@ class Entrance:
         caller = visit.caller
         if caller is not None and 400 <= visit.status < 499:
             self._pauses.strike(caller, visit.error)
+        if visit.record is not None:
+            self._keep(visit, visit.record, milliseconds)
         if not self._log.access:
             return
         exchange = visit.exchange
@@ -192,3 +202,27 @@ class Entrance:
                 error=visit.error,
             )
         )
+
+    def _keep(self, visit: Visit, record: Record, milliseconds: float) -> None:
+        """Hand the request over to the log that its account keeps."""
+        exchange, caller, route = visit.exchange, visit.caller, visit.route
+        assert caller is not None and route is not None, "the record was opened for them"
+        query = strip_key(exchange.query) if exchange.query else ""
+        facts = Facts(
+            id=visit.id,
+            account_id=caller.account_id,
+            key_id=caller.key_id,
+            method=exchange.method,
+            path=f"{exchange.path}?{query}" if query else exchange.path,
+            operation=visit.operation,
+            dialect=route.dialect,
+            provider=visit.provider,
+            model=visit.model,
+            status=visit.status,
+            error=visit.error,
+            ending=visit.ending,
+            duration_ms=round(milliseconds),
+            first_byte_ms=round(visit.first_byte_ms),
+            peer=visit.peer,
+        )
+        self._logbook.keep(facts, record)

@@ -169,7 +169,10 @@ class Relay:
         scanner = FormScanner(boundary(content_type))
         upload = await bodies.spool(visit.exchange, self._body_bytes_max, scanner.feed)
         try:
-            return upload, scanner.close()
+            scan = scanner.close()
+            if visit.record is not None:
+                visit.record.form = scan
+            return upload, scan
         except BaseException:
             upload.close()
             raise

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from proxyapi.gateway.introduction import Introduction
     from proxyapi.gateway.routes import Route, Shape
     from proxyapi.identity.keys import Caller
+    from proxyapi.logbook.record import Record
     from proxyapi.wire.server import Exchange
 
 
@@ -32,6 +33,7 @@ class Visit:
         "operation",
         "peer",
         "provider",
+        "record",
         "route",
         "shape",
         "started",
@@ -63,6 +65,8 @@ class Visit:
         self.first_byte_ms = 0.0
         self.turn: Turn | None = None
         """Responses of a provider that keeps none: what the gateway is to keep."""
+        self.record: Record | None = None
+        """For the request log, where the account asked for it."""
         self.extra_headers = b""
         """CORS."""
 

@@ -29,6 +29,8 @@ LIST_ITEMS_MAX = 200
 """Patterns, endpoints or networks of one key: each request looks through them."""
 ITEM_CHARACTERS_MAX = 200
 PER_MINUTE_MAX = 10**12
+LOG_DAYS = (0, 3, 7, 30, 365)
+"""How long a request log may reach back."""
 
 Status = Literal["active", "disabled", "revoked"]
 WhenShort = Literal["refuse", "shorten"]
@@ -47,6 +49,8 @@ class Account(Struct, frozen=True, kw_only=True):
     blocked: bool = False
     created_at: int
     when_short: WhenShort = "refuse"
+    log_days: int = 0
+    """How long its requests and answers are kept for it; 0: not at all."""
 
     @property
     def balance(self) -> int:
@@ -132,6 +136,16 @@ class Accounts:
         """Requests that begin within a second from now follow it."""
         with self._database.transaction() as transaction:
             transaction.execute(QUERIES["account_edit"], (when_short, account_id))
+            transaction.execute(QUERIES["bump_identity"])
+
+    def set_log_days(self, account_id: int, days: int) -> None:
+        """0: requests are kept no longer. What was kept stays until somebody, or the next pruning, deletes it."""
+        if days not in LOG_DAYS:
+            raise InvalidRequest(
+                f"the request log is kept for {', '.join(map(str, LOG_DAYS[1:]))} days, or 0", param="days"
+            )
+        with self._database.transaction() as transaction:
+            transaction.execute(QUERIES["account_log"], (days, account_id))
             transaction.execute(QUERIES["bump_identity"])
 
     def end_pauses(self, account_id: int) -> None:
@@ -269,10 +283,10 @@ def _load(transaction: Transaction, key_id: int) -> Key:
 
 
 def _account(row: Sequence[Any]) -> Account:
-    account_id, name, funded, spent, held, credit, blocked, created_at, when_short = row
+    account_id, name, funded, spent, held, credit, blocked, created_at, when_short, log_days = row
     return Account(
         id=account_id, name=name, funded=funded, spent=spent, held=held, credit=credit, blocked=bool(blocked),
-        created_at=created_at, when_short=when_short,
+        created_at=created_at, when_short=when_short, log_days=log_days,
     )  # fmt: skip
 
 

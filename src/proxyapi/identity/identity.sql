@@ -1,6 +1,7 @@
 -- caller --
 SELECT k.id, k.name, k.account_id, a.name, k.models, k.endpoints, k.networks, k.budget_limit, k.budget_period,
-       k.rpm, k.tpm, k.may_query_balance, k.expires_at, p.until, p.level, p.triggered_at, a.when_short
+       k.rpm, k.tpm, k.may_query_balance, k.expires_at, p.until, p.level, p.triggered_at, a.when_short,
+       a.log_days
 FROM key k
 JOIN account a ON a.id = k.account_id
 LEFT JOIN pause p ON p.key_id = k.id
@@ -16,7 +17,8 @@ UPDATE revision SET number = number + 1 WHERE name = 'identity'
 UPDATE revision SET number = number + 1 WHERE name = 'price'
 
 -- account_columns --
-SELECT id, name, funded, spent, held, credit, blocked, created_at, when_short FROM account WHERE kind = 'wallet'
+SELECT id, name, funded, spent, held, credit, blocked, created_at, when_short, log_days
+FROM account WHERE kind = 'wallet'
 
 -- account_add --
 INSERT INTO account (kind, name, created_at) VALUES ('wallet', ?, ?) RETURNING id
@@ -26,6 +28,9 @@ UPDATE account SET blocked = ? WHERE id = ? AND kind = 'wallet'
 
 -- account_edit --
 UPDATE account SET when_short = ? WHERE id = ? AND kind = 'wallet'
+
+-- account_log --
+UPDATE account SET log_days = ? WHERE id = ? AND kind = 'wallet'
 
 -- key_columns --
 SELECT k.id, k.account_id, a.name, k.prefix, k.status, k.created_at,

@@ -72,6 +72,8 @@ class Caller(Struct, frozen=True, kw_only=True):
     pause_level: int = 0
     pause_triggered_at: int = 0
     """Milliseconds since 1970 of the last pause."""
+    log_days: int = 0
+    """How long the account keeps its requests; 0: not at all."""
 
 
 def new_key(random_bytes: Callable[[int], bytes]) -> str:
@@ -210,7 +212,7 @@ class Keys:
 def caller_of(row: Sequence[Any]) -> Caller:
     """A row of the query `caller`."""
     (key_id, key_name, account_id, account_name, models, endpoints, networks, limit, period, rpm, tpm, may_query,
-     expires_at, until, level, triggered_at, when_short) = row  # fmt: skip
+     expires_at, until, level, triggered_at, when_short, log_days) = row  # fmt: skip
     return Caller(
         account_id=account_id,
         account_name=account_name,
@@ -228,6 +230,7 @@ def caller_of(row: Sequence[Any]) -> Caller:
         paused_until=until or 0,
         pause_level=level or 0,
         pause_triggered_at=triggered_at or 0,
+        log_days=log_days,
     )
 
 

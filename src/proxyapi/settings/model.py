@@ -204,6 +204,15 @@ class YooKassa(Struct, frozen=True, kw_only=True):
     api_url: Annotated[str, Meta(description="Another address of the API, for tests. Empty: YooKassa's own.")] = ""
 
 
+class RequestLog(Struct, frozen=True, kw_only=True):
+    kept_bytes_max: Annotated[
+        _Count, Meta(description="Kept of a request's body, and of an answer; what is longer is cut, and marked.")
+    ] = 2**20
+    account_bytes_max: Annotated[
+        _Count, Meta(description="Of all bodies of one account, packed; the oldest go first.")
+    ] = 2**30
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     listen: Annotated[str, Meta(description="`HOST:PORT`; `:8080` listens on every address; port 0 is any free.")] = (
         "127.0.0.1:8080"
@@ -237,6 +246,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     hold: Hold = Hold()
     memory: Memory = Memory()
     yookassa: YooKassa = YooKassa()
+    request_log: RequestLog = RequestLog()
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
@@ -253,7 +263,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 TABLES: dict[str, type[Struct]] = {
     "tls": Tls, "limits": Limits, "timeouts": Timeouts, "pause": Pause, "sandbox": Sandbox, "hold": Hold,
-    "memory": Memory, "yookassa": YooKassa,
+    "memory": Memory, "yookassa": YooKassa, "request_log": RequestLog,
 }  # fmt: skip
 ENTRIES: dict[str, Any] = {"providers": ProviderSettings, "aliases": str}
 """Tables whose keys are the operator's own names, and what each entry is."""

@@ -16,6 +16,7 @@ _TABLE_TEXTS = {
     "hold": "How much is reserved before a request goes out.",
     "memory": "What the gateway keeps of conversations, so that clients of one API can talk to models of another.",
     "yookassa": "Payments of customers by card through [YooKassa](../operating/payments.md).",
+    "request_log": "Bounds of the [request log](../concepts/request-log.md) of accounts that keep one.",
     "providers.NAME": f"NAME is {', '.join(f'`{name}`' for name in KEY_VARIABLES)}, or one of your own that speaks "
     "OpenAI's API. Providers whose key is in the environment need no table.",
     "aliases": '`name = "vendor/model"`: further names for models.',

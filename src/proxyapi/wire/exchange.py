@@ -20,6 +20,17 @@ class Pausable(Protocol):
     def resume_reading(self) -> None: ...
 
 
+class Witness(Protocol):
+    """Sees both bodies as they pass, the answer's without its framing."""
+
+    def received(self, data: bytes) -> None: ...
+    def answers(self, headers: bytes) -> None:
+        """The answer begins, with these header lines."""
+        ...
+
+    def sent(self, data: bytes) -> None: ...
+
+
 class Carrier(Protocol):
     """What an exchange needs of its client connection."""
 
@@ -63,6 +74,7 @@ class Exchange:
         "started",
         "status",
         "version_minor",
+        "witness",
     )
 
     def __init__(self, carrier: Carrier, head: RequestHead, peer: str) -> None:
@@ -91,6 +103,8 @@ class Exchange:
         self._callbacks: list[Callable[[], None]] | None = None
         self._source: Pausable | None = None
         self.expects_continue = head.expects_continue
+        self.witness: Witness | None = None
+        """Set before the body is read, by who wants to know."""
         self._framing = 0  # 0: none (HEAD, 204, 304, or up to the close), 1: counted, 2: chunked
         self._answer_left = 0
 
@@ -126,7 +140,7 @@ class Exchange:
         body, self._body = self._body, b""
         if len(body) > bytes_max:
             raise BodyTooLarge(f"The request body is larger than {bytes_max} bytes")
-        return body if type(body) is bytes else bytes(body)
+        return self._given(body)
 
     async def read_some(self) -> bytes:
         """The next piece of the body; empty at its end. Raises as `read` does, BodyTooLarge for the server's limit."""
@@ -137,7 +151,13 @@ class Exchange:
         body, self._body = self._body, b""
         if not self.body_complete:
             self._carrier.body_taken()
-        return body if type(body) is bytes else bytes(body)
+        return self._given(body)
+
+    def _given(self, body: bytes | bytearray) -> bytes:
+        data = body if type(body) is bytes else bytes(body)
+        if self.witness is not None:
+            self.witness.received(data)
+        return data
 
     async def _receive(self, wake_at: int) -> None:
         """Wait until the body is complete or `wake_at` bytes are buffered."""
@@ -209,6 +229,9 @@ class Exchange:
             raise RuntimeError("the exchange was answered twice")
         self.started = True
         self.status = status
+        if self.witness is not None:
+            self.witness.answers(headers)
+            self.witness.sent(body)
         if not self.gone and not self.finished:
             keep = self.keep_alive and self.version_minor and self._carrier.may_keep(self)
             connection = b"" if keep else self._connection_line()
@@ -227,6 +250,8 @@ class Exchange:
             raise RuntimeError("the exchange was answered twice")
         self.started = True
         self.status = status
+        if self.witness is not None:
+            self.witness.answers(headers)
         if self.gone or self.finished:
             return
         framing = b""
@@ -249,6 +274,8 @@ class Exchange:
         """The next piece of a streamed answer, in one transport write. Dropped once the client is gone."""
         if self.gone or self.finished or not data:
             return
+        if self.witness is not None:
+            self.witness.sent(data)
         if self._framing == 2:
             self._carrier.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
         elif self._framing == 1:
@@ -264,6 +291,8 @@ class Exchange:
         """As `write`; `framed`, unless empty: the same bytes as one chunk of HTTP/1.1, which need not be made anew."""
         if framed and self._framing == 2:
             if not self.gone and not self.finished:
+                if self.witness is not None:
+                    self.witness.sent(data)
                 self._carrier.transport.write(framed)
         else:
             self.write(data)
@@ -299,7 +328,10 @@ class Exchange:
             self.finished = True
             if self._source is not None:
                 self._decouple()
-            self._body = b""
+            if self._body:
+                # Refused before anybody read it.
+                self._given(self._body)
+                self._body = b""
             self._carrier.exchange_over(self)
 
     # ---- flow control and departure

@@ -32,11 +32,12 @@ def test_tables_are_aligned_for_people(shell: Any) -> None:
         " 1  acme                 1234.5     0      0  active",
         " 2  a longer name             0     0      0  active",
     ]
-    assert shell("account", "show", "acme").stdout.splitlines()[:5] == [
+    assert shell("account", "show", "acme").stdout.splitlines()[:6] == [
         "id            1",
         "name          acme",
         "state         active",
         "when short    refuse",
+        "request log   off",
         "balance, RUB  1234.5",
     ]
 
@@ -46,8 +47,18 @@ def test_an_account_says_what_becomes_of_requests_that_are_too_dear(shell: Any) 
     assert shell.json("account", "edit", "acme", "--when-short", "shorten")["when_short"] == "shorten"
     assert shell.json("account", "show", "acme")["when_short"] == "shorten"
     assert "when short    shorten" in shell("account", "show", "acme").stdout
-    assert shell("account", "edit", "1", "--when-short", "refuse").stdout == "Account acme, when short: refuse.\n"
+    told = "Account acme, when short: refuse, request log: off.\n"
+    assert shell("account", "edit", "1", "--when-short", "refuse").stdout == told
     assert "Nothing to change" in shell("account", "edit", "acme", code=2).stderr
+
+
+def test_a_request_log_is_kept_for_so_many_days_and_no_others(shell: Any) -> None:
+    assert shell.json("account", "create", "acme")["request_log_days"] == 0
+    assert shell.json("account", "edit", "acme", "--request-log", "30")["request_log_days"] == 30
+    assert "request log   30 days" in shell("account", "show", "acme").stdout
+    assert "'8' is not one of" in shell("account", "edit", "acme", "--request-log", "8", code=2).stderr
+    done = shell.json("account", "edit", "acme", "--request-log", "off")
+    assert (done["request_log_days"], done["deleted_requests"]) == (0, 0), "nothing was kept, so nobody is asked"
 
 
 def test_a_deposit_is_booked_once_per_reference(shell: Any) -> None:
