@@ -12,12 +12,29 @@ from proxyapi.cli.installation import installation
 from proxyapi.cli.options import SINCE, installation_options
 from proxyapi.cli.output import emit, timestamp
 from proxyapi.cli.progress import Line
+from proxyapi.store.database import Database, Progress
+from proxyapi.store.errors import StoreFailure
 
 if TYPE_CHECKING:
     from proxyapi.ledger.audit import Report
 
 SHOWN_MAX = 50
 """Violations printed for people; --json has all that were kept."""
+
+
+HANDED_OVER_SECONDS = 1e9
+"""For a database that was moved or restored: whoever held what is held there is gone, and will not be seen again."""
+
+
+def audited(database: Database, *, progress: Progress, stale_seconds: float) -> Report:
+    """A full audit that has to be clean. `StoreFailure` with the first violations if it is not."""
+    from proxyapi.ledger.audit import examine
+    from proxyapi.pricing.charge import recompute
+
+    report = examine(database, recompute=recompute, progress=progress, stale_seconds=stale_seconds)
+    if not report.ok:
+        raise StoreFailure(f"The audit of {database.name} finds violations.\n{_violations(report)}")
+    return report
 
 
 @click.command()
@@ -79,6 +96,10 @@ def _text(report: Report, seconds: float) -> str:
             f"All is well: every balance agrees with the journal. {counts}, {checked['I8']:,} of them one by one, "
             f"in {seconds:.1f} s."
         )
+    return _violations(report)
+
+
+def _violations(report: Report) -> str:
     lines = [f"{violation.invariant}  {violation.text}" for violation in report.violations[:SHOWN_MAX]]
     left = sum(report.found.values()) - len(lines)
     return "\n".join([*lines, f"… and {left:,} more"] if left else lines)

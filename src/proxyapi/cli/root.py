@@ -10,6 +10,7 @@ import click
 
 from proxyapi import __version__
 from proxyapi.errors import Conflict, GatewayError, InvalidRequest, NotFound, ProxyError, SettingsError
+from proxyapi.store.errors import NotEmpty
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("serving", "Start the gateway."),
@@ -22,10 +23,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "audit": ("auditing", "Prove that every balance agrees with the journal."),
     "migrate": ("upkeep", "Bring the database up to this version of the program."),
     "backup": ("upkeep", "Write a consistent copy of the database, while the gateway runs."),
+    "restore": ("upkeep", "Bring a backup back, into an empty database."),
 }
 """Name -> module of this package that has a command of this name, and its line in the list."""
 
-_INPUT_ERRORS = (SettingsError, InvalidRequest, NotFound, Conflict)
+_INPUT_ERRORS = (SettingsError, InvalidRequest, NotFound, Conflict, NotEmpty)
 
 
 class Failed(click.ClickException):

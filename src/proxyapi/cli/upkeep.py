@@ -1,4 +1,4 @@
-"""`proxyapi migrate` and `proxyapi backup`."""
+"""`proxyapi migrate`, `backup` and `restore`."""
 
 from __future__ import annotations
 
@@ -6,24 +6,38 @@ from pathlib import Path
 
 import click
 
+from proxyapi.cli.auditing import HANDED_OVER_SECONDS, audited
 from proxyapi.cli.installation import existing_database, load_settings
 from proxyapi.cli.options import installation_options
 from proxyapi.cli.output import emit
+from proxyapi.cli.progress import Line
 from proxyapi.identity.currency import agree_on_currency, recorded_currency
-from proxyapi.store.database import open_database
+from proxyapi.store.database import Database, open_database, sqlite_url
 from proxyapi.store.migrate import migrate as apply_migrations
-
-COPY_MODE = 0o600
 
 
 @click.command()
+@click.option(
+    "--to", metavar="URL", help="Move everything there: postgresql://USER@HOST/NAME, sqlite:///PATH or a path."
+)
 @installation_options
-def migrate(data: Path | None, config: Path | None, json: bool) -> None:
+def migrate(to: str | None, data: Path | None, config: Path | None, json: bool) -> None:
     """Bring the database up to this version of the program, or make an empty one. Safe to repeat.
 
     Every other command does it too. Make a backup first when you install a newer version.
+
+    With --to, copy everything into another, empty database, read it back, and audit both. Stop the gateway before:
+    it is refused while workers are alive. The old database stays as it is; set `database_url` to the new one.
+    Leave the password out of the address: PGPASSWORD and ~/.pgpass are read.
+
+    \b
+    proxyapi migrate
+    proxyapi migrate --to postgresql://proxyapi@db.example/proxyapi
     """
     settings = load_settings(data, config)
+    if to is not None:
+        _move(existing_database(settings), database_at(to), json=json)
+        return
     database = open_database(settings.database)
     try:
         database.prepare()
@@ -40,26 +54,92 @@ def migrate(data: Path | None, config: Path | None, json: bool) -> None:
     )
 
 
+def database_at(address: str) -> Database:
+    """`--to`: an address, or the path of an SQLite file."""
+    return open_database(address if "://" in address else sqlite_url(Path(address)))
+
+
+def _move(source: Database, target: Database, *, json: bool) -> None:
+    from proxyapi.ledger.workers import alone
+    from proxyapi.store.copying import make_ready, move
+
+    try:
+        apply_migrations(source)
+        make_ready(target)
+        with Line(silent=json) as line, alone(source) as still_here:
+
+            def progress(step: str, done: int, total: int) -> None:
+                still_here()
+                line(step, done, total)
+
+            audited(source, progress=progress, stale_seconds=HANDED_OVER_SECONDS)
+            counts = move(source, target, progress)
+            audited(target, progress=progress, stale_seconds=HANDED_OVER_SECONDS)
+    finally:
+        source.close()
+        target.close()
+    rows = sum(counts.values())
+    emit(
+        {"from": source.name, "to": target.name, "rows": rows, "tables": counts},
+        f"{rows:,} rows of {len(counts)} tables are in {target.name}; both databases audit clean. Set database_url (or "
+        f"DATABASE_URL) to it before you start the gateway again, and put {source.name} away.",
+        json=json,
+    )
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @installation_options
 def backup(file: Path, data: Path | None, config: Path | None, json: bool) -> None:
     """Write a consistent copy of the database to FILE, a new file, while the gateway runs.
 
-    To restore it, stop the gateway, put the copy in place of proxyapi.db and remove proxyapi.db-wal and -shm.
+    It is an SQLite file, whichever database is used. `proxyapi restore` brings it back.
 
     \b
     proxyapi backup /backups/proxyapi-$(date +%F).db
     """
+    from proxyapi.store.copying import write_backup
+
     if file.exists():
         raise click.UsageError(f"{file} exists already: a backup never overwrites.")
     if not file.parent.is_dir():
         raise click.UsageError(f"There is no directory {file.parent}.")
     database = existing_database(load_settings(data, config))
     try:
-        database.backup(file)
-        file.chmod(COPY_MODE)
+        with Line(silent=json) as line:
+            write_backup(database, file, line)
     finally:
         database.close()
     size = file.stat().st_size
     emit({"backup": str(file), "bytes": size}, f"{file}: {size} bytes.", json=json)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("--to", metavar="URL", help="Into this database instead of the configured one; as in `migrate --to`.")
+@installation_options
+def restore(file: Path, to: str | None, data: Path | None, config: Path | None, json: bool) -> None:
+    """Bring back a backup, into an empty database: the configured one, or --to. Audits what it has restored.
+
+    FILE is only read, and may be of an older version. What is there is never written over: move it away first.
+    Requests that were in flight at the time of the backup are given back when the gateway starts.
+
+    \b
+    proxyapi restore /backups/proxyapi-2026-01-31.db
+    """
+    from proxyapi.store.copying import restore as bring_back
+
+    target = open_database(load_settings(data, config).database) if to is None else database_at(to)
+    try:
+        target.prepare()
+        with Line(silent=json) as line:
+            bring_back(file, target, line)
+            report = audited(target, progress=line, stale_seconds=HANDED_OVER_SECONDS)
+    finally:
+        target.close()
+    entries, accounts = report.checked["I2"], report.checked["I4"]
+    emit(
+        {"restored": target.name, "from": str(file), "accounts": accounts, "entries": entries},
+        f"{target.name}: {accounts:,} accounts, {entries:,} entries; it audits clean.",
+        json=json,
+    )

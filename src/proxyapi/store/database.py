@@ -12,7 +12,7 @@ and one whose type nothing tells is written `CAST(? AS INTEGER)`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +20,12 @@ from urllib.parse import quote, unquote, urlsplit
 
 Row = tuple[Any, ...]
 Parameters = Sequence[object]
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and of how much: 0 where nobody knows."""
+
+
+def ignore_progress(step: str, done: int, total: int) -> None:
+    """Nobody looks on."""
 
 
 class Transaction(Protocol):
@@ -39,6 +45,10 @@ class Transaction(Protocol):
 
     def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         """The rows of a SELECT one by one, for those that don't fit into memory."""
+        ...
+
+    def resume_ids(self, table: str, column: str, newest: int) -> None:
+        """The ids that the engine gives to new rows go on above `newest`, after rows came with ids of their own."""
         ...
 
     def savepoint(self) -> AbstractContextManager[None]:
@@ -104,8 +114,10 @@ class Database(Protocol):
         """What the engine finds damaged in its own files."""
         ...
 
-    def backup(self, path: Path) -> None:
-        """A consistent copy of this moment as a new file, while others write. `StatementRefused` if it exists."""
+    def backup(self, path: Path, progress: Progress = ignore_progress) -> None:
+        """A consistent copy of this moment as a new SQLite file, while others write. `StatementRefused` if it exists.
+
+        `copying.write_backup` does it so that nothing unfinished is left."""
         ...
 
     def close(self) -> None: ...

@@ -6,6 +6,7 @@ What goes wrong in a store, in our words; drivers' exceptions stay inside this p
     - OutcomeUnknown     COMMIT itself failed: the transaction may or may not have been kept
   + StatementRefused     the statement is at fault, not the store; trying again won't help
     - ConstraintViolated a UNIQUE, CHECK or NOT NULL rule of the schema
+  + NotEmpty             a copy never writes over what is there
   + SchemaTooNew         the database was written by a later version of this program
 """
 
@@ -36,3 +37,7 @@ class ConstraintViolated(StatementRefused):
 
 class SchemaTooNew(StoreError):
     """This program is older than its database."""
+
+
+class NotEmpty(StoreError):
+    """The place of a copy has something in it; the text says what."""

@@ -31,5 +31,10 @@ def _steps() -> dict[int, str]:
     return {int(name[:4]): name for name in names if name.endswith(".sql")}
 
 
+def scripts() -> dict[str, str]:
+    """All steps in order: text by file name."""
+    return {name: _script(name) for _, name in sorted(_steps().items())}
+
+
 def _script(name: str) -> str:
     return files("proxyapi.store").joinpath("migrations", name).read_text("utf-8")

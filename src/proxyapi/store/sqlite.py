@@ -19,7 +19,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from proxyapi.store.database import Parameters, Row
+from proxyapi.store.database import Parameters, Progress, Row, ignore_progress
 from proxyapi.store.errors import ConstraintViolated, OutcomeUnknown, StatementRefused, StoreError, StoreFailure
 from proxyapi.store.queries import LIST, ROWS_MAX, ends_in_values, list_position, repeated, spell
 from proxyapi.store.script import statements
@@ -108,6 +108,34 @@ def connect(path: Path, *, durable: bool = True, read_only: bool = False) -> sql
     return connection
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """One moment of a database as a new file, durably, while others write; the source is only read.
+
+    `StatementRefused` if the target exists."""
+    if target.exists():
+        raise StatementRefused(f"{target} exists already")
+    connection = connect(source, read_only=True)
+    try:
+        connection.execute("VACUUM INTO ?", (str(target),))
+    except sqlite3.Error as error:
+        raise translate(error) from error
+    finally:
+        connection.close()
+    with target.open("rb") as copy:
+        os.fsync(copy.fileno())
+
+
+def read_version(path: Path) -> int:
+    """Number of the last migration of a file, which is only read; 0: it is empty. `StoreFailure`: it is no database."""
+    connection = connect(path, read_only=True)
+    try:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error as error:
+        raise translate(error) from error
+    finally:
+        connection.close()
+
+
 def make_directory(database: Path) -> None:
     """The directory of a database that begins; one that is there stays as it is."""
     database.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
@@ -170,6 +198,13 @@ class SqliteTransaction:
             yield from self._connection.execute(spelled(sql), parameters)
         except sqlite3.Error as error:
             raise translate(error) from error
+
+    def resume_ids(self, table: str, column: str, newest: int) -> None:
+        """Only AUTOINCREMENT remembers; other ids go on above the newest row by themselves."""
+        text = self.execute("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,))[0][0]
+        if "AUTOINCREMENT" in text:
+            self.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
+            self.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, newest))
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -329,18 +364,9 @@ class SqliteDatabase:
         with self.snapshot() as snapshot:
             return [answer for (answer,) in snapshot.execute("PRAGMA integrity_check") if answer != "ok"]
 
-    def backup(self, path: Path) -> None:
-        if path.exists():
-            raise StatementRefused(f"{path} exists already")
-        connection = connect(self.path, durable=self._durable)
-        try:
-            connection.execute("VACUUM INTO ?", (str(path),))
-        except sqlite3.Error as error:
-            raise translate(error) from error
-        finally:
-            connection.close()
-        with path.open("rb") as copy:
-            os.fsync(copy.fileno())
+    def backup(self, path: Path, progress: Progress = ignore_progress) -> None:
+        progress("copying the file", 0, 0)
+        copy_file(self.path, path)
 
     def close(self) -> None:
         self._executor.shutdown(wait=True)

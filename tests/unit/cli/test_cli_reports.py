@@ -1,10 +1,8 @@
-"""`proxyapi usage`, `migrate` and `backup`."""
+"""`proxyapi usage`, and databases that are none."""
 
 from __future__ import annotations
 
 import sqlite3
-import stat
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,33 +52,6 @@ def test_usage_can_begin_at_a_date_and_be_empty(used: Any) -> None:
     used("account", "create", "other")
     assert used("usage", "other").stdout == "Nothing was used.\n"
     assert "is not a time such as" in used("usage", "--since", "yesterday", code=2).stderr
-
-
-def test_migrate_can_be_repeated(shell: Any) -> None:
-    first = shell.json("migrate")
-    assert first["applied"][0] == "0001_initial.sql"
-    assert first["database"] == str(shell.data / "proxyapi.db")
-    assert shell.json("migrate")["applied"] == []
-
-
-def test_a_backup_is_a_complete_private_copy(shell: Any, tmp_path: Path) -> None:
-    shell("account", "create", "acme")
-    shell("deposit", "acme", "50")
-    copy = tmp_path / "restored" / "proxyapi.db"
-    copy.parent.mkdir()
-    written = shell.json("backup", str(copy))
-    assert written == {"backup": str(copy), "bytes": copy.stat().st_size}
-    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert shell.json("account", "show", "acme", "--data", str(copy.parent))["balance"] == 50
-    assert shell.json("audit", "--data", str(copy.parent))["ok"] is True
-
-
-def test_a_backup_never_overwrites(shell: Any, tmp_path: Path) -> None:
-    shell("account", "create", "acme")
-    (tmp_path / "old.db").write_text("precious")
-    assert "exists already" in shell("backup", str(tmp_path / "old.db"), code=2).stderr
-    assert (tmp_path / "old.db").read_text() == "precious"
-    assert "There is no directory" in shell("backup", str(tmp_path / "no" / "b.db"), code=2).stderr
 
 
 def test_a_database_that_is_none_is_a_failure_without_a_trace(shell: Any) -> None:

@@ -9,14 +9,14 @@ sealed   which months have left the journal
 from __future__ import annotations
 
 from proxyapi.ledger.audit.entries import Recompute, check_amounts, check_corrections, check_holds, check_units
-from proxyapi.ledger.audit.report import INVARIANTS, Progress, Report, Violation, ignore_progress
+from proxyapi.ledger.audit.report import INVARIANTS, Report, Violation
 from proxyapi.ledger.audit.sealed import read_sealed
 from proxyapi.ledger.audit.sums import SQL, check_accounts, check_rollups
 from proxyapi.ledger.commit import DAY_MS
 from proxyapi.ledger.reaper import GRACE_SECONDS
-from proxyapi.store.database import Database
+from proxyapi.store.database import Database, Progress, ignore_progress
 
-__all__ = ["FAST_MS", "INVARIANTS", "STALE_SECONDS", "Progress", "Recompute", "Report", "Violation", "audit", "examine"]
+__all__ = ["FAST_MS", "INVARIANTS", "STALE_SECONDS", "Recompute", "Report", "Violation", "audit", "examine"]
 
 STALE_SECONDS = GRACE_SECONDS + 120.0
 """The grace, and time for some worker to notice."""

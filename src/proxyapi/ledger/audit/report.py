@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
+
+from proxyapi.store.database import Progress, ignore_progress
 
 VIOLATIONS_MAX: Final = 1_000
 """Kept of each invariant; more say nothing new."""
@@ -49,16 +51,6 @@ class Violation(NamedTuple):
     """A sentence: what is wrong, then what to do."""
     ids: tuple[str, ...] = ()
     """Requests or entries, as 36 characters, that it is about."""
-
-
-class Progress(Protocol):
-    """Told how far the audit is. `total` is 0 where nobody knows it."""
-
-    def __call__(self, step: str, done: int, total: int) -> None: ...
-
-
-def ignore_progress(step: str, done: int, total: int) -> None:
-    """Nobody looks on."""
 
 
 class Report:

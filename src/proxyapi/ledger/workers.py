@@ -1,0 +1,56 @@
+"""Who works on the books, and how to be alone with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from proxyapi.errors import Conflict
+from proxyapi.ledger.reaper import GRACE_SECONDS
+from proxyapi.store.database import Database, Transaction
+from proxyapi.store.queries import load_queries
+
+SQL = load_queries("proxyapi.ledger", "workers.sql")
+STILL_HERE_SECONDS: Final = 5.0
+"""Between two signs of life: a store ends a transaction in which nothing happens for long."""
+
+
+class LiveWorker(NamedTuple):
+    """A worker that was seen within the grace: it may write."""
+
+    id: int
+    name: str
+    unseen_ms: int
+
+
+def live_workers(transaction: Transaction) -> list[LiveWorker]:
+    """By the database's clock. One that was stopped properly is not among them."""
+    rows = transaction.execute(SQL["read_live_workers"], (int(GRACE_SECONDS * 1000),))
+    return [LiveWorker(*row) for row in rows]
+
+
+@contextmanager
+def alone(database: Database) -> Iterator[Callable[[], None]]:
+    """No money moves until the end of the block. `Conflict` names the workers that are alive.
+
+    Inside, the function that is given has to be called every now and then."""
+    with database.transaction() as transaction:
+        transaction.execute(SQL["lock_accounts"])
+        workers = live_workers(transaction)
+        if workers:
+            names = ", ".join(f"{worker.name} (seen {worker.unseen_ms // 1000} s ago)" for worker in workers)
+            raise Conflict(
+                f"Stop the gateway first: these workers are alive: {names}. One that was killed counts as alive for "
+                f"{GRACE_SECONDS:.0f} seconds."
+            )
+        last = time.monotonic()
+
+        def still_here() -> None:
+            nonlocal last
+            if time.monotonic() - last > STILL_HERE_SECONDS:
+                transaction.execute(SQL["still_here"])
+                last = time.monotonic()
+
+        yield still_here
