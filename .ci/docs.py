@@ -4,7 +4,8 @@
 * every page can be reached from README.md;
 * every source file that a page names in backticks (`src/...`, `bench/...`) exists;
 * every example of the command line names commands and options that exist;
-* the generated reference (settings, command line, quirks) is what the program says of itself today.
+* the generated reference (settings, command line, quirks) is what the program says of itself today, and the table of
+  endings what the tests act out.
 """
 
 from __future__ import annotations
@@ -141,6 +142,12 @@ def settings() -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() + "\n"
 
 
+def endings() -> str:
+    """Every way a request can end, as Markdown: the cases that the tests act out."""
+    command = [sys.executable, str(ROOT / "tests" / "fakes" / "endings.py")]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
 def quirks() -> str:
     """The flags of `Quirks` as a table, by the comments and texts of its source."""
     source = inspect.getsource(Quirks)
@@ -179,6 +186,7 @@ def toml(value: object) -> str:
 
 
 GENERATED = {
+    "docs/concepts/endings.md": endings,
     "docs/reference/command-line.md": command_line,
     "docs/reference/quirks.md": quirks,
     "docs/reference/settings.md": settings,

@@ -29,6 +29,7 @@ from proxyapi.gateway.background import Background
 from proxyapi.gateway.bill import Bills
 from proxyapi.gateway.conversations import Conversations
 from proxyapi.gateway.counting import Counting
+from proxyapi.gateway.drains import Drains
 from proxyapi.gateway.embedding import Embedding
 from proxyapi.gateway.entrance import JSON_HEADERS, Entrance, Handler
 from proxyapi.gateway.foreign import Foreign
@@ -54,6 +55,7 @@ from proxyapi.ids import IdSource, format_id
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.reaper import reap
 from proxyapi.logbook.book import Logbook
+from proxyapi.money import nanos_ceil
 from proxyapi.pricing.book import PriceBook, parse_override
 from proxyapi.pricing.snapshot import load_snapshot
 from proxyapi.pricing.tokens import Tokenizer
@@ -139,6 +141,12 @@ class Worker:
             body_bytes_max=settings.request_log.kept_bytes_max,
             account_bytes_max=settings.request_log.account_bytes_max,
         )
+        self._drains = Drains(
+            self._loop,
+            seconds=settings.timeouts.drain_seconds,
+            count_max=settings.limits.drains_max,
+            amount_max=nanos_ceil(settings.limits.drains_amount_max) or None,
+        )
         self._pauses: Pauses | None = None
         self._stored: Stored | None = None
         self._background: Background | None = None
@@ -190,6 +198,7 @@ class Worker:
     async def stop(self) -> None:
         """No new requests; running ones finish within a bound; then every charge is committed."""
         self._stopping.set()
+        self._drains.stop()
         await asyncio.gather(*(server.stop(self._settings.timeouts.stop_seconds) for server in self._servers[::-1]))
         for task in self._tasks:
             task.cancel()
@@ -268,8 +277,7 @@ class Worker:
             metrics=self.metrics,
             currency=settings.currency,
             reply_bytes_max=limits.reply_bytes_max,
-            drain_seconds=settings.timeouts.drain_seconds,
-            drains_max=limits.drains_max,
+            drains=self._drains,
         )
         secret = agree_on_secret(self.database, os.urandom)
         links = Links(self.public, bytes_max=limits.link_bytes_max)

@@ -70,3 +70,9 @@ INPUT_TOKENS = frozenset(
 """Everything that counts towards the length of the prompt."""
 
 OUTPUT_TOKENS = frozenset({Unit.OUTPUT, Unit.REASONING, Unit.OUTPUT_AUDIO, Unit.OUTPUT_IMAGE})
+
+
+def tells_half(usage: Usage) -> bool:
+    """Whether a report knows the prompt and nothing of the answer, or the reverse: the other half is not zero, but
+    unknown. Zeros that are said are known."""
+    return INPUT_TOKENS.isdisjoint(usage) != OUTPUT_TOKENS.isdisjoint(usage) and Unit.REPORTED_COST not in usage

@@ -176,8 +176,9 @@ def test_a_body_comes_back_byte_for_byte(
     gateway: Any, key: str, upstreams: Any, upstream: Any, path: str, body: bytes
 ) -> None:
     odd = (
-        '{ "usage":{"prompt_tokens":1,"completion_tokens":1,"input_tokens":1,"output_tokens":1}, "я":1.0E1 }\n'.encode()
-    )
+        '{ "usage":{"prompt_tokens":1,"completion_tokens":1,"input_tokens":1,"output_tokens":1},'
+        ' "usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":1}, "я":1.0E1 }\n'
+    ).encode()
     upstream.reply = lambda _asked: upstreams.Reply(body=odd)
     assert post(gateway, key, path, body).content == odd
     upstream.reply = lambda _asked: upstreams.Reply(chunks=pieces(odd, 3))

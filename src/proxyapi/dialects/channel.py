@@ -77,6 +77,8 @@ class Meter(Struct, eq=False):
     """The provider reported an error in place of, or inside, an answer with status 200."""
     finished: bool = False
     """A proper end was seen."""
+    understood: bool = False
+    """Of a whole body: something of a reply was read in it."""
 
     def sound(self, data: bytes) -> None:
         if len(self.head) < HEAD_BYTES:
@@ -307,13 +309,16 @@ def meter_body(dialect: Dialect, body: bytes, status: int, call: Call) -> Meter:
             tier=report.tier,
             body_bytes=len(body),
             finished=True,
+            understood=True,
         )
     meter = Meter()
     decoder = dialect.decoder(stream=False, call=call)
     decoder.feed(body)
-    meter.absorb(decoder.close())
+    events = decoder.close()
+    meter.absorb(events)
     meter.body_bytes = len(body)
     if decoder.opaque:
         meter.sound(body)
     meter.finished = decoder.finished
+    meter.understood = bool(events) or decoder.finished
     return meter

@@ -17,6 +17,8 @@ _FOREIGN_WRITES = ((Unit.CACHE_WRITE_5M, "cache_write_5m_tokens"), (Unit.CACHE_W
 """What OpenAI has no field for: keys of our own inside the details, read back by the same names."""
 _WRITES = (Unit.CACHE_WRITE_5M, Unit.CACHE_WRITE_30M, Unit.CACHE_WRITE_1H, Unit.CACHE_WRITE_12H)
 
+_PROMPT = frozenset({"prompt_tokens", "input_tokens"})
+_ANSWER = frozenset({"completion_tokens", "output_tokens"})
 _HOSTED = frozenset({"server_tool_use_details", "server_side_tool_usage_details"})
 
 
@@ -117,7 +119,8 @@ def token_usage(wire: dict[str, Any]) -> Usage:
     """`usage` of a chat, a response or a legacy completion, as disjoint units.
 
     Some leave a part out of the total it belongs to: `total_tokens` tells. xAI and Google leave out reasoning, Mistral
-    audio; grok on Azure leaves cached input out of the prompt.
+    audio; grok on Azure leaves cached input out of the prompt. A half that is not told at all, prompt or answer, has no
+    unit: it is not zero.
     """
     units: dict[Unit, int] = {}
     into = inner(wire, "prompt_tokens_details", "prompt_token_details", "input_tokens_details")
@@ -143,13 +146,15 @@ def token_usage(wire: dict[str, Any]) -> Usage:
         parts.append((Unit.INPUT_AUDIO, audio))
     if images := count(into, "image_tokens"):
         parts.append((Unit.INPUT_IMAGE, images))
-    split(units, prompt, Unit.INPUT, *parts)
+    if prompt or not _PROMPT.isdisjoint(wire):
+        split(units, prompt, Unit.INPUT, *parts)
     parts = [(Unit.REASONING, reasoning)] if reasoning else []
     if sound := count(out, "audio_tokens"):
         parts.append((Unit.OUTPUT_AUDIO, sound))
     if pictures := count(out, "image_tokens"):
         parts.append((Unit.OUTPUT_IMAGE, pictures))
-    split(units, output, Unit.OUTPUT, *parts)
+    if output or not _ANSWER.isdisjoint(wire):
+        split(units, output, Unit.OUTPUT, *parts)
     if not _HOSTED.isdisjoint(wire):
         _hosted_tools(units, wire)
     return _with_cost(units, wire) if "cost" in wire else units

@@ -14,7 +14,7 @@ from proxyapi.pricing import forecast
 from proxyapi.pricing.charge import charge
 from proxyapi.pricing.tokens import Tokenizer
 from proxyapi.telemetry import Metrics
-from proxyapi.usage import OUTPUT_TOKENS, Unit, Usage
+from proxyapi.usage import INPUT_TOKENS, OUTPUT_TOKENS, Unit, Usage, tells_half
 
 if TYPE_CHECKING:
     from proxyapi.dialects.call import Call
@@ -182,19 +182,23 @@ class Bills:
 
     def reported(self, bill: Bill, meter: Meter) -> Usage | None:
         """What the provider says that a whole reply used; None: it has to be found out by `usage_of`."""
-        return self.settled(bill, meter, meter.usage) if meter.usage is not None and meter.finished else None
+        usage = meter.usage
+        if usage is None or not meter.finished or (meter.texts and tells_half(usage)):
+            return None
+        return self.settled(bill, meter, usage)
 
     async def usage_of(self, bill: Bill, meter: Meter) -> tuple[Usage, Source] | None:
         """What a reply used, by the best knowledge: reported, else counted. None: nothing was generated."""
+        whole = self.reported(bill, meter)
+        if whole is not None:
+            return whole, "reported"
         reported = meter.usage
-        if reported is not None and meter.finished:
-            return self.settled(bill, meter, reported), "reported"
         if reported is None and not meter.texts and (meter.failed or not meter.finished):
             return None
         counted = await self._count(bill, meter)
         if reported is None:
             return self.settled(bill, meter, counted), "counted"
-        return self.settled(bill, meter, _larger_output(reported, counted)), "estimated"
+        return self.settled(bill, meter, _completed(reported, counted)), "estimated"
 
     def settled(self, bill: Bill, meter: Meter, usage: Usage) -> Usage:
         """Completed by what no provider reports; priced by the service tier that the answer names."""
@@ -219,8 +223,10 @@ class Bills:
         return count()
 
 
-def _larger_output(reported: Usage, counted: Usage) -> Usage:
-    """A cut stream's first report knows the prompt but not what came after it."""
+def _completed(reported: Usage, counted: Usage) -> Usage:
+    """A cut stream's first report knows the prompt but not what came after it; some know nothing of the prompt."""
+    if INPUT_TOKENS.isdisjoint(reported):
+        reported = {unit: quantity for unit, quantity in counted.items() if unit in INPUT_TOKENS} | {**reported}
     generated = sum(reported.get(unit, 0) for unit in OUTPUT_TOKENS)
     missing = counted.get(Unit.OUTPUT, 0) - generated
     if missing <= 0 or Unit.REPORTED_COST in reported:

@@ -49,7 +49,8 @@ class Foreign:
         """Returns when the head of the answer is there. `lines`: header fields. UpstreamError."""
         provider = bill.target.provider
         try:
-            response = await self._upstream.send_as(provider, path, lines, body)
+            head = self._upstream.send_as(provider, path, lines, body)
+            response = await self._upstream.for_client(visit, bill, head)
         except WireError as error:
             raise self._upstream.failed(error, provider) from error
         visit.first_byte_ms = (self._clock() - visit.started) * 1000

@@ -14,7 +14,7 @@ from proxyapi.dialects.ceiling import lowered
 from proxyapi.dialects.codecs import CODECS
 from proxyapi.dialects.multipart import FormScan, FormScanner, boundary, read_form
 from proxyapi.dialects.state import holds_sealed
-from proxyapi.errors import GatewayError, Unavailable
+from proxyapi.errors import ClientGone, GatewayError, Unavailable
 from proxyapi.gateway import bodies
 from proxyapi.gateway.bill import Bill
 from proxyapi.gateway.counting import Counting
@@ -123,6 +123,9 @@ class Relay:
         except GatewayError as error:
             bill.release(error.code)
             raise
+        except ClientGone:
+            bill.release("client_gone")
+            raise
         finally:
             self._requests -= 1
             bill.release("interrupted")
@@ -208,7 +211,8 @@ class Relay:
                 raise _overloaded()
             provider = bill.target.provider
             try:
-                response = await self._upstream.send(visit, provider, self._path(visit, bill), body)
+                head = self._upstream.send(visit, provider, self._path(visit, bill), body)
+                response = await self._upstream.for_client(visit, bill, head)
             except WireError as error:
                 raise self._upstream.failed(error, provider) from error
             visit.first_byte_ms = (self._clock() - visit.started) * 1000
@@ -217,6 +221,9 @@ class Relay:
             await self._replies.bring(visit, bill, response)
         except GatewayError as error:
             bill.release(error.code)
+            raise
+        except ClientGone:
+            bill.release("client_gone")
             raise
         finally:
             # A cancelled or crashed request generated nothing that reached the client.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from proxyapi.gateway.admission import Admission
     from proxyapi.gateway.background import Background
     from proxyapi.gateway.bill import Bill, Bills
+    from proxyapi.gateway.drains import Drains
     from proxyapi.gateway.stored import Stored
     from proxyapi.gateway.visit import Visit
     from proxyapi.ledger.ops import Source
@@ -57,8 +58,7 @@ class Replies:
         metrics: Metrics,
         currency: str,
         reply_bytes_max: int,
-        drain_seconds: float,
-        drains_max: int,
+        drains: Drains,
     ) -> None:
         self._bills = bills
         self._stored = stored
@@ -67,9 +67,7 @@ class Replies:
         self._metrics = metrics
         self._currency = currency.encode()
         self._reply_bytes_max = reply_bytes_max
-        self._drain_seconds = drain_seconds
-        self._drains_max = drains_max
-        self._draining = 0
+        self._drains = drains
 
     def bring(self, visit: Visit, bill: Bill, response: Response) -> Awaitable[None]:
         """Pass the answer on in the way that fits it. UpstreamError before the first byte reached the client."""
@@ -114,7 +112,7 @@ class Replies:
             raise failure(error, bill.target.provider.title) from error
         meter = meter_body(DIALECTS[bill.call.dialect], body, response.status, bill.call)
         # The framing says that this is all of it, whatever word the provider has for its end.
-        meter.finished = meter.failed is None
+        meter.finished = meter.failed is None and meter.understood
         if bill.call.background and meter.reply_id and is_running(body):
             await self._stored.remember(visit, bill, meter.reply_id)
             self._background.follow(visit, bill, meter.reply_id)
@@ -127,7 +125,7 @@ class Replies:
             (reported, "reported") if reported is not None else await self._bills.usage_of(bill, meter)
         )
         if used is None:
-            bill.release("error_body")
+            bill.release("error_body" if meter.failed else "upstream_broken")
             cost = 0
         else:
             usage, source = used
@@ -232,27 +230,23 @@ class Replies:
 
     def left(self, bill: Bill, response: Response) -> None:
         """The client closed its connection in the middle of a stream."""
-        if bill.target.provider.on_gone == "drain" and self._draining < self._drains_max:
-            self._draining += 1
-            response.resume_reading()
-            asyncio.get_running_loop().call_later(self._drain_seconds, self._drained, response)
+        if bill.target.provider.on_gone == "drain":
+            self._drains.begin(response, bill.amount)
         else:
             response.close()
 
-    def _drained(self, response: Response) -> None:
-        self._draining -= 1
-        response.close()
-
-    async def settle(self, visit: Visit, bill: Bill, meter: Meter, ending: str) -> None:
-        """The ending of an answer that was delivered piece by piece."""
+    async def settle(self, visit: Visit, bill: Bill, meter: Meter, ending: str, *, failed: str = "error_event") -> None:
+        """The ending of an answer by what was delivered of it. `failed`: the word for one with an error in it."""
         if bill.call.background and meter.reply_id and not (meter.finished or meter.failed):
             return self._background.follow(visit, bill, meter.reply_id)
+        if ending == "completed" and not meter.finished:
+            ending = "upstream_broken"
         used = await self._bills.usage_of(bill, meter)
         if used is None:
-            return bill.release("error_event" if meter.failed else ending)
+            return bill.release(failed if meter.failed else ending)
         usage, source = used
         self._count_tokens(visit, usage)
-        return bill.settle(usage, source, "error_event" if meter.failed else ending)
+        return bill.settle(usage, source, failed if meter.failed else ending)
 
     # --- sound ---------------------------------------------------------------------------------------------------
 

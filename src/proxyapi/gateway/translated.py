@@ -159,7 +159,7 @@ class TranslatedReplies:
         if channel.failed is None:
             # The framing says that this is all of it, whatever word the provider has for its end.
             channel.meter.finished = True
-        await self._replies.settle(visit, bill, channel.meter, self._ending(visit, channel))
+        await self._replies.settle(visit, bill, channel.meter, self._ending(visit, channel), failed="error_body")
         if channel.failed is not None:
             return self._refuse(visit, bill, translated, channel.failed)
         await self._keep(visit, channel, recorder, body)

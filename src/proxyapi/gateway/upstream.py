@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from proxyapi.errors import (
+    ClientGone,
     GatewayError,
     UpstreamBroken,
     UpstreamError,
@@ -24,8 +26,10 @@ from proxyapi.wire.errors import (
 )
 
 if TYPE_CHECKING:
+    from proxyapi.gateway.bill import Bill
     from proxyapi.gateway.visit import Visit
     from proxyapi.providers.provider import Provider
+    from proxyapi.wire.server import Exchange
 
 ANTHROPIC_VERSION = b"anthropic-version: 2023-06-01\r\n"
 """Required by the Messages API; clients without an SDK forget it."""
@@ -78,6 +82,14 @@ class Upstream:
         head = b"%b%bcontent-length: %d\r\n\r\n" % (start, lines, len(body))
         return self._pool.send(provider.origin, head, body, method="POST")
 
+    def for_client(self, visit: Visit, bill: Bill, head: Awaitable[Response]) -> Awaitable[Response]:
+        """`head`, unless the client leaves first and the provider stops working when its connection closes: ClientGone.
+
+        Nobody stops for that who answers with one body."""
+        if bill.call.stream and bill.target.provider.on_gone == "cancel":
+            return _while_there(visit.exchange, head)
+        return head
+
     def failed(self, error: WireError, provider: Provider) -> GatewayError:
         """Count a failure of the wire; what the client is told."""
         ours = failure(error, provider.title)
@@ -113,6 +125,27 @@ class Upstream:
             self._starts.clear()
         self._starts[provider.name, path, method] = start
         return start
+
+
+async def _while_there(exchange: Exchange, head: Awaitable[Response]) -> Response:
+    """The coroutine that waits is cancelled by the client's departure, which is told from a cancellation by others."""
+    task = asyncio.current_task()
+    assert task is not None, "requests run in tasks"
+    waiting = True
+
+    def left() -> None:
+        if waiting:
+            task.cancel()
+
+    exchange.on_gone(left)
+    try:
+        return await head
+    except asyncio.CancelledError:
+        if exchange.gone and not task.uncancel():
+            raise ClientGone from None
+        raise
+    finally:
+        waiting = False
 
 
 STARTS_MAX = 2_000

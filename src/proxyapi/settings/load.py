@@ -210,6 +210,7 @@ def _check(settings: Settings, place: Callable[[str], str]) -> None:
         raise SettingsError(f"{place('exchange_rate')} is needed: how many {settings.currency} is one US dollar?")
     _check_number(settings.exchange_rate, place("exchange_rate"))
     _check_number(settings.markup, place("markup"))
+    _check_number(settings.limits.drains_amount_max, f"{place('limits')}.drains_amount_max")
     for name, factor in settings.hold.factors.items():
         _check_number(factor, f"{place('hold')}.factors.{name}", least=1)
     for name in ("certificate", "key"):

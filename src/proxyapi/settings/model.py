@@ -97,6 +97,10 @@ class Limits(Struct, frozen=True, kw_only=True):
     drains_max: Annotated[
         int, Meta(ge=0, description="Replies per worker that are read to their end for clients that left (`on_gone`).")
     ] = 100
+    drains_amount_max: Annotated[
+        Decimal,
+        Meta(description="What all of these may have on hold together, in units of the currency. 0: no bound."),
+    ] = Decimal(1_000)
 
 
 class Timeouts(Struct, frozen=True, kw_only=True):

@@ -165,6 +165,11 @@ class Response(ResponseReader):
         if self._connection is not None:
             self._connection.set_reading(not (self._paused or self._full), self._patience.idle)
 
+    @property
+    def over(self) -> bool:
+        """The whole answer has arrived, or will not."""
+        return self._connection is None
+
     def close(self) -> None:
         """Give up: the connection is cut if the body is incomplete. Idempotent."""
         connection = self._connection

@@ -54,6 +54,7 @@ from proxyapi.dialects.openai_chat.reply_wire import Call, Chunk, Delta, Functio
 from proxyapi.dialects.openai_usage import chat_usage, token_usage
 from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient, moment
 from proxyapi.dialects.units import inner, wire_object
+from proxyapi.usage import tells_half
 
 _STOP: dict[str, StopReason] = {
     "stop": "end",
@@ -94,13 +95,15 @@ _RESCUE = msgspec.json.Decoder(_Rescue)
 
 
 def report(body: bytes) -> Report | None:
-    """The usage of a chat or a legacy completion. None: there is none, or an error."""
+    """The usage of a chat or a legacy completion. None: there is none, or half of one, or an error."""
     try:
         wire = _REPORT.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     usage = chat_usage(wire.usage) if wire.usage is not ABSENT and wire.error is ABSENT else None
-    return None if usage is None else Report(usage, wire.id, wire.model, wire.service_tier or "")
+    if usage is None or tells_half(usage):
+        return None
+    return Report(usage, wire.id, wire.model, wire.service_tier or "")
 
 
 class _Held(Struct):

@@ -14,7 +14,7 @@ from proxyapi.dialects.openai_responses.wire import Item, kind_of
 from proxyapi.dialects.openai_usage import image_usage, response_usage, token_usage
 from proxyapi.dialects.stream import lenient
 from proxyapi.dialects.units import add, count, inner, wire_object
-from proxyapi.usage import Unit, Usage
+from proxyapi.usage import Unit, Usage, tells_half
 
 
 class _Output(Struct):
@@ -50,7 +50,9 @@ def report(body: bytes) -> Report | None:
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     units = response_usage(wire.usage) if wire.id else None
-    return None if not units else Report(units, wire.id, wire.model, wire.service_tier or "")
+    if not units or tells_half(units):
+        return None
+    return Report(units, wire.id, wire.model, wire.service_tier or "")
 
 
 def metered(usage: Raw, tool_usage: Raw, declared: Raw, items: Sequence[Item]) -> Metered | None:
