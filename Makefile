@@ -60,12 +60,13 @@ test-node: install $(NODE_INSTALLED) ## real npm clients, and Claude Code, Codex
 	$(BIN)/pytest -n $(JOBS) tests/node
 
 .PHONY: check
-check: install ## format, lint, strict types, import contracts, docs
+check: install ## format, lint, strict types, import contracts, docs, languages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python .ci/docs.py
+	$(BIN)/python .ci/languages.py
 
 .PHONY: format
 format: install ## rewrite the sources in the one format, with the safe lint fixes

@@ -38,7 +38,7 @@ fake_replies = _load("replies")
 fake_scripted = _load("scripted")
 fake_sdks = _load("sdks")
 fake_told = _load("told")
-for name in ("wires", "pairs", "canonical", "yookassa", "endings", "upstream_scripts"):
+for name in ("wires", "pairs", "canonical", "yookassa", "endings", "upstream_scripts", "visitor"):
     _load(name)
 
 

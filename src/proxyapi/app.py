@@ -33,6 +33,7 @@ from proxyapi.gateway.drains import Drains
 from proxyapi.gateway.embedding import Embedding
 from proxyapi.gateway.entrance import JSON_HEADERS, Entrance, Handler
 from proxyapi.gateway.foreign import Foreign
+from proxyapi.gateway.forward import Forward
 from proxyapi.gateway.holding import Holding
 from proxyapi.gateway.links import Links, is_public
 from proxyapi.gateway.memory import Memory
@@ -100,12 +101,23 @@ _WIRE_FAULTS: dict[int, type[GatewayError]] = {
 class Worker:
     """One gateway process: listens, answers, and puts its money in order before it ends."""
 
-    def __init__(self, settings: Settings, name: str, *, workers: int = 1, sandbox_port: int = 0) -> None:
-        """`sandbox_port` 0: this process runs the sandbox provider itself."""
+    def __init__(
+        self,
+        settings: Settings,
+        name: str,
+        *,
+        workers: int = 1,
+        sandbox_port: int = 0,
+        console_port: int = 0,
+        console_secret: bytes = b"",
+    ) -> None:
+        """`sandbox_port` 0: this process runs the sandbox provider itself. `console_port` 0: there is no console."""
         self._settings = settings
         self._name = name
         self._workers = workers
         self._sandbox_port = sandbox_port
+        self._console_port = console_port
+        self._console_secret = console_secret
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -249,9 +261,12 @@ class Worker:
             snapshots=self.ledger.snapshots,
             currency=settings.currency,
             ready=self._why_not_ready,
+            home=b"/console/" if self._console_port else b"",
         )
+        secure = bool(settings.tls.certificate) or settings.console.url.startswith("https://")
+        forward = Forward(self.pool, self._console_port, self._console_secret, secure=secure)
         return Entrance(
-            handlers=_handlers(relay, stored, own),
+            handlers=_handlers(relay, stored, own, forward),
             keys=keys,
             admission=admission,
             pauses=pauses,
@@ -409,7 +424,7 @@ class Worker:
         return "" if self.ledger.well else "the store cannot be reached"
 
 
-def _handlers(relay: Relay, stored: Stored, own: Own) -> dict[routes.Kind, Handler]:
+def _handlers(relay: Relay, stored: Stored, own: Own, forward: Forward) -> dict[routes.Kind, Handler]:
     """Who answers each kind of route."""
     return {
         "paid": relay.paid,
@@ -424,6 +439,7 @@ def _handlers(relay: Relay, stored: Stored, own: Own) -> dict[routes.Kind, Handl
         "ready": own.ready,
         "metrics": own.metrics,
         "hello": own.hello,
+        "console": forward.handle,
     }
 
 
@@ -448,8 +464,13 @@ def build_catalog(settings: Settings, database: Database, sandbox_port: int) -> 
     catalog = Catalog(
         load_providers(configs), book, clock=time.time, aliases=settings.aliases, hold_factors=settings.hold.factors
     )
-    catalog.set_overrides(_overrides(database.fetch_now(QUERIES["prices"])))
+    catalog.set_overrides(price_overrides(database))
     return catalog
+
+
+def price_overrides(database: Database) -> dict[str, Mapping[Unit, int]]:
+    """The operator's own prices, read at once."""
+    return _overrides(database.fetch_now(QUERIES["prices"]))
 
 
 def _overrides(rows: Sequence[Sequence[Any]]) -> dict[str, Mapping[Unit, int]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import secrets
 import select
 import signal
 import socket
@@ -38,6 +39,7 @@ HEALTHY_SECONDS = 30.0
 START_SECONDS = 10.0
 """How long the greeting waits for the workers; they go on starting after it."""
 IDLE_SECONDS = 3600.0
+DOOR_SECRET_BYTES = 32
 GRACE_MARGIN_SECONDS = 5.0
 """After a worker's own bound for its running requests: then it is killed."""
 
@@ -54,6 +56,8 @@ class Child(Struct):
     failures: int = 0
     due: float = 0.0
     """Monotonic time of the next start while it is dead."""
+    late: bool = False
+    """It starts after the others are up: nobody waits for it."""
 
 
 def reserve(host: str, port: int) -> socket.socket:
@@ -91,9 +95,12 @@ class Supervisor:
     def run(self) -> int:
         """Blocks. 0 after an orderly stop, 1 when a child had to be killed."""
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-        for child in self._children:
-            self._start(child)
-        self._started()
+        for late in (False, True):
+            for child in self._children:
+                if child.late == late:
+                    self._start(child)
+            if not late:
+                self._started()
         while True:
             now = time.monotonic()
             for child in self._children:
@@ -189,7 +196,7 @@ def serve(settings: Settings) -> int:
         raise SettingsError(f"listen: cannot use {settings.listen}: {error.strerror}") from error
     with kept:
         port = kept.getsockname()[1]
-        if workers == 1:
+        if workers == 1 and not settings.console.enabled:
             return _run_alone(settings, host, port, tls, key)
         return _run_many(settings, workers, host, port, tls, key)
 
@@ -206,15 +213,18 @@ def _run_alone(settings: Settings, host: str, port: int, tls: SSLContext | None,
 
 
 def _run_many(settings: Settings, workers: int, host: str, port: int, tls: SSLContext | None, key: str | None) -> int:
-    sandbox_socket = socket.socket()
-    sandbox_socket.bind(("127.0.0.1", 0))
-    sandbox_port = sandbox_socket.getsockname()[1]
+    sandbox_socket, sandbox_port = _loopback(settings.sandbox.enabled and workers > 1)
+    console_socket, console_port = _loopback(settings.console.enabled)
+    secret = secrets.token_hex(DOOR_SECRET_BYTES).encode()
     parent = os.getpid()
     ready_read, ready_write = os.pipe()
 
     def run_worker(number: int) -> None:
         async def main() -> None:
-            worker = app.Worker(settings, _worker_name(number), workers=workers, sandbox_port=sandbox_port)
+            worker = app.Worker(
+                settings, _worker_name(number), workers=workers, sandbox_port=sandbox_port, console_port=console_port,
+                console_secret=secret,
+            )  # fmt: skip
             await worker.start(host, port, shared=True, tls=tls)
             os.write(ready_write, b".")
             worker.end_with(parent)
@@ -223,11 +233,20 @@ def _run_many(settings: Settings, workers: int, host: str, port: int, tls: SSLCo
         _with_uvloop(main)
 
     def run_sandbox() -> None:
+        assert sandbox_socket is not None
         _with_uvloop(lambda: app.run_sandbox(settings, sandbox_socket, parent))
 
+    def run_console() -> None:
+        from proxyapi import cabinet  # its packages are read in its own process, after the API is up
+
+        assert console_socket is not None
+        _with_uvloop(lambda: cabinet.run(settings, console_socket, parent, secret=secret, port=port))
+
     children = [Child(f"worker {number}", functools.partial(run_worker, number)) for number in range(workers)]
-    if settings.sandbox.enabled:
+    if sandbox_socket is not None:
         children.insert(0, Child("sandbox", run_sandbox))
+    if console_socket is not None:
+        children.append(Child("console", run_console, late=True))
 
     def greet() -> None:
         ready = 0
@@ -242,6 +261,15 @@ def _run_many(settings: Settings, workers: int, host: str, port: int, tls: SSLCo
         started=greet,
     )
     return supervisor.run()
+
+
+def _loopback(wanted: bool) -> tuple[socket.socket | None, int]:
+    """A bound socket of this machine and its port, kept over restarts of the child that listens on it."""
+    if not wanted:
+        return None, 0
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 0))
+    return bound, int(bound.getsockname()[1])
 
 
 def _with_uvloop(main: Callable[[], object]) -> None:
@@ -289,5 +317,9 @@ def _greet(settings: Settings, host: str, port: int, tls: bool, key: str | None)
             "    -H 'Content-Type: application/json' \\",
             '    -d \'{"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hello!"}]}\'',
         ]
+    if settings.console.enabled:
+        lines += ["", f"Pages for people: {url}/console/"]
+        if key is not None:
+            lines += ["Your own sign-in: proxyapi user create you@example.com --operator"]
     lines += ["", "Ready. Press Ctrl+C to stop."]
     print("\n".join(lines), flush=True)  # noqa: T201

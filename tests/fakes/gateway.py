@@ -59,11 +59,15 @@ class Gateway:
         workers: int = 1,
         environ: dict[str, str] | None = None,
         prices: dict[str, tuple[str, str]] | None = None,
+        console: bool = False,
     ) -> None:
-        """`prices`: of input and output per million units, set before the start."""
+        """`prices`: of input and output per million units, set before the start. `console`: with the pages for people,
+        which most tests leave out: a process less to start."""
         self.folder = folder
         self._prices = prices or {}
         self.config = folder / "proxyapi.toml"
+        if not console and "[console]" not in config:
+            config += "\n[console]\nenabled = false\n"
         self.config.write_text(config)
         self.data = folder / "data"
         self.workers = workers

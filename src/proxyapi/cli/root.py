@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("serving", "A tour: start a gateway, send it the documented requests, print answers and costs."),
     "account": ("accounts", "Accounts of customers: create, list, show, block, unblock."),
     "deposit": ("accounts", "Add money to an account."),
+    "user": ("users", "Who may sign in to the console: create, list, password, role, block."),
     "key": ("keys", "API keys: create, list, show, edit, disable, enable, revoke."),
     "price": ("prices", "Prices: set, reset, list, show."),
     "usage": ("reports", "What was used and charged, by day, model or key."),

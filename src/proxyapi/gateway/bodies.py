@@ -56,6 +56,14 @@ async def read(exchange: Exchange, bytes_max: int) -> bytes:
     return body
 
 
+async def read_as_sent(exchange: Exchange, bytes_max: int) -> bytes:
+    """The whole body, however it is encoded: somebody else reads it."""
+    try:
+        return await exchange.read(bytes_max)
+    except WireError as error:
+        raise _ours(error, bytes_max) from error
+
+
 def _gunzip(data: bytes, bytes_max: int) -> bytes:
     unpacker = zlib.decompressobj(wbits=31)
     try:

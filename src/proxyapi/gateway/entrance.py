@@ -94,7 +94,7 @@ class Entrance:
         exchange = visit.exchange
         if self._cors_origins:
             self._allow_origin(visit)
-        if exchange.method == "OPTIONS":
+        if exchange.method == "OPTIONS" and not routes.is_console(exchange.path):
             self._options(visit)
             return None
         introduction = visit.introduction = introduce(exchange.head, exchange.peer, self._address)

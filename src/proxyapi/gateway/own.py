@@ -48,8 +48,10 @@ class Own:
         snapshots: Callable[[], Awaitable[Sequence[str]]],
         currency: str,
         ready: Callable[[], str],
+        home: bytes = b"",
     ) -> None:
-        """`snapshots`: metrics of the other workers, as JSON. `ready`: empty, or why no request is taken."""
+        """`snapshots`: metrics of the other workers, as JSON. `ready`: empty, or why no request is taken. `home`: where
+        a browser that asks for the base address is sent."""
         self._ledger = ledger
         self._catalog = catalog
         self._relay = relay
@@ -57,6 +59,7 @@ class Own:
         self._snapshots = snapshots
         self._currency = currency
         self._ready = ready
+        self._home = home
 
     # --- money ----------------------------------------------------------------------------------------------------
 
@@ -125,7 +128,10 @@ class Own:
     # --- health ---------------------------------------------------------------------------------------------------
 
     async def hello(self, visit: Visit) -> None:
-        """Clients probe the base address before they begin."""
+        """Clients probe the base address before they begin; people come here with a browser."""
+        if self._home and visit.exchange.path == "/" and b"text/html" in (visit.exchange.header(b"accept") or b""):
+            visit.respond(302, b"location: %b\r\nvary: accept\r\ncache-control: no-store\r\n" % self._home, b"")
+            return
         visit.respond(200, JSON_HEADERS, b'{"service":"proxyapi","status":"ok"}')
 
     async def health(self, visit: Visit) -> None:

@@ -27,6 +27,7 @@ Kind = Literal[
     "ready",
     "metrics",
     "hello",
+    "console",
 ]
 
 
@@ -144,6 +145,9 @@ for _path, (_method, _kind, _needs_key) in _OWN.items():
 for _path, (_provider, _shape) in _MODELS_PREFIXES.items():
     _GET[_path] = Route(kind="models", shape=_shape, provider=_provider, needs_key=True)
 
+_CONSOLE = dict.fromkeys(("console", "admin", "payments"), Route(kind="console", needs_key=False))
+"""First segments of the paths that the console's process answers, whatever follows and whatever the method."""
+
 NOT_OFFERED = {
     "files": "Files",
     "batches": "Batches",
@@ -181,7 +185,15 @@ def find(method: str, path: str) -> Route:
     return _find_slowly(method, path)
 
 
+def is_console(path: str) -> bool:
+    """Does the console's process answer this path?"""
+    return path[1:].partition("/")[0] in _CONSOLE
+
+
 def _find_slowly(method: str, path: str) -> Route:
+    console = _CONSOLE.get(path[1:].partition("/")[0])
+    if console is not None:
+        return console
     if len(path) > 1 and path.endswith("/"):
         return find(method, path.rstrip("/") or "/")
     methods = [name for name in ("GET", "POST", "DELETE") if _match(name, path) is not None]

@@ -31,6 +31,8 @@ ITEM_CHARACTERS_MAX = 200
 PER_MINUTE_MAX = 10**12
 LOG_DAYS = (0, 3, 7, 30, 365)
 """How long a request log may reach back."""
+NAMESAKES_MAX = 100
+"""Accounts whose names differ by their number only."""
 
 Status = Literal["active", "disabled", "revoked"]
 WhenShort = Literal["refuse", "shorten"]
@@ -228,6 +230,18 @@ class KeyRing:
                 raise Conflict(f"Key {key_id} is revoked, which cannot be undone: create another one.")
             transaction.execute(QUERIES["key_status"], (status, key_id))
             transaction.execute(QUERIES["bump_identity"])
+
+
+def add_account(transaction: Transaction, name: str, now: int) -> int:
+    """A new wallet within a transaction; its id. If the name is taken, a number follows it."""
+    for number in range(1, NAMESAKES_MAX):
+        taken = transaction.execute(QUERIES["account_columns"] + " AND name = ?", (name,))
+        if not taken:
+            break
+        name = f"{name.partition(' #')[0]} #{number + 1}"
+    account_id = int(transaction.execute(QUERIES["account_add"], (name, now))[0][0])
+    transaction.execute(QUERIES["bump_identity"])
+    return account_id
 
 
 def checked(settings: KeySettings) -> KeySettings:

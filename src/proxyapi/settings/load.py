@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
+from zoneinfo import available_timezones
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +22,7 @@ from proxyapi.settings.model import (
     KEY_VARIABLES,
     TABLES,
     YOOKASSA_VARIABLE,
+    Mail,
     ProviderSettings,
     Secret,
     Settings,
@@ -74,7 +76,16 @@ def load(
     if not yookassa.secret_key and environ.get(YOOKASSA_VARIABLE):
         yookassa = msgspec.structs.replace(yookassa, secret_key=Secret(environ[YOOKASSA_VARIABLE]))
     _check_yookassa(yookassa, _place(source.get("yookassa", ""), "[yookassa]"))
-    return msgspec.structs.replace(settings, providers=providers, exchange_rate=rate, yookassa=yookassa)
+    mail = _with_password(settings.mail, environ, path.name if path is not None else FILE_NAME)
+    return msgspec.structs.replace(settings, providers=providers, exchange_rate=rate, yookassa=yookassa, mail=mail)
+
+
+def _with_password(mail: Mail, environ: Mapping[str, str], file: str) -> Mail:
+    if not mail.password_env:
+        return mail
+    if mail.password_env not in environ:
+        raise SettingsError(f"{file}: [mail] password_env: {mail.password_env} is not set in the environment")
+    return msgspec.structs.replace(mail, password=Secret(environ[mail.password_env]))
 
 
 def _place(source: str, name: str) -> str:
@@ -216,9 +227,27 @@ def _check(settings: Settings, place: Callable[[str], str]) -> None:
     for name in ("certificate", "key"):
         if settings.tls.certificate or settings.tls.key:
             _check_file(getattr(settings.tls, name), f"{place('tls')}.{name}")
+    _check_console(settings, place)
     for name, target in settings.aliases.items():
         if not name or not target or name == target:
             raise SettingsError(f"{place('aliases')}: {name!r} has to name another model")
+
+
+def _check_console(settings: Settings, place: Callable[[str], str]) -> None:
+    url, mail = settings.console.url, settings.mail
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query):
+        raise SettingsError(f"{place('console')}.url: {url!r} is not an address such as https://api.example.com")
+    if settings.console.time_zone not in available_timezones():
+        raise SettingsError(f"{place('console')}.time_zone: {settings.console.time_zone!r} is not a known time zone")
+    if mail.host and not mail.sender:
+        raise SettingsError(f"{place('mail')}.sender is missing: who do messages come from?")
+    if mail.host and not url:
+        raise SettingsError(
+            f"{place('console')}.url is missing: links in messages need the address of this installation"
+        )
+    if mail.password and mail.password_env:
+        raise SettingsError(f"{place('mail')} has both password and password_env: one of them is too many")
 
 
 def _parse_network(text: str) -> None:

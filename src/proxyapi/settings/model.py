@@ -217,6 +217,37 @@ class RequestLog(Struct, frozen=True, kw_only=True):
     ] = 2**30
 
 
+class Console(Struct, frozen=True, kw_only=True):
+    enabled: Annotated[bool, Meta(description="Pages for people at `/console/`, in a process of their own.")] = True
+    url: Annotated[
+        str,
+        Meta(
+            description="Where people reach the installation, as `https://api.example.com`: for links in messages, and "
+            "`https` makes cookies secure. Empty: the address that it listens on."
+        ),
+    ] = ""
+    signup: Annotated[bool, Meta(description="Strangers may open an account; there is no money on it.")] = True
+    time_zone: Annotated[
+        str, Meta(description="Of users who chose none, as `Europe/Moscow`; days of charts begin by it.")
+    ] = "UTC"
+
+
+class Mail(Struct, frozen=True, kw_only=True):
+    host: Annotated[
+        str, Meta(description="Server that takes messages (SMTP). Empty: they are printed, links and all.")
+    ] = ""
+    port: Annotated[int, Meta(ge=1, le=65_535, description="587 with `starttls`, 465 with `tls`.")] = 587
+    security: Annotated[Literal["starttls", "tls", "none"], Meta(description="Of the connection to the server.")] = (
+        "starttls"
+    )
+    user: Annotated[str, Meta(description="To sign in at the server; empty: it is not asked for.")] = ""
+    password: Annotated[Secret, Meta(description="Of that user. Better in the environment: `password_env`.")] = Secret(
+        ""
+    )
+    password_env: Annotated[str, Meta(description="Name of the environment variable that holds the password.")] = ""
+    sender: Annotated[str, Meta(description="Sender of all messages, as `proxyapi <noreply@example.com>`.")] = ""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     listen: Annotated[str, Meta(description="`HOST:PORT`; `:8080` listens on every address; port 0 is any free.")] = (
         "127.0.0.1:8080"
@@ -251,6 +282,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     memory: Memory = Memory()
     yookassa: YooKassa = YooKassa()
     request_log: RequestLog = RequestLog()
+    console: Console = Console()
+    mail: Mail = Mail()
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
@@ -267,7 +300,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 TABLES: dict[str, type[Struct]] = {
     "tls": Tls, "limits": Limits, "timeouts": Timeouts, "pause": Pause, "sandbox": Sandbox, "hold": Hold,
-    "memory": Memory, "yookassa": YooKassa, "request_log": RequestLog,
+    "memory": Memory, "yookassa": YooKassa, "request_log": RequestLog, "console": Console, "mail": Mail,
 }  # fmt: skip
 ENTRIES: dict[str, Any] = {"providers": ProviderSettings, "aliases": str}
 """Tables whose keys are the operator's own names, and what each entry is."""

@@ -17,6 +17,8 @@ _TABLE_TEXTS = {
     "memory": "What the gateway keeps of conversations, so that clients of one API can talk to models of another.",
     "yookassa": "Payments of customers by card through [YooKassa](../operating/payments.md).",
     "request_log": "Bounds of the [request log](../concepts/request-log.md) of accounts that keep one.",
+    "console": "The pages for customers and operators.",
+    "mail": "How messages to users are sent: links to confirm an address or to set a new password, and alerts.",
     "providers.NAME": f"NAME is {', '.join(f'`{name}`' for name in KEY_VARIABLES)}, or one of your own that speaks "
     "OpenAI's API. Providers whose key is in the environment need no table.",
     "aliases": '`name = "vendor/model"`: further names for models.',

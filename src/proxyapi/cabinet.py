@@ -1,0 +1,185 @@
+"""The composition root of the console's process: settings become the desk that its pages work at, and a server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import ssl
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from proxyapi.app import build_catalog, price_overrides
+from proxyapi.console.app import build
+from proxyapi.console.desk import Desk
+from proxyapi.console.mail import LogMailer, Mailer, MailServer, SmtpMailer
+from proxyapi.console.passwords import Passwords
+from proxyapi.console.sessions import Sessions
+from proxyapi.console.speech import Languages
+from proxyapi.console.users import Users
+from proxyapi.identity.accounts import Accounts, KeyRing
+from proxyapi.identity.revisions import Revisions
+from proxyapi.ids import IdSource
+from proxyapi.ledger.offline import OfflineLedger
+from proxyapi.store.database import open_database
+from proxyapi.store.errors import StoreError
+from proxyapi.telemetry import Log, Metrics
+
+if TYPE_CHECKING:
+    import socket
+
+    from proxyapi.console.security import Application
+    from proxyapi.settings import Settings
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the gateway keeps an idle connection: it never finds one closed under its hands."""
+WATCH_SECONDS = 2.0
+PRUNE_SECONDS = 600.0
+PRICES_SECONDS = 2.0
+"""How old a price on a page may be."""
+
+
+class Cabinet:
+    """One console process."""
+
+    def __init__(self, settings: Settings, *, secret: bytes, port: int) -> None:
+        """`secret`: what the gateway shows. `port`: the gateway's own."""
+        self._settings = settings
+        self._tasks: list[asyncio.Task[None]] = []
+        self._log = Log(time.time, Metrics(), access=False, later=asyncio.get_running_loop().call_later)
+        self._database = open_database(settings.database)
+        self._ledger = OfflineLedger(self._database, ids=IdSource())
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="console-writer")
+        self._catalog = build_catalog(settings, self._database, 0)
+        self.desk = self._desk(port)
+        self.application: Application = build(self.desk, secret=secret, on_crash=self._crashed)
+
+    async def run(self, sock: socket.socket, parent: int) -> None:
+        """Serve until SIGTERM, SIGINT or the end of the supervisor."""
+        server = uvicorn.Server(_uvicorn_config(self.application))
+        self._every(WATCH_SECONDS, self._watch(server, parent))
+        self._every(PRUNE_SECONDS, self._prune)
+        self._watch_prices()
+        with suppress(KeyboardInterrupt):
+            await server.serve(sockets=[sock])
+        await self._close()
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._writer.shutdown(wait=True)
+        self._ledger.close()
+        self._database.close()
+        self._log.flush()
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    def _desk(self, port: int) -> Desk:
+        settings, database = self._settings, self._database
+        return Desk(
+            database=database,
+            accounts=Accounts(database, time.time),
+            keys=KeyRing(database, self._ledger, time.time, os.urandom),
+            ledger=self._ledger,
+            users=Users(database, time.time),
+            sessions=Sessions(database, time.time),
+            passwords=Passwords(),
+            mailer=self._mailer(),
+            catalog=self._catalog,
+            languages=Languages(),
+            currency=settings.currency,
+            address=settings.console.url or _own_address(settings, port),
+            signup=settings.console.signup,
+            zone=settings.console.time_zone,
+            clock=time.time,
+            writer=self._writer,
+        )
+
+    def _mailer(self) -> Mailer:
+        mail = self._settings.mail
+        if not mail.host:
+            return LogMailer(lambda text: print(text, file=sys.stderr, flush=True))  # noqa: T201 - the operator reads it
+        server = MailServer(
+            host=mail.host,
+            port=mail.port,
+            security=mail.security,
+            user=mail.user,
+            password=mail.password.reveal(),
+            sender=mail.sender,
+        )
+        return SmtpMailer(server, ssl.create_default_context, lambda text: self._log.event("mail", text=text))
+
+    def _crashed(self, path: str, error: Exception) -> None:
+        """A bug: the operator gets the place, never the data."""
+        where, trace = "", error.__traceback__
+        while trace is not None:
+            where, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
+        self._log.event("console_crash", error=type(error).__name__, where=where, path=path)
+
+    # --- periodic work -----------------------------------------------------------------------------------------------
+
+    def _every(self, seconds: float, work: Callable[[], object]) -> None:
+        async def repeat() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                try:
+                    await asyncio.get_running_loop().run_in_executor(self._writer, work)
+                except StoreError as error:
+                    self._log.event("store", text=str(error))
+
+        self._tasks.append(asyncio.get_running_loop().create_task(repeat()))
+
+    def _watch_prices(self) -> None:
+        revisions = Revisions(self._database.fetch)
+        revisions.listen("price", lambda: self._catalog.set_overrides(price_overrides(self._database)))
+        run = revisions.run(asyncio.sleep, PRICES_SECONDS)
+        self._tasks.append(asyncio.get_running_loop().create_task(run))
+
+    def _prune(self) -> None:
+        self.desk.users.prune()
+        self.desk.sessions.prune()
+
+    @staticmethod
+    def _watch(server: uvicorn.Server, parent: int) -> Callable[[], None]:
+        def look() -> None:
+            if os.getppid() != parent:
+                server.should_exit = True
+
+        return look
+
+
+def _uvicorn_config(application: Application) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=5,
+    )
+
+
+def _own_address(settings: Settings, port: int) -> str:
+    """Where the gateway listens, as a browser on this machine reaches it."""
+    host = settings.address[0]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"{'https' if settings.tls.certificate else 'http'}://{shown}:{port}"
+
+
+async def run(settings: Settings, sock: socket.socket, parent: int, *, secret: bytes, port: int) -> None:
+    """The console as a process of its own, on a socket that the supervisor bound."""
+    # Until uvicorn takes the signals: an early SIGTERM ends the process at once, there is nothing to finish.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    await Cabinet(settings, secret=secret, port=port).run(sock, parent)

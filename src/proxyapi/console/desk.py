@@ -1,0 +1,63 @@
+"""What the pages work with: the parts that the composition root made, in one frozen object."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import ParamSpec, TypeVar
+
+from msgspec import Struct
+
+from proxyapi.console.mail import Mailer
+from proxyapi.console.passwords import Passwords
+from proxyapi.console.sessions import Sessions
+from proxyapi.console.speech import Languages
+from proxyapi.console.users import Users
+from proxyapi.identity.accounts import Accounts, KeyRing
+from proxyapi.ledger.offline import OfflineLedger
+from proxyapi.providers.catalog import Catalog
+from proxyapi.store.database import Database
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
+
+
+class Desk(Struct, frozen=True, kw_only=True):
+    """One per console process. Reads are `await desk.database.fetch(…)`, what changes something is
+    `await desk.write(function, …)`: in one thread, one after the other."""
+
+    database: Database
+    accounts: Accounts
+    keys: KeyRing
+    ledger: OfflineLedger
+    users: Users
+    sessions: Sessions
+    passwords: Passwords
+    mailer: Mailer
+    catalog: Catalog
+    languages: Languages
+    currency: str
+    address: str
+    """Where people reach the installation, as `https://api.example.com`; in links of messages and in examples."""
+    signup: bool
+    """May strangers make an account?"""
+    zone: str
+    """The time zone of users who chose none."""
+    clock: Callable[[], float]
+    """Seconds since 1970."""
+    writer: Executor
+    """One thread: transactions and the ledger's connection belong to it."""
+
+    async def write(self, function: Callable[Given, Result], *arguments: Given.args, **named: Given.kwargs) -> Result:
+        """Run what blocks and changes the store, after what was asked before."""
+        return await asyncio.get_running_loop().run_in_executor(self.writer, lambda: function(*arguments, **named))
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970."""
+        return int(self.clock() * 1000)
+
+    @property
+    def secure(self) -> bool:
+        """Do people come over HTTPS?"""
+        return self.address.startswith("https://")

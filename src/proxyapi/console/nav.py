@@ -1,0 +1,30 @@
+"""The menu: one row per entry. A page names its entry when it renders, so that the menu shows where one is."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from proxyapi.console.marks import N_
+
+
+class Entry(NamedTuple):
+    name: str
+    """As `render(nav=…)` says it."""
+    path: str
+    icon: str
+    title: str
+
+
+MONEY = (
+    Entry("overview", "/", "home", N_("Overview")),
+    Entry("keys", "/keys", "key", N_("Keys")),
+    Entry("usage", "/usage", "usage", N_("Usage")),
+    Entry("transactions", "/transactions", "tx", N_("Transactions")),
+)
+"""The first four are the bar at the bottom of a phone."""
+TOOLS = (
+    Entry("models", "/models", "models", N_("Models and prices")),
+    Entry("docs", "/docs", "book", N_("Documentation")),
+)
+OPERATOR: tuple[Entry, ...] = ()
+"""For users with the role `operator`."""

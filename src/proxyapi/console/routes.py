@@ -1,0 +1,13 @@
+"""Every page of the console, in one list."""
+
+from __future__ import annotations
+
+from starlette.routing import Route
+
+from proxyapi.console.pages import join, overview, signin
+
+ROUTES: tuple[Route, ...] = (
+    *signin.ROUTES,
+    *join.ROUTES,
+    *overview.ROUTES,
+)

@@ -1,0 +1,61 @@
+"""The console through the gateway: one installation per test process, and somebody to visit it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(scope="session")
+def visiting() -> Any:
+    """The module with `Visitor`, `mailed` and `text_of`."""
+    from proxyapi_fakes_visitor import Visitor  # noqa: F401 - loaded by the conftest above
+
+    return sys.modules["proxyapi_fakes_visitor"]
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory, gateways: Any, eventually: Any) -> Iterator[Any]:
+    """A gateway with its console."""
+    import requests
+
+    with gateways.Gateway(tmp_path_factory.mktemp("house"), console=True) as gateway:
+        eventually(lambda: requests.get(f"{gateway.url}/console/signin", timeout=20).status_code == 200, seconds=30)
+        yield gateway
+
+
+@pytest.fixture(scope="session")
+def new_user(house: Any) -> Callable[..., str]:
+    """`new_user("--operator")`: the address of a user whose password is PASSWORD."""
+    numbers = count(1)
+
+    def make(*options: str) -> str:
+        email = f"user-{next(numbers)}@example.com"
+        command = [sys.executable, "-m", "proxyapi", "user", "create", email, *options]
+        command += ["--data", str(house.data), "--config", str(house.config)]
+        subprocess.run(command, input=f"{PASSWORD}\n", text=True, check=True, capture_output=True)
+        return email
+
+    return make
+
+
+@pytest.fixture
+def visitor(house: Any, visiting: Any) -> Any:
+    """A stranger."""
+    return visiting.Visitor(house.url)
+
+
+@pytest.fixture
+def customer(house: Any, visiting: Any, new_user: Callable[..., str]) -> Any:
+    """A visitor who is signed in, with an account of its own."""
+    visitor = visiting.Visitor(house.url)
+    visitor.email = new_user()
+    assert visitor.sign_in(visitor.email, PASSWORD).url.endswith("/console/")
+    return visitor

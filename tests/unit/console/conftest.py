@@ -1,0 +1,47 @@
+"""A store of its own for each test, and a clock that the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from proxyapi.console.sessions import Sessions
+from proxyapi.console.users import Users
+from proxyapi.store.database import Database, open_database
+from proxyapi.store.migrate import migrate
+
+
+class Clock:
+    """Seconds since 1970; moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = open_database(f"sqlite:///{tmp_path}/console.db")
+    opened.prepare()
+    migrate(opened)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def users(database: Database, clock: Clock) -> Users:
+    return Users(database, clock)
+
+
+@pytest.fixture
+def sessions(database: Database, clock: Clock) -> Sessions:
+    return Sessions(database, clock)
