@@ -38,8 +38,33 @@ fake_replies = _load("replies")
 fake_scripted = _load("scripted")
 fake_sdks = _load("sdks")
 fake_told = _load("told")
-for name in ("wires", "pairs", "canonical", "yookassa", "endings", "upstream_scripts", "visitor"):
+fake_postgres = _load("postgres")
+for name in (
+    "wires", "pairs", "canonical", "yookassa", "endings", "upstream_scripts", "visitor", "faulty",
+):  # fmt: skip
     _load(name)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A `PostgresServer`, one per test process, started for the first test that asks for it."""
+    with fake_postgres.PostgresServer() as server:
+        server.make_template()
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a new database, once on each engine. Call `migrate`, which has nothing left to do on PostgreSQL.
+
+    Rows that a test inserts with ids of its own have them below 1000."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/proxyapi.db"
+        return
+    server = request.getfixturevalue("postgres")
+    url = server.create(fake_postgres.TEMPLATE)
+    yield url
+    server.drop(url)
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,7 @@ HEARTBEAT_SECONDS = 2.0
 """How often a worker shows that it lives and publishes its metrics; after 60 s without it is taken for dead."""
 REAP_SECONDS = 15.0
 PRUNE_SECONDS = 60.0
+UPKEEP_SECONDS = 3_600.0
 MILLISECONDS = 1000
 HOUR_MS = 3_600_000
 STRIKES_KEPT_MS = 3_600_000
@@ -180,6 +181,7 @@ class Worker:
         self._every(PRUNE_SECONDS, self._memory.prune)
         self._every(PRUNE_SECONDS, self._conversations.prune)
         self._every(PRUNE_SECONDS, self._logbook.prune)
+        self._every(UPKEEP_SECONDS, self._upkeep)
         self._spawn(self._logbook.run())
         self._loop.run_in_executor(None, self.tokenizer.load)
         # The list of models is made of 1,300 prices: now, rather than while requests run.
@@ -398,6 +400,9 @@ class Worker:
         await self.ledger.write(PRUNE, (_now_ms() - STRIKES_KEPT_MS,))
         if expired:
             self.log.event("holds_expired", count=expired)
+
+    async def _upkeep(self) -> None:
+        await self._loop.run_in_executor(None, self.database.upkeep, _now_ms())
 
     def _reload_prices(self, catalog: Catalog) -> None:
         async def reload() -> None:

@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from proxyapi.errors import Conflict
 from proxyapi.identity.accounts import Accounts, KeyRing, KeySettings
 from proxyapi.identity.currency import agree_on_currency
 from proxyapi.ids import IdSource
@@ -32,6 +33,7 @@ def prepare(settings: Settings) -> str | None:
     try:
         database.prepare()
         migrate(database)
+        database.upkeep(time.time_ns() // 1_000_000)
         agree_on_currency(database, settings.currency)
         return _first_key(database)
     finally:
@@ -48,5 +50,7 @@ def _first_key(database: Database) -> str | None:
         ledger.deposit(account.id, TEST_MONEY, reference="first start", note="test money")
         ring = KeyRing(database, ledger, time.time, os.urandom)
         return ring.create(account.id, KeySettings(name=KEY_NAME, may_query_balance=True))[1]
+    except Conflict:  # another node started at the same moment, and shows the key
+        return None
     finally:
         ledger.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -15,15 +16,17 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import asyncpg
 from click.testing import CliRunner
 
 from proxyapi.cli.root import proxyapi
+from proxyapi.store.postgres.text import numbered
 
 Value = TypeVar("Value")
 
@@ -60,9 +63,10 @@ class Gateway:
         environ: dict[str, str] | None = None,
         prices: dict[str, tuple[str, str]] | None = None,
         console: bool = False,
+        database_url: str = "",
     ) -> None:
         """`prices`: of input and output per million units, set before the start. `console`: with the pages for people,
-        which most tests leave out: a process less to start."""
+        which most tests leave out: a process less to start. `database_url`: else it is a file in `folder`."""
         self.folder = folder
         self._prices = prices or {}
         self.config = folder / "proxyapi.toml"
@@ -73,6 +77,9 @@ class Gateway:
         self.workers = workers
         self.log_path = folder / "gateway.log"
         keys = {name for name in os.environ if name.endswith("_API_KEY") or name.startswith("PROXYAPI_")}
+        self._database_url = database_url
+        if database_url:
+            environ = (environ or {}) | {"DATABASE_URL": database_url}
         self.environ = {name: value for name, value in os.environ.items() if name not in keys} | (environ or {})
         self.url = ""
         self.greeting = ""
@@ -157,6 +164,8 @@ class Gateway:
     # --- the store, read as an auditor would ---------------------------------------------------------------------
 
     def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
+        if self._database_url:
+            return asyncio.run(self._rows_of_postgres(sql, parameters))
         database = self.data / "proxyapi.db"
         connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
         connection.row_factory = sqlite3.Row
@@ -164,6 +173,13 @@ class Gateway:
             return [dict(row) for row in connection.execute(sql, parameters)]
         finally:
             connection.close()
+
+    async def _rows_of_postgres(self, sql: str, parameters: Sequence[object]) -> list[dict[str, Any]]:
+        connection = await asyncpg.connect(self._database_url, timeout=10)
+        try:
+            return [dict(row) for row in await connection.fetch(numbered(sql), *parameters)]
+        finally:
+            await connection.close()
 
     def entry(self, request_id: str) -> dict[str, Any]:
         """The journal entry of a request, as soon as it is there."""

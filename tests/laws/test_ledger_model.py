@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
+from proxyapi_fakes_faulty import Faults, faulty_writer
+from proxyapi_fakes_postgres import TEMPLATE
 
 from proxyapi.ledger.audit import audit
 from proxyapi.ledger.commit import DAY_MS, Committer, period_start
@@ -35,9 +37,9 @@ from proxyapi.ledger.ops import (
     Write,
 )
 from proxyapi.ledger.plan import correction_id
+from proxyapi.store.database import open_database, sqlite_url
 from proxyapi.store.errors import OutcomeUnknown, StoreFailure
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import SqliteDatabase, SqliteWriter, WriteLock, connect
 from proxyapi.usage import Unit
 
 EXAMPLES = int(os.environ.get("LEDGER_LAW_EXAMPLES", "60"))
@@ -64,42 +66,6 @@ class Price:
 
 def recompute(body: bytes, units: Any, variant: str) -> int:
     return sum(units.values())
-
-
-class FaultyConnection:
-    """Fails at the n-th statement from now; COMMIT fails before or after it was done."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.inner = connection
-        self.left: int | None = None
-        self.kept = False
-
-    def _step(self, sql: str) -> None:
-        if self.left is None or sql.startswith("ROLLBACK"):
-            return
-        self.left -= 1
-        if self.left < 0:
-            self.left = None
-            if sql == "COMMIT" and self.kept:
-                self.inner.execute(sql)
-            error = sqlite3.OperationalError("database or disk is full")
-            error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_FULL, "SQLITE_FULL"
-            raise error
-
-    def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
-        self._step(sql)
-        return self.inner.execute(sql, parameters)
-
-    def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
-        self._step(sql)
-        return self.inner.executemany(sql, parameters)
-
-    @property
-    def in_transaction(self) -> bool:
-        return self.inner.in_transaction
-
-    def close(self) -> None:
-        self.inner.close()
 
 
 class Pot:
@@ -237,6 +203,10 @@ def budget_name(budget: Budget, now_ms: int) -> tuple[int, str, int]:
     return budget.key_id, budget.period, period_start(budget.period, now_ms)
 
 
+WORKS_OR_NOT = """
+INSERT INTO setting (name, value) SELECT 'x', CASE CAST(? AS INTEGER) WHEN 1 THEN 'y' END WHERE true
+ON CONFLICT (name) DO UPDATE SET value = excluded.value"""
+
 BUDGETS = st.builds(
     Budget,
     key_id=st.sampled_from([11, 12]),
@@ -251,10 +221,18 @@ class LedgerMachine(RuleBasedStateMachine):
     requests: Bundle[Hold] = Bundle("requests")
     fundings: Bundle[Op] = Bundle("fundings")
 
+    def open(self) -> str:
+        """The address of a new database."""
+        self.folder = Path(tempfile.mkdtemp(prefix="ledger-law-"))
+        return sqlite_url(self.folder / "law.db")
+
+    def drop(self) -> None:
+        shutil.rmtree(self.folder)
+
     @initialize()
     def begin(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="ledger-law-"))
-        self.database = SqliteDatabase(self.folder / "law.db", durable=False)
+        self.url = self.open()
+        self.database = open_database(self.url, durable=False)
         migrate(self.database)
         with self.database.transaction() as transaction:
             for wallet in WALLETS:
@@ -277,9 +255,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.reopen()
 
     def reopen(self) -> None:
-        self.connection = FaultyConnection(connect(self.database.path, durable=False))
-        writer = SqliteWriter(self.connection, WriteLock(self.folder / "law.db.lock"))
-        self.committer = Committer(writer, lambda: self.now_ms)
+        self.faults = Faults()
+        self.committer = Committer(faulty_writer(self.url, self.faults), lambda: self.now_ms)
         self.committer.worker_id = ALIVE
 
     def new_id(self) -> bytes:
@@ -380,8 +357,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(works=st.booleans())
     def write(self, works: bool) -> None:
-        works_or_not = "INSERT OR REPLACE INTO setting (name, value) SELECT 'x', CASE ? WHEN 1 THEN 'y' END WHERE 1"
-        self.batch.append(Write(works_or_not, (int(works),)))
+        self.batch.append(Write(WORKS_OR_NOT, (int(works),)))
 
     @rule()
     def read_write(self) -> None:
@@ -409,12 +385,12 @@ class LedgerMachine(RuleBasedStateMachine):
             self.commit(None, False, replay=True)
 
     def commit(self, fault: int | None, kept: bool, *, crash: bool = False, replay: bool = False) -> None:
-        self.connection.left, self.connection.kept = fault, kept
+        self.faults.left, self.faults.kept = fault, kept
         batch, worker = self.batch, self.committer.worker_id
         try:
             answers = self.committer.apply(batch, replay=replay)
         except StoreFailure as error:
-            self.connection.left = None
+            self.faults.left = None
             replay = isinstance(error, OutcomeUnknown)
             if crash:
                 self.committer.close()
@@ -423,7 +399,7 @@ class LedgerMachine(RuleBasedStateMachine):
             if replay and kept:  # it had been committed
                 list(self.model.batch(batch, self.now_ms, worker, False))
             answers = self.committer.apply(batch, replay=replay)
-        self.connection.left = None
+        self.faults.left = None
         expected = list(self.model.batch(batch, self.now_ms, worker, replay))
         for op, answer, right in zip(batch, answers, expected, strict=True):
             if isinstance(op, Write):
@@ -456,14 +432,37 @@ class LedgerMachine(RuleBasedStateMachine):
         if hasattr(self, "model"):
             self.committer.close()
             self.database.close()
-            shutil.rmtree(self.folder)
+            self.drop()
 
 
-LedgerMachine.TestCase.settings = settings(
+class PostgresLedgerMachine(LedgerMachine):
+    server: ClassVar[Any]
+    """A `PostgresServer`."""
+
+    def open(self) -> str:
+        return str(self.server.create(TEMPLATE))
+
+    def drop(self) -> None:
+        self.server.drop(self.url)
+
+
+@pytest.fixture
+def machines_server(postgres: Any) -> None:
+    PostgresLedgerMachine.server = postgres
+
+
+LEDGER_SETTINGS = settings(
     max_examples=EXAMPLES,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=PHASES,
 )
+LedgerMachine.TestCase.settings = LEDGER_SETTINGS
+PostgresLedgerMachine.TestCase.settings = LEDGER_SETTINGS
 TestTheLedgerAgreesWithItsModel = LedgerMachine.TestCase
+
+
+@pytest.mark.usefixtures("machines_server")
+class TestTheLedgerAgreesWithItsModelOnPostgres(PostgresLedgerMachine.TestCase):  # type: ignore[misc]
+    pass

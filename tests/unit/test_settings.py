@@ -145,8 +145,8 @@ def test_everything_can_be_configured(file: Path) -> None:
         ("[hold.factors]\nclaude = 0.5", "proxyapi.toml: hold.factors.claude: 0.5 is not a number from 1"),
         ("[tls]\ncertificate = 'nowhere.pem'", "nowhere.pem"),
         ("[tls]\nkey = 'proxyapi.toml'", "proxyapi.toml: tls.certificate is missing: TLS needs a certificate"),
-        ("database_url = 'postgresql://h/d'", "proxyapi.toml: database_url: PostgreSQL comes with the next release"),
-        ("database_url = 'mysql://h/d'", "proxyapi.toml: database_url: only sqlite:///PATH is known"),
+        ("database_url = 'postgresql://h'", "proxyapi.toml: database_url has to be postgresql://USER:PASSWORD@HOST:PORT/NAME"),
+        ("database_url = 'mysql://h/d'", "proxyapi.toml: database_url has to be postgresql://USER:PASSWORD@HOST:PORT/NAME"),
         ("[providers.openai]\non_gone = 'stop'", "[providers.openai] on_gone: 'stop' is not one of cancel, drain"),
         ("[providers.opnai]", "needs a base_url; did you mean openai?"),
         ("[providers.x]\nbase_url = 'h:1'", "[providers.x] base_url: 'h:1' does not start with https:// or http://"),
@@ -207,8 +207,16 @@ def test_errors_of_the_environment_and_of_flags_name_them(file: Path) -> None:
         load(None, {"PROXYAPI_LISTEN": "x"})
     with pytest.raises(SettingsError, match=r"^--listen: 'x' is not HOST:PORT"):
         load(None, {}, flags={"listen": "x"})
-    with pytest.raises(SettingsError, match=r"^DATABASE_URL: PostgreSQL comes with the next release"):
-        load(None, {"DATABASE_URL": "postgres://secret@host/db"})
+
+
+def test_the_password_of_a_database_is_never_shown() -> None:
+    settings = load(None, {"DATABASE_URL": "postgresql://someone:pa55word@host:5432/name"})
+    assert settings.database == "postgresql://someone:pa55word@host:5432/name"
+    assert "pa55word" not in repr(settings)
+    for wrong in ("postgresql://someone:pa55word@host", "postgresql://u:pa55word/@h/n", "mysql://u:pa55word@h/n"):
+        with pytest.raises(SettingsError, match=r"^DATABASE_URL has to be postgresql://") as caught:
+            load(None, {"DATABASE_URL": wrong})
+        assert "pa55word" not in str(caught.value)
 
 
 def test_a_sqlite_file_can_be_named_by_url(file: Path) -> None:

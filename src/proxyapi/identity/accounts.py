@@ -290,6 +290,8 @@ def _number(text: str) -> int:
 
 
 def _load(transaction: Transaction, key_id: int) -> Key:
+    """Locked until the transaction ends, so that two edits come one after the other."""
+    transaction.execute(QUERIES["key_lock"], (key_id,))
     rows = transaction.execute(QUERIES["key_columns"] + " WHERE k.id = ?", (key_id,))
     if not rows:
         raise NotFound(f"There is no key {key_id}.")

@@ -20,8 +20,9 @@ def agree_on_currency(database: Database, currency: str) -> None:
     if recorded_currency(database) == currency:
         return
     with database.transaction() as transaction:
-        rows = transaction.execute(QUERIES["setting"], (_NAME,))
-        if rows and rows[0][0] != currency and transaction.execute(QUERIES["money_exists"])[0][0]:
+        transaction.execute(QUERIES["setting_begin"], (_NAME, currency))
+        rows = transaction.execute(QUERIES["setting_lock"], (_NAME,))
+        if rows[0][0] != currency and transaction.execute(QUERIES["money_exists"])[0][0]:
             raise SettingsError(
                 f"currency is {currency}, but the accounts in {database.name} are kept in {rows[0][0]}: "
                 f'set currency = "{rows[0][0]}" or use another data directory'

@@ -35,7 +35,7 @@ UPDATE account SET log_days = ? WHERE id = ? AND kind = 'wallet'
 -- key_columns --
 SELECT k.id, k.account_id, a.name, k.prefix, k.status, k.created_at,
        coalesce((SELECT e.created_at FROM entry e          -- ids sort by time: the journal knows without a write of ours
-                 WHERE e.key_id = k.id AND e.kind IN ('settle', 'release', 'expire', 'correction')
+                 WHERE e.account_id = k.account_id AND e.key_id = k.id AND e.kind IN ('settle', 'release', 'expire', 'correction')
                  ORDER BY e.id DESC LIMIT 1), k.last_used_at),
        k.name, k.models, k.endpoints, k.networks, k.budget_limit, k.budget_period, k.rpm, k.tpm, k.may_query_balance,
        k.expires_at
@@ -50,6 +50,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id
 UPDATE key SET name = ?, models = ?, endpoints = ?, networks = ?, budget_limit = ?, budget_period = ?, rpm = ?, tpm = ?,
                may_query_balance = ?, expires_at = ?
 WHERE id = ?
+
+-- key_lock --
+SELECT id FROM key WHERE id = ? @for_update
 
 -- key_status --
 UPDATE key SET status = ? WHERE id = ?
@@ -104,6 +107,12 @@ DELETE FROM object WHERE provider = ? AND id = ?
 
 -- setting --
 SELECT value FROM setting WHERE name = ?
+
+-- setting_begin --
+INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO NOTHING
+
+-- setting_lock --
+SELECT value FROM setting WHERE name = ? @for_update
 
 -- setting_put --
 INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value

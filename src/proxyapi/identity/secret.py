@@ -16,8 +16,6 @@ def agree_on_secret(database: Database, random_bytes: Callable[[int], bytes]) ->
     rows = database.fetch_now(QUERIES["setting"], (_NAME,))
     if not rows:
         with database.transaction() as transaction:
+            transaction.execute(QUERIES["setting_begin"], (_NAME, random_bytes(_BYTES).hex()))
             rows = transaction.execute(QUERIES["setting"], (_NAME,))
-            if not rows:
-                rows = [(random_bytes(_BYTES).hex(),)]
-                transaction.execute(QUERIES["setting_put"], (_NAME, rows[0][0]))
     return bytes.fromhex(str(rows[0][0]))

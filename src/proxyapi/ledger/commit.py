@@ -1,19 +1,24 @@
-"""One batch, one transaction: reads under the lock what `plan` needs, and writes what it decided.
+"""One batch, one transaction: locks and reads what `plan` needs, and writes what it decided.
 
-Order: writes of other parts (each in a savepoint); read holds, accounts and, only for ids that have no hold, entries;
-decide; delete the holds that end and count them; write the rest.
+Order: learn which accounts are concerned, making the budgets that are new; lock those accounts, in order of their ids;
+read holds and, only for ids that have no hold, entries; run the writes of other parts; decide; delete the holds that
+end and count them; write the rest. Whoever ends a hold has its account locked, so what is read under the lock stays
+true. Transactions of all processes take their locks in this order of tables, and within a table in order of its keys,
+so none can wait for each other in a circle.
 
-Two things are believed rather than read, because they are nearly always so: that a new hold's id is unused, and that a
-hold which this process made is still there. The first is proved by the primary key, the second by the count. Where one
-is wrong the transaction is rolled back and done again, believing nothing.
+Three things are believed rather than proved beforehand, because they are nearly always so: that a new hold's id is
+unused, that a hold which this process made is still there, and that the writes of other parts work. The first is proved
+by the primary key, the second by the count. Where one is wrong the transaction is rolled back and done again, believing
+nothing.
 """
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from proxyapi.ledger.ops import (
     Balance,
@@ -33,7 +38,9 @@ from proxyapi.ledger.ops import (
 )
 from proxyapi.ledger.plan import (
     ENDING_COLUMNS,
+    ENTRY_COLUMNS,
     Done,
+    EntryRow,
     Facts,
     HoldRow,
     Plan,
@@ -43,11 +50,13 @@ from proxyapi.ledger.plan import (
     plan,
 )
 from proxyapi.store.database import Row, Transaction, Writer
-from proxyapi.store.errors import ConstraintViolated, StatementRefused
+from proxyapi.store.errors import ConstraintViolated, Contended, StatementRefused
 from proxyapi.store.queries import load_queries
 
 SQL = load_queries("proxyapi.ledger", "ledger.sql")
 
+CONTENDED_MAX = 5
+"""Times that a batch which lost a race is tried again at once, before it counts as a failure of the store."""
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 PROBE_HOLDS_MIN = 3
@@ -55,6 +64,11 @@ PROBE_ROWS_MAX = 33
 """More entries than this that are newer than a hold, and the holds are looked for one by one."""
 REMEMBERED_MAX = 50_000
 """Budget accounts and price versions that a process remembers; then it starts anew."""
+
+
+_ID, _ACCOUNT, _AMOUNT, _REFERENCE = (ENTRY_COLUMNS.index(name) for name in ("id", "account_id", "amount", "reference"))
+_Period = tuple[int, Period, int]
+"""Which budget: key, kind of period, when the period began."""
 
 
 def period_start(period: Period, now_ms: int) -> int:
@@ -67,8 +81,8 @@ def period_start(period: Period, now_ms: int) -> int:
     return int(datetime(now.year, now.month, 1, tzinfo=UTC).timestamp()) * 1000
 
 
-class _HoldGone(Exception):
-    """A hold that was believed to be there was ended by another process, the reaper."""
+class _Disappointed(Exception):
+    """What was believed is not so: a hold was ended by another process (the reaper), or a write did not work."""
 
 
 class Committer:
@@ -80,17 +94,21 @@ class Committer:
         self._writer = writer
         self._now_ms = now_ms
         self._prices: set[int] = set()
-        self._budgets: dict[tuple[int, Period, int], int] = {}
+        self._budgets: dict[_Period, int] = {}
         self._live: dict[bytes, HoldRow] = {}
         """Holds of this process that have not ended."""
 
     def apply(self, ops: Sequence[Op], *, replay: bool = False) -> list[Result]:
         """All or nothing. `StoreFailure`: nothing was kept; `OutcomeUnknown`: apply again with `replay=True`."""
+        for _ in range(CONTENDED_MAX):
+            with suppress(Contended):
+                return self._apply_once(ops, replay=replay)
+        return self._apply_once(ops, replay=replay)
+
+    def _apply_once(self, ops: Sequence[Op], *, replay: bool) -> list[Result]:
         if not replay:
-            try:
+            with suppress(ConstraintViolated, _Disappointed):
                 return self._apply(ops, self._live)
-            except (ConstraintViolated, _HoldGone):
-                pass
         return self._apply(ops, None, replay=replay)
 
     def _apply(self, ops: Sequence[Op], live: Mapping[bytes, HoldRow] | None, *, replay: bool = False) -> list[Result]:
@@ -122,105 +140,121 @@ class Committer:
         self._writer.close()
 
 
+class _Asked:
+    """What a batch mentions."""
+
+    def __init__(self, ops: Sequence[Op], prices: set[int]) -> None:
+        self.hold_ids: list[bytes] = []
+        self.ending_ids: list[bytes] = []
+        self.expiring: dict[int, list[bytes]] = {}
+        """By the grace in milliseconds."""
+        self.funding_ids: list[bytes] = []
+        self.funded: list[int] = []
+        self.references: list[str] = []
+        self.accounts: set[int] = set()
+        self.budgets: set[Budget] = set()
+        """Of holds, which make them; `edited` are found or not."""
+        self.edited: list[Budget] = []
+        self.writes: list[tuple[int, Write]] = []
+        """With their positions."""
+        self.new_prices: dict[int, Price] = {}
+        for position, op in enumerate(ops):
+            if type(op) is Hold:
+                self.hold_ids.append(op.id)
+                self.accounts.add(op.account_id)
+                if op.budget is not None:
+                    self.budgets.add(op.budget)
+                if op.price.id not in prices:
+                    self.new_prices[op.price.id] = op.price
+            elif type(op) is Ending:
+                self.ending_ids.append(op.id)
+                self.accounts.add(op.account_id)
+                if op.price.id not in prices:
+                    self.new_prices[op.price.id] = op.price
+            elif type(op) is Write:
+                self.writes.append((position, op))
+            elif type(op) is Expire:
+                self.expiring.setdefault(op.grace_ms, []).append(op.id)
+            elif type(op) is Funding:
+                self.funding_ids.append(op.id)
+                self.funded.append(op.account_id)
+                if op.reference is not None:
+                    self.references.append(op.reference)
+            elif type(op) is SetLimit:
+                self.funding_ids.append(op.id)
+                self.edited.append(op.budget)
+
+
+class _Ended(NamedTuple):
+    """What the store says of the ids that end."""
+
+    holds: dict[bytes, HoldRow]
+    lost: dict[bytes, HoldRow]
+    """Those of `holds` whose worker is gone."""
+    done: dict[bytes, Done]
+
+    def accounts(self) -> set[int]:
+        """Of all of them, wallets and budgets."""
+        rows = [*(row[1:3] for row in self.holds.values()), *(entry[1:3] for entry in self.done.values())]
+        return {id for row in rows for id in row if id is not None}
+
+
 class _Part:
     """One batch inside one transaction."""
 
-    def __init__(
-        self,
-        transaction: Transaction,
-        now_ms: int,
-        prices: set[int],
-        budgets: Mapping[tuple[int, Period, int], int],
-    ) -> None:
+    def __init__(self, transaction: Transaction, now_ms: int, prices: set[int], budgets: Mapping[_Period, int]) -> None:
         self.transaction = transaction
         self.now_ms = now_ms
         self.prices = prices
         self.budgets = budgets
         self.new_prices: dict[int, Price] = {}
-        self.new_budgets: dict[tuple[int, Period, int], int] = {}
+        self.new_budgets: dict[_Period, int] = {}
 
     def read(self, ops: Sequence[Op], live: Mapping[bytes, HoldRow] | None, *, replay: bool = False) -> Facts:
         """`live`: holds that are believed to be there; None: believe nothing."""
-        hold_ids: list[bytes] = []
-        ending_ids: list[bytes] = []
-        expiring: dict[int, list[bytes]] = {}
-        funding_ids: list[bytes] = []
-        funded: list[int] = []
-        references: list[str] = []
-        edited: list[Budget] = []
-        written: dict[int, Rows | Failed] = {}
-        accounts: set[int] = set()
-        budgets: dict[Budget, int] = {}
-        for position, op in enumerate(ops):
-            if type(op) is Hold:
-                hold_ids.append(op.id)
-                accounts.add(op.account_id)
-                if op.budget is not None and op.budget not in budgets:
-                    budgets[op.budget] = self.budget(op.budget)
-                if op.price.id not in self.prices:
-                    self.new_prices[op.price.id] = op.price
-            elif type(op) is Ending:
-                ending_ids.append(op.id)
-                accounts.add(op.account_id)
-                if op.price.id not in self.prices:
-                    self.new_prices[op.price.id] = op.price
-            elif type(op) is Write:
-                written[position] = self.run(op)
-            elif type(op) is Expire:
-                expiring.setdefault(op.grace_ms, []).append(op.id)
-            elif type(op) is Funding:
-                funding_ids.append(op.id)
-                funded.append(op.account_id)
-                if op.reference is not None:
-                    references.append(op.reference)
-            elif type(op) is SetLimit:
-                funding_ids.append(op.id)
-                edited.append(op.budget)
-        for budget in edited:  # after the holds, which make budgets
-            found = self.find_budget(budget)
-            if found is not None:
-                budgets[budget] = found
-        holds: dict[bytes, HoldRow] = {}
+        asked = _Asked(ops, self.prices)
+        self.new_prices = asked.new_prices
+        budgets = self.read_budgets(asked)
+        believed = live if live is not None else {}
+        holds = {id: believed[id] for id in asked.ending_ids if id in believed}
+        unknown = [id for id in asked.ending_ids if id not in holds]
+        concerned = {*asked.accounts, *asked.funded, *budgets.values()}
+        concerned.update(id for row in holds.values() for id in row[1:3] if id is not None)
+        if unknown or asked.expiring:  # unlocked yet: only to know which accounts to lock
+            concerned |= self.read_ended(unknown, asked.expiring).accounts()
+        accounts = self.read_accounts(concerned)
+        ended = self.read_ended(unknown, asked.expiring) if unknown or asked.expiring else _Ended({}, {}, {})
+        holds.update(ended.holds)
         if live is None:
-            unknown = [*ending_ids, *hold_ids]
-        else:
-            holds = {id: live[id] for id in ending_ids if id in live}
-            unknown = [id for id in ending_ids if id not in holds]
-        holds.update((row[0], HoldRow(*row)) for row in self.select("read_holds", unknown))
-        lost = self.read_lost_holds(expiring)
-        holds.update(lost)
-        ended = [*ending_ids, *(id for ids in expiring.values() for id in ids)]
-        done = self.read_done([*self.maybe_done(hold_ids), *funding_ids, *(id for id in ended if id not in holds)])
-        accounts.update(budgets.values(), funded)
-        for row in holds.values():
-            accounts.add(row[1])
-            if row[2] is not None:
-                accounts.add(row[2])
-        for entry in done.values():
-            accounts.add(entry[1])
-            if entry[2] is not None:
-                accounts.add(entry[2])
+            holds.update(self.read_holds(asked.hold_ids))
+        done = ended.done | self.read_done([*self.maybe_done(asked.hold_ids), *asked.funding_ids])
         return Facts(
-            accounts=self.read_accounts(accounts),
+            accounts=accounts,
             budgets=budgets,
             holds=holds,
             done=done,
-            references={row[0]: (row[1], row[2]) for row in self.select("read_references", references)},
-            lost=frozenset(lost),
-            written=written,
+            references={row[0]: (row[1], row[2]) for row in self.select("read_references", asked.references)},
+            lost=frozenset(ended.lost),
+            written={position: self.run(op, safely=live is None) for position, op in asked.writes},
             now_ms=self.now_ms,
             replay=replay,
-            unfundable=frozenset(row[0] for row in self.select("find_budgets_among", funded)),
+            unfundable=frozenset(row[0] for row in self.select("find_budgets_among", asked.funded)),
         )
 
     def select(self, name: str, ids: list[Any], *more: object) -> list[Row]:
         return self.transaction.execute(SQL[name], (ids, *more)) if ids else []
 
-    def read_lost_holds(self, expiring: Mapping[int, list[bytes]]) -> dict[bytes, HoldRow]:
+    def read_ended(self, ids: list[bytes], expiring: Mapping[int, list[bytes]]) -> _Ended:
+        holds = self.read_holds(ids)
         lost: dict[bytes, HoldRow] = {}
-        for grace_ms, ids in expiring.items():
-            lost.update((row[0], HoldRow(*row)) for row in self.select("read_lost_holds", ids, grace_ms))
-        return lost
+        for grace_ms, some in expiring.items():
+            lost.update((row[0], HoldRow(*row)) for row in self.select("read_lost_holds", some, grace_ms))
+        holds.update(lost)
+        ended = [*ids, *(id for some in expiring.values() for id in some)]
+        return _Ended(holds, lost, self.read_done([id for id in ended if id not in holds]))
+
+    def read_holds(self, ids: list[bytes]) -> dict[bytes, HoldRow]:
+        return {row[0]: HoldRow(*row) for row in self.select("read_holds", ids)}
 
     def read_accounts(self, accounts: set[int]) -> dict[int, Balance]:
         rows = self.select("read_accounts", sorted(accounts))
@@ -243,12 +277,26 @@ class _Part:
         done.update((row[0], row[1:]) for row in self.select("read_done", corrections))
         return done
 
-    def run(self, op: Write) -> Rows | Failed:
+    def run(self, op: Write, *, safely: bool) -> Rows | Failed:
+        if not safely:
+            try:
+                return Rows(self.transaction.execute(op.sql, op.parameters))
+            except StatementRefused as error:
+                raise _Disappointed from error
         try:
             with self.transaction.savepoint():
                 return Rows(self.transaction.execute(op.sql, op.parameters))
         except StatementRefused as error:
             return Failed(error)
+
+    def read_budgets(self, asked: _Asked) -> dict[Budget, int]:
+        """Accounts of budgets for the period that runs. Those of holds are made on first use."""
+        found = {budget: self.budget(budget) for budget in sorted(asked.budgets)}
+        for budget in asked.edited:  # after the holds, which make budgets
+            id = self.find_budget(budget)
+            if id is not None:
+                found[budget] = id
+        return found
 
     def find_budget(self, budget: Budget) -> int | None:
         identity = (budget.key_id, budget.period, period_start(budget.period, self.now_ms))
@@ -260,16 +308,19 @@ class _Part:
         return found
 
     def budget(self, budget: Budget) -> int:
-        """The account of the period that runs, made on first use. The limit in force is the key's, if there is a key:
-        the one that the caller knows may be a second old."""
+        """The limit in force is the key's, if there is a key: the one that the caller knows may be a second old."""
         found = self.find_budget(budget)
         if found is not None:
             return found
         start = period_start(budget.period, self.now_ms)
         rows = self.transaction.execute(SQL["read_key_limit"], (budget.key_id,))
         limit = rows[0][0] if rows else budget.limit
-        values = (budget.key_id, budget.period, start, limit, self.now_ms)
-        opened: int = self.transaction.execute(SQL["open_budget"], values)[0][0]
+        made = self.transaction.execute(SQL["open_budget"], (budget.key_id, budget.period, start, limit, self.now_ms))
+        if not made:  # another process was faster, and has committed it
+            found = self.find_budget(budget)
+            assert found is not None, budget
+            return found
+        opened: int = made[0][0]
         id = derived_id(self.now_ms.to_bytes(6, "big") + opened.to_bytes(10, "big"), b"limit")
         entry = funding_row(id, "limit", opened, budget.key_id, limit, self.now_ms)
         self.transaction.executemany(SQL["insert_entry"], [entry])
@@ -279,7 +330,7 @@ class _Part:
     def write(self, decided: Plan, worker_id: int) -> None:
         many, now_ms = self.transaction.executemany, self.now_ms
         if self.new_prices:
-            rows = [(price.id, price.to_json().decode(), now_ms) for price in self.new_prices.values()]
+            rows = [(id, price.to_json().decode(), now_ms) for id, price in sorted(self.new_prices.items())]
             many(SQL["insert_price"], rows)
         if decided.ended:
             self.delete_holds(decided.ended)
@@ -290,9 +341,10 @@ class _Part:
             many(SQL["insert_hold"], [row + made for row in decided.holds.values()])
         if decided.entries:
             usual = [row for row in decided.entries if len(row) == ENDING_COLUMNS]
-            many(SQL["insert_ending"], usual)
+            if usual:
+                many(SQL["insert_ending"], usual)
             if len(usual) < len(decided.entries):
-                many(SQL["insert_entry"], [row for row in decided.entries if len(row) != ENDING_COLUMNS])
+                self.insert_others([row for row in decided.entries if len(row) != ENDING_COLUMNS])
         if decided.rollup:
             rollup: dict[_Name, list[int]] = {}
             total: dict[_Name, list[int]] = {}
@@ -304,7 +356,16 @@ class _Part:
 
     def delete_holds(self, ended: list[bytes]) -> None:
         if self.transaction.change(SQL["delete_holds"], (ended,)) != len(ended):
-            raise _HoldGone
+            raise _Disappointed
+
+    def insert_others(self, entries: list[EntryRow]) -> None:
+        """Corrections and changes to `funded`; a deposit's reference is taken for good."""
+        self.transaction.executemany(SQL["insert_entry"], entries)
+        references = sorted(
+            (row[_REFERENCE], row[_ID], row[_ACCOUNT], row[_AMOUNT]) for row in entries if row[_REFERENCE]
+        )
+        if references:
+            self.transaction.executemany(SQL["insert_reference"], references)
 
 
 _Name = tuple[int | str, ...]

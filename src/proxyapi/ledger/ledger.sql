@@ -17,7 +17,7 @@ SELECT id, kind, account_id, budget_id, key_id, charged, loss FROM entry WHERE i
 SELECT id, kind, account_id, budget_id, key_id, charged, loss FROM entry WHERE id >= ? LIMIT ?
 
 -- read_references --
-SELECT reference, account_id, amount FROM entry WHERE reference IN (@ids)
+SELECT reference, account_id, amount FROM reference WHERE reference IN (@ids)
 
 -- read_accounts --
 SELECT id, funded, spent, held, credit, blocked FROM account WHERE id IN (@ids) ORDER BY id @for_update
@@ -29,10 +29,11 @@ SELECT id FROM account WHERE id IN (@ids) AND kind = 'budget'
 SELECT id FROM account WHERE kind = 'budget' AND key_id = ? AND period = ? AND period_start = ?
 
 -- read_key_limit --
-SELECT budget_limit FROM key WHERE id = ? AND budget_limit IS NOT NULL
+SELECT budget_limit FROM key WHERE id = ? AND budget_limit IS NOT NULL @for_share
 
 -- open_budget --
 INSERT INTO account (kind, key_id, period, period_start, funded, created_at) VALUES ('budget', ?, ?, ?, ?, ?)
+ON CONFLICT (key_id, period, period_start) WHERE kind = 'budget' DO NOTHING
 RETURNING id
 
 -- change_account --
@@ -47,6 +48,9 @@ INSERT INTO entry (id, kind, account_id, budget_id, key_id, held, actual, charge
                    ending, status, operation, provider, model, latency_ms, first_byte_ms, attempts, upstream_id, created_at,
                    amount, ref, reference, note)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- insert_reference --
+INSERT INTO reference (reference, entry_id, account_id, amount) VALUES (?, ?, ?, ?)
 
 -- add_rollup --
 INSERT INTO rollup (hour, account_id, key_id, model, requests, failed, input, cached, cache_write, output, reasoning, other,

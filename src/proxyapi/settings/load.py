@@ -122,11 +122,12 @@ def _read_file(path: Path) -> dict[str, Any]:
     return values
 
 
-def _from_directory(directory: Path, url: str) -> str:
+def _from_directory(directory: Path, secret: Secret) -> Secret:
     """A relative SQLite path starts at the file's directory."""
+    url = secret.reveal()
     if not url.startswith("sqlite:///") or url.startswith("sqlite:////"):
-        return url
-    return f"sqlite:///{quote(str(directory))}/{url.removeprefix('sqlite:///')}"
+        return secret
+    return Secret(f"sqlite:///{quote(str(directory))}/{url.removeprefix('sqlite:///')}")
 
 
 def _parse_number(text: str) -> Decimal:
@@ -216,7 +217,7 @@ def _check(settings: Settings, place: Callable[[str], str]) -> None:
         if origin != "*" and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query):
             raise SettingsError(f"{place('cors_origins')}: {origin!r} is not an origin, such as https://example.com")
     if settings.database_url:
-        _check_database(settings.database_url, place("database_url"))
+        _check_database(settings.database_url.reveal(), place("database_url"))
     if not settings.exchange_rate and settings.currency not in EXCHANGE_RATES:
         raise SettingsError(f"{place('exchange_rate')} is needed: how many {settings.currency} is one US dollar?")
     _check_number(settings.exchange_rate, place("exchange_rate"))
@@ -277,11 +278,16 @@ def _check_file(name: str, place: str) -> None:
 
 
 def _check_database(url: str, place: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme in ("postgres", "postgresql"):
-        raise SettingsError(f"{place}: PostgreSQL comes with the next release; until then use sqlite:///PATH")
-    if parts.scheme != "sqlite" or parts.netloc or len(parts.path) < 2:
-        raise SettingsError(f"{place}: only sqlite:///PATH is known")
+    """What is said never quotes the address: it may hold a password."""
+    wrong = f"{place} has to be postgresql://USER:PASSWORD@HOST:PORT/NAME or sqlite:///PATH"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise SettingsError(f"{wrong}; in a password write %40 for @, %2F for / and so on") from None
+    known = parts.scheme in ("postgresql", "postgres") or (parts.scheme == "sqlite" and not parts.netloc)
+    if not known or len(parts.path) < 2:
+        raise SettingsError(wrong)
 
 
 def _check_yookassa(yookassa: YooKassa, place: str) -> None:

@@ -256,8 +256,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         "proxyapi-data"
     )
     database_url: Annotated[
-        str, Meta(description="Database elsewhere: `sqlite:///relative/path` or `sqlite:////absolute/path`.")
-    ] = ""
+        Secret,
+        Meta(
+            description="Database elsewhere: `postgresql://USER:PASSWORD@HOST:PORT/NAME`, `sqlite:///relative/path` or "
+            "`sqlite:////absolute/path`. Better in the environment: `DATABASE_URL`."
+        ),
+    ] = Secret("")
     currency: Annotated[
         str, Meta(pattern="^[A-Z]{3,8}$", description="Of every balance and price. Fixed once there is money.")
     ] = "RUB"
@@ -294,8 +298,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     @property
     def database(self) -> str:
-        """The database's address: `database_url`, else that of the SQLite file in `data`."""
-        return self.database_url or f"sqlite:///{quote(str(self.data / DATABASE_NAME))}"
+        """The database's address, which may hold a password: `database_url`, else that of the SQLite file in `data`."""
+        return self.database_url.reveal() or f"sqlite:///{quote(str(self.data / DATABASE_NAME))}"
 
 
 TABLES: dict[str, type[Struct]] = {

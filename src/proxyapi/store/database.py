@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
+POSTGRES_SCHEMES = ("postgresql", "postgres")
+
 Row = tuple[Any, ...]
 Parameters = Sequence[object]
 Progress = Callable[[str, int, int], None]
@@ -110,6 +112,10 @@ class Database(Protocol):
         """Run a migration, in SQLite's spelling, in a transaction of its own. False if another process had done it."""
         ...
 
+    def upkeep(self, now_ms: int) -> None:
+        """Now and then, and blocking: makes what will be needed in the next months."""
+        ...
+
     def faults(self) -> list[str]:
         """What the engine finds damaged in its own files."""
         ...
@@ -128,10 +134,24 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{quote(str(path))}"
 
 
-def open_database(url: str, *, durable: bool = True) -> Database:
-    """`sqlite:///relative/path` or `sqlite:////absolute/path`. Connects when it is used.
+def described(url: str) -> str:
+    """The address for people: a path, or one without password and options."""
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return unquote(parts.path[1:])
+    user, host = parts.netloc.rpartition("@")[::2]
+    return f"{parts.scheme}://{user.partition(':')[0]}{'@' if user else ''}{host}{parts.path}"
 
-    `durable=False` is for tests that don't pull plugs."""
-    from proxyapi.store.sqlite import SqliteDatabase  # a driver is loaded by those who need it
+
+def open_database(url: str, *, durable: bool = True) -> Database:
+    """`sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql://user:password@host:port/name`.
+
+    Connects when it is used. `durable=False` is for tests that don't pull plugs."""
+    # A driver is loaded by those who need it.
+    if urlsplit(url).scheme in POSTGRES_SCHEMES:
+        from proxyapi.store.postgres.engine import PostgresDatabase
+
+        return PostgresDatabase(url, durable=durable)
+    from proxyapi.store.sqlite import SqliteDatabase
 
     return SqliteDatabase(Path(unquote(urlsplit(url).path[1:])), durable=durable)

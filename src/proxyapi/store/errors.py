@@ -4,6 +4,7 @@ What goes wrong in a store, in our words; drivers' exceptions stay inside this p
 * StoreError
   + StoreFailure         the store is sick (disk full, locked, I/O), nothing of the transaction was kept: try again
     - OutcomeUnknown     COMMIT itself failed: the transaction may or may not have been kept
+    - Contended          lost a race with a transaction beside it (a deadlock): worth trying again at once
   + StatementRefused     the statement is at fault, not the store; trying again won't help
     - ConstraintViolated a UNIQUE, CHECK or NOT NULL rule of the schema
   + NotEmpty             a copy never writes over what is there
@@ -25,6 +26,10 @@ class StoreFailure(StoreError):
 
 class OutcomeUnknown(StoreFailure):
     """COMMIT failed: apply the same batch again with the same ids to find out."""
+
+
+class Contended(StoreFailure):
+    """Another transaction was in the way, and this one was undone for it."""
 
 
 class StatementRefused(StoreError):

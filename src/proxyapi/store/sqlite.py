@@ -360,6 +360,9 @@ class SqliteDatabase:
             transaction.execute(f"PRAGMA user_version={number}")
         return True
 
+    def upkeep(self, now_ms: int) -> None:
+        """There is nothing to be made ahead."""
+
     def faults(self) -> list[str]:
         with self.snapshot() as snapshot:
             return [answer for (answer,) in snapshot.execute("PRAGMA integrity_check") if answer != "ok"]

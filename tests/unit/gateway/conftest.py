@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxyapi.errors import StoreUnavailable
+from proxyapi.store.database import Database, open_database
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import SqliteDatabase
 
 
 class Store:
     """`fetch` and `write` count what they are asked; `sick` makes writing fail."""
 
-    def __init__(self, database: SqliteDatabase) -> None:
+    def __init__(self, database: Database) -> None:
         self.database = database
         self.reads = 0
         self.writes = 0
@@ -42,8 +41,8 @@ class Store:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    database = SqliteDatabase(tmp_path / "proxyapi.db", durable=False)
+def store(database_url: str) -> Iterator[Store]:
+    database = open_database(database_url, durable=False)
     migrate(database)
     yield Store(database)
     database.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from msgspec import Struct
@@ -12,8 +11,8 @@ from msgspec import Struct
 from proxyapi.identity.accounts import Accounts, KeyRing
 from proxyapi.ids import IdSource
 from proxyapi.ledger.offline import OfflineLedger
+from proxyapi.store.database import Database, open_database
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import SqliteDatabase
 
 
 class Clock(Struct):
@@ -28,7 +27,7 @@ class Clock(Struct):
 class Desk(Struct):
     """What an operator has at hand."""
 
-    database: SqliteDatabase
+    database: Database
     ledger: OfflineLedger
     clock: Clock
     accounts: Accounts
@@ -41,8 +40,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, clock: Clock) -> Iterator[Desk]:
-    database = SqliteDatabase(tmp_path / "proxyapi.db", durable=False)
+def desk(database_url: str, clock: Clock) -> Iterator[Desk]:
+    database = open_database(database_url, durable=False)
     migrate(database)
     counter = itertools.count(1)
 

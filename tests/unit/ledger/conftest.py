@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from proxyapi.ids import IdSource
 from proxyapi.ledger.ops import Budget, Ending, Hold
+from proxyapi.store.database import Database, open_database
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import SqliteDatabase
 from proxyapi.usage import Unit
 
 
@@ -23,9 +22,9 @@ class FlatPrice:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[SqliteDatabase]:
+def database(database_url: str) -> Iterator[Database]:
     """Migrated, with wallet 1 (1,000 nanos), wallet 2 (empty) and wallet 3 (1,000 nanos, blocked)."""
-    database = SqliteDatabase(tmp_path / "ledger.db", durable=False)
+    database = open_database(database_url, durable=False)
     migrate(database)
     with database.transaction() as transaction:
         for id, funded, blocked in ((1, 1000, 0), (2, 0, 0), (3, 1000, 1)):

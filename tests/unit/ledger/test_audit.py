@@ -49,7 +49,8 @@ def test_a_used_ledger_audits_clean(used: SqliteDatabase) -> None:
 
 
 LOST = "DELETE FROM entry WHERE kind = 'deposit' AND account_id = 1"
-TWICE = "INSERT INTO hold SELECT id, 1, NULL, 11, 0, 1, 7, '', '', '', 0 FROM entry WHERE kind = 'settle'"
+TWICE = """INSERT INTO hold SELECT id, 1, NULL, 11, 0, (SELECT max(id) FROM worker), 7, '', '', '', 0
+           FROM entry WHERE kind = 'settle'"""
 COSTLIER = "UPDATE entry SET actual = actual + 1, loss = loss + 1 WHERE kind = 'settle'"
 FEWER = "UPDATE entry SET units = '{\"output_tokens\":1}' WHERE kind = 'settle'"
 EMPTY = "INSERT INTO rollup SELECT 1, account_id, key_id, model, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM rollup"
@@ -63,7 +64,7 @@ EMPTY = "INSERT INTO rollup SELECT 1, account_id, key_id, model, 0, 0, 0, 0, 0, 
             {"I1": "Account 'wallet 1' (1) has 0.000000101 on hold, but its holds sum to 0.0000001. No request does"},
         ),
         ("UPDATE hold SET amount = amount - 1", {"I1": "its holds sum to 0.000000099"}),
-        ("DELETE FROM hold", {"I1": "Budget 4 of key 11 has 0.0000001 on hold, but its holds sum to 0"}),
+        ("DELETE FROM hold", {"I1": " of key 11 has 0.0000001 on hold, but its holds sum to 0"}),
         ("UPDATE account SET spent = spent - 1 WHERE kind = 'budget'", {"I2": "has spent 0.000000259, but its"}),
         ("UPDATE account SET funded = funded + 1 WHERE kind = 'budget'", {"I3": "limits sum to 0.0000005"}),
         ("UPDATE account SET funded = funded + 1 WHERE id = 2", {"I3": "`proxyapi deposit`"}),
@@ -111,6 +112,7 @@ def test_damage_is_found_and_explained(used: SqliteDatabase, damage: str, expect
     assert all(text[0].isupper() and text.endswith(".") for text in told)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_an_overdrawn_account_is_found(used: SqliteDatabase) -> None:
     with used.transaction() as transaction:
         transaction.execute("PRAGMA ignore_check_constraints=ON")
@@ -120,6 +122,7 @@ def test_an_overdrawn_account_is_found(used: SqliteDatabase) -> None:
     assert "funded 0, credit 0, spent 0, held -0.000000001. Block it" in overdrawn.text
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_damaged_file_is_found(used: SqliteDatabase) -> None:
     with used.transaction() as transaction:
         transaction.execute("PRAGMA writable_schema=ON")

