@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.call import AudioInput, DocumentInput, ImageInput, VideoInput
@@ -118,6 +119,34 @@ def test_an_absurd_ceiling_is_refused_by_name(read, value):
     with pytest.raises(InvalidRequest) as refused:
         read("gemini", {"contents": [], "generationConfig": {"maxOutputTokens": value}}, **MODEL)
     assert refused.value.param == "generationConfig.maxOutputTokens"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"contents": [{"parts": [{"text": "Привет"}]}]},
+        {"contents": [{"role": "user", "parts": [{"text": "a"}, {"text": ""}]}, {"role": "model", "parts": []}]},
+        {
+            "systemInstruction": {"parts": [{"text": "Be brief."}]},
+            "contents": [{"role": "user", "parts": [{"text": "a"}]}],
+            "generationConfig": {
+                "maxOutputTokens": 7,
+                "temperature": 1,
+                "topP": 0.5,
+                "topK": 3,
+                "stopSequences": ["x"],
+            },
+        },
+        {"contents": [{"parts": [{"text": "a"}]}], "generationConfig": {}},
+    ],
+)
+@pytest.mark.parametrize("layout", [None, 1])
+def test_a_usual_request_is_read_the_same_with_and_without_something_unusual(body, layout):
+    def read(body):
+        data = json.dumps(body, indent=layout, ensure_ascii=False).encode()
+        return replace(DIALECTS["gemini"].read(data, model="m", stream=True), prompt_bytes=0)
+
+    assert read(body) == read(body | {"safetySettings": []})
 
 
 def test_the_body_is_never_changed():

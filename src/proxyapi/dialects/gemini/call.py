@@ -5,10 +5,10 @@ Model and stream stand in the path. Every field may be spelled in camelCase or i
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from proxyapi.dialects.call import (
     AudioInput,
@@ -25,12 +25,14 @@ from proxyapi.dialects.call import (
 from proxyapi.dialects.dialect import Decoder, Report
 from proxyapi.dialects.fields import (
     CHOICES_MAX,
+    TOKENS_MAX,
     compact,
     decode,
     either,
     enum_items,
     named,
     once,
+    plain,
     single,
     whole,
 )
@@ -183,6 +185,31 @@ class _Request(Struct):
     service_tier: str | None = None
 
 
+class _PlainPart(Struct, forbid_unknown_fields=True):
+    text: str
+
+
+class _PlainContent(Struct, forbid_unknown_fields=True):
+    parts: list[_PlainPart]
+    role: str | None = None
+
+
+class _Plain(Struct, forbid_unknown_fields=True):
+    """A usual request: texts and settings."""
+
+    contents: list[_PlainContent]
+    systemInstruction: _PlainContent | None = None
+    generationConfig: Raw = ABSENT
+
+
+class _PlainConfig(Struct, forbid_unknown_fields=True):
+    maxOutputTokens: Annotated[int, Meta(ge=0, le=TOKENS_MAX)] | None = None
+    temperature: float | None = None
+    topP: float | None = None
+    topK: float | None = None
+    stopSequences: list[str] | None = None
+
+
 class _CountRequest(_Request):
     generateContentRequest: _Request | None = None
     generate_content_request: _Request | None = None
@@ -204,6 +231,9 @@ def _spellings(struct: type[Struct]) -> tuple[tuple[str, str], ...]:
 
 
 _REQUEST = msgspec.json.Decoder(_Request)
+_PLAIN = msgspec.json.Decoder(_Plain)
+_PLAIN_CONFIG = msgspec.json.Decoder(_PlainConfig)
+_NO_CONFIG = _PlainConfig()
 _COUNT = msgspec.json.Decoder(_CountRequest)
 _EMBED = msgspec.json.Decoder(_EmbedRequests)
 _WATCHED = frozenset(_CountRequest.__struct_fields__)
@@ -216,6 +246,8 @@ class Gemini:
     name: ClassVar[WireName] = "gemini"
 
     def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
+        if (call := _plain_call(body, named(model), stream)) is not None:
+            return call
         wire = decode(_REQUEST, body)
         _unique(body)
         return _call(wire, "generate", self.name, named(model), stream, len(body))
@@ -280,6 +312,28 @@ def _unique(body: bytes) -> None:
     for name in ("generationConfig", "generation_config"):
         if name in top and top[name] != ABSENT:
             single(once(top[name], _CONFIG_WATCHED, within=name), *_CONFIG_TWICE)
+
+
+def _plain_call(body: bytes, model: str, stream: bool) -> Call | None:
+    """Of a usual request; None: it is to be read in full."""
+    wire = plain(_PLAIN, body)
+    if wire is None:
+        return None
+    config: _PlainConfig | None = _NO_CONFIG
+    if given(wire.generationConfig):
+        config = plain(_PLAIN_CONFIG, bytes(wire.generationConfig))
+    if config is None:
+        return None
+    contents = wire.contents if wire.systemInstruction is None else [wire.systemInstruction, *wire.contents]
+    return Call(
+        operation="generate",
+        dialect="gemini",
+        model=model,
+        stream=stream,
+        prompt=Prompt(len(contents), tuple([part.text for content in contents for part in content.parts])),
+        prompt_bytes=len(body),
+        output_tokens_max=config.maxOutputTokens,
+    )
 
 
 def _call(wire: _Request, operation: Operation, dialect: WireName, model: str, stream: bool, size: int) -> Call:
