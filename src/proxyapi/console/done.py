@@ -5,6 +5,8 @@ from __future__ import annotations
 from proxyapi.console.marks import N_
 
 DONE = {
+    "log-off": N_("Requests are not kept any more"),
+    "log-on": N_("Saved: requests are kept from now on"),
     "signed-out": N_("You have signed out"),
     "password-saved": N_("The password is changed"),
 }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from proxyapi.console.pages import join, overview, signin
+from proxyapi.console.pages import join, log, overview, signin
 
 ROUTES: tuple[Route, ...] = (
     *signin.ROUTES,
     *join.ROUTES,
     *overview.ROUTES,
+    *log.ROUTES,
 )

@@ -37,6 +37,8 @@ class Search(Struct, frozen=True, kw_only=True):
     """A part of its name, in any case."""
     status_min: int = 0
     status_max: int = STATUS_MAX
+    ids: tuple[bytes, bytes] | None = None
+    """Only requests whose ids are from the one to the other, as `id_range` says."""
     before: bytes | None = None
     """Of an earlier page: only requests before this one."""
 
@@ -104,6 +106,8 @@ async def search(fetch: Fetch, account_id: int, wanted: Search, *, limit: int) -
     """At most `limit` requests. A page may have fewer, or none, and still have older ones behind it."""
     limit = min(limit, PAGE_MAX)
     start, end = first_id(wanted.since_ms), last_id(wanted.until_ms)
+    if wanted.ids is not None:
+        start, end = max(start, wanted.ids[0]), min(end, wanted.ids[1] + b"\0")
     if wanted.before is not None:
         end = min(end, wanted.before)
     model = f"%{_escaped(wanted.model.lower())}%" if wanted.model else ""

@@ -82,5 +82,7 @@ def test_the_beginning_of_an_id_is_enough(shelf: Any) -> None:
         found = id_range(text)
         assert found is not None
         assert found[0] <= id <= found[1]
+        assert [line.id for line in shelf.search(ids=found).lines] == [id]
+    assert shelf.search(ids=id_range("00000000")).lines == ()
     assert id_range("gpt-4o") is None
     assert id_range("1234567") is None
