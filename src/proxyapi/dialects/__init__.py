@@ -7,6 +7,7 @@ the gateway needs of a request, `reply_in` a provider's reply; of a conversation
 * model, call: the canonical conversation; what the gateway reads of a request
 * dialect, codec, quirks: the contracts of a format and of its translation, and what differs from model to model
 * channel, translation: the way of a reply to a client of the same dialect, and of another
+* ceiling, cut: a lower ceiling of output in a request, and the end of a stream that is broken off at its cap
 * reshape, declared, linear, stops: events as encoders can rely on them; state, carriers: sealed reasoning on its way
 * faults: errors in each shape; losses: what a request loses; names: what a target takes of a name
 * wording, functions, history, toolset, turns: parts, tools and turns for dialects that have no field for them

@@ -170,6 +170,14 @@ class Reshape:
                 self._finish(event)
         return out
 
+    def cut(self) -> list[Event]:
+        """The reply is broken off here: all that is open ends, as at a length."""
+        out = self._out = list[Event]()
+        if not self.failed:
+            for choice in sorted(self._seen or {0}):
+                self._finish(self._finishes.get(choice) or Finish(reason="length", choice=choice))
+        return out
+
     # --- out ---------------------------------------------------------------------------------------------------------
 
     def _emit(self, event: Event) -> None:

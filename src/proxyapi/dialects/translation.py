@@ -88,6 +88,15 @@ class Translation:
         self.sent = self.sent or bool(out)
         return out
 
+    def cut(self, usage: Usage) -> bytes:
+        """A proper end, as at a length, of a stream that the gateway breaks off here; `usage` is all of it."""
+        events = self._reshape.cut()
+        at = next((place for place, event in enumerate(events) if isinstance(event, Finish)), None)
+        if at is None:
+            return b""
+        events.insert(at, Metered(usage, estimated=True))
+        return self._send(events) + self._encoder.close()
+
     def fail(self, error: GatewayError) -> bytes:
         """An error event and a proper end, after a provider that broke off. Nothing for a client that has no stream."""
         return self._send(self._reshape.feed((faults.from_gateway(error),)))

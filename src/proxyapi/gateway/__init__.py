@@ -12,7 +12,8 @@ upstream.py    the request head for a provider, its errors mapped to ours
 headers.py     what passes of the headers, both ways
 bodies.py      request bodies: whole, unpacked, or spooled
 background.py  responses that a provider works on after its answer
-bill.py        the money of one request
+bill.py        the money of one request; holding.py reserves it, or less of it for a shorter answer
+capping.py     a request's own cap on its stream; passing.py streams on their way
 stored.py      responses kept at the provider: they belong to the account that made them
 conversations.py  the same for providers that keep none
 own.py         balance, estimate, prices, model lists, health, metrics

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from proxyapi.dialects.channel import Meter
+from proxyapi.dialects.cut import is_endable
+from proxyapi.gateway.capping import Cap
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.ops import Ending, Hold, Settled, Source
 from proxyapi.money import format_amount
@@ -65,6 +67,10 @@ class Bill:
     def price(self, usage: Usage) -> int:
         """Nanos that this usage costs."""
         return charge(usage, self.target.price, variant=self.variant)
+
+    def told(self, usage: Usage) -> int:
+        """What a client is told that it costs, before the ledger has charged it."""
+        return min(self.price(usage), self.amount if self.limit is None else self.limit)
 
     def settle(self, usage: Usage, source: Source, ending: str) -> None:
         """Queue the charge; nobody waits for it."""
@@ -179,6 +185,19 @@ class Bills:
         if usage is None:
             usage = forecast.counted(bill.call, bill.target.facts, self._tokenizer, meter.texts)
         return self.settled(bill, meter, usage)
+
+    def cap(self, bill: Bill) -> Cap | None:
+        """What watches a stream of a request that caps itself; None: nobody has to."""
+        if bill.limit is None or not is_endable(bill.call.dialect):
+            return None
+        prompt = forecast.counted(bill.call, bill.target.facts, self._tokenizer, ())
+
+        def spent(meter: Meter, output: int) -> Usage:
+            counted = {**prompt, Unit.OUTPUT: output}
+            known = counted if meter.usage is None else _completed(meter.usage, counted)
+            return self.settled(bill, meter, known)
+
+        return Cap(spent, bill.price, self._tokenizer, bill.limit)
 
     def reported(self, bill: Bill, meter: Meter) -> Usage | None:
         """What the provider says that a whole reply used; None: it has to be found out by `usage_of`."""

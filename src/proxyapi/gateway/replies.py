@@ -6,7 +6,6 @@ ends its bill exactly once, and says how.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from proxyapi.dialects.channel import Meter, Passthrough, meter_body
 from proxyapi.errors import UpstreamBroken
 from proxyapi.gateway.background import is_running
 from proxyapi.gateway.counting import COUNT_HEADER
+from proxyapi.gateway.passing import Passing
 from proxyapi.gateway.upstream import failure, refused_credential
 from proxyapi.ids import made_at
 from proxyapi.money import NANOS_PER_UNIT, format_amount
@@ -153,57 +153,38 @@ class Replies:
     async def _stream(self, visit: Visit, bill: Bill, response: Response) -> None:
         """Events pass as they arrive. From here on an error is an event of the client's dialect."""
         exchange, call = visit.exchange, bill.call
-        dialect = DIALECTS[call.dialect]
         comment = self._comment(bill) if exchange.header(b"x-proxyapi-cost") == b"1" else None
         strip = call.dialect in ("openai_chat", "openai_completions") and not call.usage_asked and self._native(visit)
         usage = self._usage_frame(bill) if call.dialect == "openai_chat" and not self._native(visit) else None
-        decoder = dialect.decoder(stream=True, call=call)
+        decoder = DIALECTS[call.dialect].decoder(stream=True, call=call)
         channel = Passthrough(decoder, call, strip_usage=strip, usage_frame=usage, cost_comment=comment)
-        turn, held = visit.turn, b""
-        remember = call.operation == "responses" and turn is None
-        remembered: asyncio.Task[None] | None = None
+        passing = Passing(visit, bill, response, channel, self._stored, self._bills.cap(bill))
         visit.status = response.status
         headers = bill.header + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
         exchange.start(response.status, headers, None)
         exchange.couple(response)
         exchange.on_gone(lambda: self.left(bill, response))
-
-        def feed(data: bytes, framed: bytes) -> None:
-            nonlocal remember, remembered, held
-            out = channel.feed(data)
-            if turn is not None and turn.feed(out):
-                held += out
-                return
-            if remember and channel.meter.reply_id:
-                remember = False
-                remembered = self._stored.remember_soon(visit, bill, channel.meter.reply_id)
-            if out is data:
-                exchange.pass_on(data, framed)
-            elif out:
-                exchange.write(out)
-
         ending, broken = "completed", None
         try:
-            await response.pipe(feed)
+            await response.pipe(passing.feed)
         except WireError as error:
             ending, broken = "upstream_broken", failure(error, bill.target.provider.title)
-        if remembered is not None:
-            # A short stream must not end before its response can be asked for.
-            await asyncio.shield(remembered)
-        if held:
-            # Nor before it is kept here, if the provider does not.
-            await self._stored.keep(visit)
+        cap = passing.cap
+        if cap is not None and cap.reached:
+            ending, broken = "capped", None
+            passing.cut(cap, decoder, self._told_usage(visit, bill, channel.meter, cap.usage(channel.meter)))
+        await passing.kept()
         if exchange.gone:
             ending = "client_gone"
             channel.close()
         elif broken is None:
-            if rest := held + channel.close():
+            if rest := passing.held + (channel.close() if ending == "completed" else b""):
                 exchange.write(rest)
             exchange.finish()
         else:
             # Only whole events were passed on, so the error can follow as one more event.
             self._metrics.upstream_errors[bill.target.provider.name, broken.code] += 1
-            exchange.write(held + channel.fail(broken, visit.request_id))
+            exchange.write(passing.held + channel.fail(broken, visit.request_id))
             exchange.finish()
         await self.settle(visit, bill, channel.meter, ending)
 
@@ -212,21 +193,36 @@ class Replies:
 
     def _comment(self, bill: Bill) -> Callable[[Meter], bytes]:
         def comment(meter: Meter) -> bytes:
-            cost = min(bill.price(self._bills.known_usage(bill, meter)), bill.amount)
-            return b"proxyapi cost=%b currency=%b" % (amount_text(cost), self._currency)
+            return self._cost_comment(bill, self._bills.known_usage(bill, meter))
 
         return comment
+
+    def _cost_comment(self, bill: Bill, usage: Usage) -> bytes:
+        return b"proxyapi cost=%b currency=%b" % (amount_text(bill.told(usage)), self._currency)
 
     def _usage_frame(self, bill: Bill) -> Callable[[Meter], bytes]:
         """The chunk that ends every Chat stream of the unified API, for providers that tell usage elsewhere, or not."""
 
         def frame(meter: Meter) -> bytes:
             usage = self._bills.known_usage(bill, meter)
-            cost = format_amount(min(bill.price(usage), bill.amount))
-            wire = openai_usage.written(usage, "chat", cost=cost, currency=self._currency.decode())
-            return openai_usage.chat_frame(wire, reply_id=meter.reply_id, model=meter.model, at=made_at(bill.visit.id))
+            return self._chat_usage(bill, meter, usage, cost=format_amount(bill.told(usage)))
 
         return frame
+
+    def _chat_usage(self, bill: Bill, meter: Meter, usage: Usage, *, cost: str = "") -> bytes:
+        wire = openai_usage.written(usage, "chat", cost=cost, currency=self._currency.decode())
+        return openai_usage.chat_frame(wire, reply_id=meter.reply_id, model=meter.model, at=made_at(bill.visit.id))
+
+    def _told_usage(self, visit: Visit, bill: Bill, meter: Meter, usage: Usage) -> bytes:
+        """Of a stream that ends at its cap: the chunk of Chat, and the comment, for clients that are to get them."""
+        told = b""
+        if bill.call.dialect == "openai_chat" and not self._native(visit):
+            told = self._chat_usage(bill, meter, usage, cost=format_amount(bill.told(usage)))
+        elif bill.call.dialect == "openai_chat" and bill.call.usage_asked:
+            told = self._chat_usage(bill, meter, usage)
+        if visit.exchange.header(b"x-proxyapi-cost") == b"1":
+            told += b": %b\n\n" % self._cost_comment(bill, usage)
+        return told
 
     def left(self, bill: Bill, response: Response) -> None:
         """The client closed its connection in the middle of a stream."""

@@ -18,6 +18,7 @@ from proxyapi.dialects.translation import Translation
 from proxyapi.errors import GatewayError
 from proxyapi.gateway.entrance import JSON_HEADERS
 from proxyapi.gateway.foreign import Foreign
+from proxyapi.gateway.passing import Telling
 from proxyapi.gateway.replies import amount_text
 from proxyapi.gateway.translate import Translated, Translator, given_id, is_about_states
 from proxyapi.gateway.upstream import failure
@@ -109,7 +110,7 @@ class TranslatedReplies:
         meter = Meter()
 
         def cost(usage: Usage) -> str:
-            return format_amount(min(bill.price(self._bills.settled(bill, meter, usage)), bill.amount))
+            return format_amount(bill.told(self._bills.settled(bill, meter, usage)))
 
         client, request = translated.client, translated.request
         asked = self._translator.asked(visit, translated, cost, self._currency)
@@ -182,34 +183,22 @@ class TranslatedReplies:
         exchange.couple(response)
         exchange.on_gone(lambda: self._replies.left(bill, response))
 
-        def write(out: bytes) -> None:
-            if not out or exchange.gone:
-                return
-            if not exchange.started:
-                kind = JSON_HEADERS if translated.as_array else _EVENT_HEADERS
-                told = translated.told + _ESTIMATE % (bill.header, amount_text(bill.amount))
-                exchange.start(200, kind + told + visit.headers(), None)
-            exchange.write(out)
-
-        def feed(data: bytes, framed: bytes) -> None:
-            out = channel.feed(data)
-            if visit.turn is not None:
-                visit.turn.feed(out)
-            write(out)
-
+        kind = JSON_HEADERS if translated.as_array else _EVENT_HEADERS
+        head = kind + translated.told + _ESTIMATE % (bill.header, amount_text(bill.amount)) + visit.headers()
+        telling = Telling(visit, response, channel, head, self._bills.cap(bill))
         broken: GatewayError | None = None
         try:
-            await response.pipe(feed)
+            await response.pipe(telling.feed)
         except WireError as error:
             broken = failure(error, bill.target.provider.title)
-        if broken is None or exchange.gone:
-            last = channel.close()
+        if broken is None or exchange.gone or telling.capped:
+            last = telling.end()
             await self._keep(visit, channel, recorder, last)
-            write(last)
+            telling.write(last)
         else:
             self._metrics.upstream_errors[bill.target.provider.name, broken.code] += 1
-            write(channel.fail(broken))
-        ending = self._ending(visit, channel)
+            telling.write(channel.fail(broken))
+        ending = "capped" if telling.capped and not exchange.gone else self._ending(visit, channel)
         if exchange.started and not exchange.gone:
             exchange.finish()
         await self._replies.settle(visit, bill, channel.meter, ending)

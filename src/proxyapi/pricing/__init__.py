@@ -8,6 +8,7 @@ Map, from the bottom up:
 * `images`, `audio`, `documents`   sizes and durations of media from their headers, and the tokens they make
 * `tools`          hosted tools: their largest number of calls
 * `forecast`       the largest usage of a request; the usage of a reply whose provider reported none
+* `ceiling`        the output that an amount of money affords
 * `published`      genai-prices, read once and made into flat rates; `compile` writes the snapshot of it
 * `snapshot`       the compiled facts and prices as they are shipped in `data/`
 * `book`           the price of a model now: published prices, our corrections, the operator's own, rate and markup
