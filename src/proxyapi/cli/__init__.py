@@ -10,8 +10,10 @@ keys          key
 prices        price
 reports       usage
 auditing      audit
+outside       its comparison with payments and invoices
+sealing       seal
 progress      a line on the terminal for what takes long
-upkeep        migrate, backup
+upkeep        migrate, backup, restore
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from proxyapi.cli.installation import installation
-from proxyapi.cli.options import SINCE, installation_options
+from proxyapi.cli.options import AMOUNT, MONTH, SINCE, installation_options
 from proxyapi.cli.output import emit, timestamp
+from proxyapi.cli.outside import costs_report, deposits_report
 from proxyapi.cli.progress import Line
 from proxyapi.store.database import Database, Progress
 from proxyapi.store.errors import StoreFailure
@@ -26,12 +27,20 @@ HANDED_OVER_SECONDS = 1e9
 """For a database that was moved or restored: whoever held what is held there is gone, and will not be seen again."""
 
 
-def audited(database: Database, *, progress: Progress, stale_seconds: float) -> Report:
-    """A full audit that has to be clean. `StoreFailure` with the first violations if it is not."""
-    from proxyapi.ledger.audit import examine
+def audited(
+    database: Database,
+    *,
+    progress: Progress,
+    full: bool = True,
+    since: int | None = None,
+    stale_seconds: float | None = None,
+) -> Report:
+    """An audit that has to be clean. `StoreFailure` with the first violations if it is not."""
+    from proxyapi.ledger.audit import STALE_SECONDS, examine
     from proxyapi.pricing.charge import recompute
 
-    report = examine(database, recompute=recompute, progress=progress, stale_seconds=stale_seconds)
+    stale = STALE_SECONDS if stale_seconds is None else stale_seconds
+    report = examine(database, full=full, since=since, recompute=recompute, progress=progress, stale_seconds=stale)
     if not report.ok:
         raise StoreFailure(f"The audit of {database.name} finds violations.\n{_violations(report)}")
     return report
@@ -40,26 +49,70 @@ def audited(database: Database, *, progress: Progress, stale_seconds: float) -> 
 @click.command()
 @click.option("--full", is_flag=True, help="Read every entry again, and have the database check its own files.")
 @click.option("--since", type=SINCE, help="Read entries one by one from this time on: a date (UTC), or 7d, 24h.")
+@click.option(
+    "--archive",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Prove the files of sealed months too.",
+)
+@click.option(
+    "--deposits",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Compare deposits with this export (CSV with the columns reference and amount).",
+)
+@click.option(
+    "--invoice",
+    "invoices",
+    type=(str, MONTH, AMOUNT),
+    multiple=True,
+    metavar="PROVIDER MONTH AMOUNT",
+    help="Show what upstream requests cost beside this invoice. Repeatable.",
+)
 @installation_options
-def audit(full: bool, since: int | None, data: Path | None, config: Path | None, json: bool) -> None:
+def audit(
+    full: bool,
+    since: int | None,
+    archive: Path | None,
+    deposits: Path | None,
+    invoices: tuple[tuple[str, int, int], ...],
+    data: Path | None,
+    config: Path | None,
+    json: bool,
+) -> None:
     """Recompute every balance, hold and sum from the journal. Exit code 1 if anything disagrees.
 
     All sums are taken over all entries. What costs is recomputed one by one: from --since on, else with --full for
     all entries, else for those of the last 25 hours, so that an audit every night reads each. Reads one moment of the
-    database and does not stop a gateway that runs.
+    database and does not stop a gateway that runs. What --deposits and --invoice compare is a report: it never fails.
 
     \b
     proxyapi audit
     proxyapi audit --full --json
+    proxyapi audit --since 2025-11-01 --deposits payments.csv --invoice openai 2025-11 1234.56
     """
     from proxyapi.ledger.audit import examine
+    from proxyapi.ledger.audit.outside import compare_deposits, read_export, upstream_costs
+    from proxyapi.ledger.sealed import read_sealed
     from proxyapi.pricing.charge import recompute
 
     began = time.monotonic()
+    export = None if deposits is None else read_export(deposits)
+    asked = {(provider, month): amount for provider, month, amount in invoices}
+    outside: dict[str, object] = {}
+    lines: list[str] = []
     with installation(data, config) as at, Line(silent=json) as line:
-        report = examine(at.database, full=full, since=since, recompute=recompute, progress=line)
+        report = examine(at.database, full=full, since=since, recompute=recompute, archive=archive, progress=line)
+        with at.database.snapshot() as snapshot:
+            if export is not None:
+                outside["deposits"], text = deposits_report(compare_deposits(snapshot, export, since or 0))
+                lines.append(text)
+            if asked:
+                costs = upstream_costs(snapshot, read_sealed(snapshot), archive, since or 0, asked)
+                outside["upstream"], text = costs_report(costs)
+                lines.append(text)
     seconds = round(time.monotonic() - began, 3)
-    emit(_json(report, full, seconds), _text(report, seconds), json=json)
+    emit(_json(report, full, seconds) | outside, "\n\n".join([_text(report, seconds), *lines]), json=json)
     if not report.ok:
         raise SystemExit(1)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from proxyapi.ledger.months import parse_month
 from proxyapi.money import Nanos, parse_amount
 
 if TYPE_CHECKING:
@@ -84,6 +85,18 @@ class Moment(_Type):
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
+class Month(_Type):
+    """A month such as 2025-11, as 202511."""
+
+    name = "month"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return value if isinstance(value, int) else parse_month(value)
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
 class OrNone(_Type):
     """Another type, or the word `none`, which stays a text."""
 
@@ -96,5 +109,6 @@ class OrNone(_Type):
 
 
 AMOUNT = Amount()
+MONTH = Month()
 SINCE = Moment(-1)
 UNTIL = Moment(1)

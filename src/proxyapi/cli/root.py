@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "price": ("prices", "Prices: set, reset, list, show."),
     "usage": ("reports", "What was used and charged, by day, model or key."),
     "audit": ("auditing", "Prove that every balance agrees with the journal."),
+    "seal": ("sealing", "Put old months into files, and take them out of the database."),
     "migrate": ("upkeep", "Bring the database up to this version of the program."),
     "backup": ("upkeep", "Write a consistent copy of the database, while the gateway runs."),
     "restore": ("upkeep", "Bring a backup back, into an empty database."),

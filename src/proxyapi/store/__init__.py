@@ -6,6 +6,7 @@ sqlite     one file: connections, the write lock between processes
 migrate    brings a database up to the newest schema
 migrations the schema, one numbered file per step
 queries    loads named statements from `.sql` files, and what they may say besides SQL
+schema     the tables that the migrations make
 copying    whole databases: backup, restore, from one engine to another
 script     cuts a migration into statements
 """

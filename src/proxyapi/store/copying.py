@@ -8,20 +8,18 @@ beside its place, and gets its name when it is whole.
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from proxyapi.store.database import Database, Progress, Row, Transaction, ignore_progress
 from proxyapi.store.errors import NotEmpty, StatementRefused
-from proxyapi.store.migrate import migrate, scripts
+from proxyapi.store.migrate import migrate
+from proxyapi.store.schema import Table, tables
 from proxyapi.store.sqlite import SqliteDatabase, copy_file, read_version
 
 BATCH_ROWS: Final = 1_000
@@ -32,54 +30,8 @@ FILE_MODE: Final = 0o600
 REPLACED: Final = frozenset({"setting", "revision"})
 """Tables that have rows from the beginning, which a copy writes over."""
 
-_IDENTITY = re.compile(r"^\s*(\w+)\s+INTEGER PRIMARY KEY\b", re.MULTILINE)
 _NAMED_ELSEWHERE: Final[Mapping[str, tuple[str, str]]] = {"worker": ("hold", "worker_id")}
 """Where ids are kept whose own row may be gone: they must not be given out again either."""
-
-
-class Table(NamedTuple):
-    """What has to be known to copy one."""
-
-    name: str
-    columns: tuple[str, ...]
-    key: tuple[str, ...]
-    """Its primary key; all columns where it has none."""
-    identity: str | None
-    """The column whose values the engine gives out."""
-
-    @property
-    def read(self) -> str:
-        """All rows."""
-        return f"SELECT {', '.join(self.columns)} FROM {self.name} ORDER BY {', '.join(self.key)}"
-
-    @property
-    def write(self) -> str:
-        """One row."""
-        return f"INSERT INTO {self.name} ({', '.join(self.columns)}) VALUES ({', '.join('?' * len(self.columns))})"
-
-
-@cache
-def tables() -> tuple[Table, ...]:
-    """Of the newest schema."""
-    connection = sqlite3.connect(":memory:")
-    try:
-        for script in scripts().values():
-            connection.executescript(script)
-        texts = connection.execute(
-            "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name"
-        )
-        return tuple(_table(connection, name, text) for name, text in texts.fetchall())
-    finally:
-        connection.close()
-
-
-def _table(connection: sqlite3.Connection, name: str, text: str) -> Table:
-    rows = connection.execute(f"PRAGMA table_info({name})").fetchall()
-    columns = tuple(row[1] for row in rows)
-    key = tuple(row[1] for row in sorted(rows, key=lambda row: int(row[5])) if row[5])
-    identity = _IDENTITY.search(text)
-    given = identity is not None and "WITHOUT ROWID" not in text
-    return Table(name, columns, key or columns, identity[1] if identity is not None and given else None)
 
 
 def check_empty(target: Transaction) -> None:

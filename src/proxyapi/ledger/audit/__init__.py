@@ -3,17 +3,20 @@
 report   the invariants, violations and what to do about them
 sums     I1 to I4 and I7: sums, taken by the database
 entries  I5, I6, I8, I10 and quantities: entries one by one
-sealed   which months have left the journal
+archive  the files of sealed months
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from proxyapi.ledger.audit.archive import check_archive
 from proxyapi.ledger.audit.entries import Recompute, check_amounts, check_corrections, check_holds, check_units
 from proxyapi.ledger.audit.report import INVARIANTS, Report, Violation
-from proxyapi.ledger.audit.sealed import read_sealed
 from proxyapi.ledger.audit.sums import SQL, check_accounts, check_rollups
 from proxyapi.ledger.commit import DAY_MS
 from proxyapi.ledger.reaper import GRACE_SECONDS
+from proxyapi.ledger.sealed import read_sealed
 from proxyapi.store.database import Database, Progress, ignore_progress
 
 __all__ = ["FAST_MS", "INVARIANTS", "STALE_SECONDS", "Recompute", "Report", "Violation", "audit", "examine"]
@@ -30,6 +33,7 @@ def examine(
     full: bool = True,
     since: int | None = None,
     recompute: Recompute | None = None,
+    archive: Path | None = None,
     stale_seconds: float = STALE_SECONDS,
     progress: Progress = ignore_progress,
 ) -> Report:
@@ -37,7 +41,7 @@ def examine(
     (milliseconds), or of all. I8 and the quantities of I7 are proven since then too; without `since` of all entries by
     a full audit, of the last `FAST_MS` by a fast one. A full audit also has the engine check its own files.
 
-    Without `recompute` I8 only looks for the price rows."""
+    Without `recompute` I8 only looks for the price rows. `archive`: the directory of sealed months."""
     report = Report(progress)
     if full:
         progress("the database's own files", 0, 0)
@@ -59,6 +63,10 @@ def examine(
         check_amounts(snapshot, report, since or 0)
         check_corrections(snapshot, report, sealed)
         check_units(snapshot, report, report.since, recompute)
+        if archive is not None:
+            check_archive(snapshot, report, sealed, archive)
+        else:
+            report.unchecked["archive"] = "only with --archive"
     return report
 
 

@@ -22,11 +22,8 @@ SELECT @now_ms
 -- closings --
 SELECT account_id, CAST(sum(funded) AS BIGINT), CAST(sum(spent) AS BIGINT) FROM closing GROUP BY account_id
 
--- sealed_months --
-SELECT month, file, digest, entries, removed FROM sealed_month ORDER BY month
-
 -- closings_of_month --
-SELECT account_id, funded, spent FROM closing WHERE month = ?
+SELECT account_id, funded, spent FROM closing WHERE month = ? ORDER BY account_id
 
 -- entry_sums --
 SELECT account_id, budget_id, CAST(sum(amount) AS BIGINT), CAST(sum(charged) AS BIGINT), count(*)
@@ -108,3 +105,13 @@ SELECT account_id, key_id, model, requests, failed, input, cached, cache_write, 
 -- rollup_total --
 SELECT model, provider, requests, failed, input, cached, cache_write, output, reasoning, other, actual, charged, loss
   FROM rollup_total WHERE day = ?
+
+-- deposits --
+SELECT reference, amount, entry_id FROM reference ORDER BY reference
+
+-- upstream_costs --
+SELECT provider, created_at / 86400000, CAST(coalesce(sum(upstream_cost), 0) AS BIGINT),
+       CAST(sum(CASE WHEN upstream_cost IS NULL THEN 1 ELSE 0 END) AS BIGINT)
+  FROM entry
+ WHERE kind IN ('settle', 'correction') AND created_at >= ?
+ GROUP BY provider, created_at / 86400000

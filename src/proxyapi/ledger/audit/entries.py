@@ -10,10 +10,10 @@ import msgspec
 
 from proxyapi.ids import format_id, made_at_ms
 from proxyapi.ledger.audit.report import VIOLATIONS_MAX, Report
-from proxyapi.ledger.audit.sealed import Sealed
 from proxyapi.ledger.commit import DAY_MS, HOUR_MS
 from proxyapi.ledger.months import label
 from proxyapi.ledger.plan import COLUMN_OF_UNIT, SUMS
+from proxyapi.ledger.sealed import Sealed
 from proxyapi.money import format_amount
 from proxyapi.store.database import Row, Transaction
 from proxyapi.store.queries import load_queries

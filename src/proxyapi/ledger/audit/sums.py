@@ -10,9 +10,9 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from proxyapi.ledger.audit.report import VIOLATIONS_MAX, Report
-from proxyapi.ledger.audit.sealed import Sealed
 from proxyapi.ledger.commit import DAY_MS, HOUR_MS
 from proxyapi.ledger.months import end_of, label, start_of
+from proxyapi.ledger.sealed import Sealed
 from proxyapi.money import format_amount
 from proxyapi.store.database import Transaction
 from proxyapi.store.queries import load_queries
