@@ -30,7 +30,7 @@ from proxyapi.store.postgres.text import numbered
 
 Value = TypeVar("Value")
 
-EVENTUALLY_SECONDS = 10.0
+EVENTUALLY_SECONDS = 20.0
 STOP_SECONDS = 45.0
 """More than the gateway's own bound."""
 
