@@ -81,6 +81,10 @@ docs: install ## rewrite the generated reference pages (settings, command line)
 bench: install build/bench/load build/bench/upstream ## the gateway beside nginx and the bare upstream; about 5 minutes
 	@$(BIN)/python bench/bench.py $(ARGS)
 
+.PHONY: bench-ledger
+bench-ledger: install ## the ledger alone on SQLite and PostgreSQL: pairs of hold and settlement; about 2 minutes
+	@$(BIN)/python bench/ledger.py $(ARGS)
+
 .PHONY: lock
 lock: $(UV) ## resolve the newest allowed packages into uv.lock
 	env -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_INDEX UV_DEFAULT_INDEX=https://pypi.org/simple \

@@ -229,7 +229,7 @@ class Conversations:
         heads = (_HEAD.decode(item) for item in response.output[:ITEMS_MAX])
         items = {head.id: (account_id, head.id, response.id) for head in heads if head.id}
         for sql, parameters in in_rows(QUERIES["item_put"], list(items.values())):
-            waiting.append(self._write(sql + " ON CONFLICT (account_id, id) DO NOTHING", tuple(parameters)))
+            waiting.append(self._write(sql, tuple(parameters)))
         self._added[account_id] = self._added.get(account_id, 0) + 1
         for written in waiting:
             with suppress(StoreUnavailable):

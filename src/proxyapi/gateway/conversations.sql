@@ -4,6 +4,7 @@ ON CONFLICT (account_id, id) DO NOTHING
 
 -- item_put --
 INSERT INTO response_item (account_id, id, response_id) VALUES (?, ?, ?)
+ON CONFLICT (account_id, id) DO NOTHING
 
 -- response_chain --
 WITH RECURSIVE chain (id, previous_id, depth, total) AS (

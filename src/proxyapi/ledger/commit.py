@@ -15,11 +15,12 @@ nothing.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from proxyapi.ledger.budgets import BudgetPeriod, find_budgets, open_budgets
 from proxyapi.ledger.ops import (
     Balance,
     Budget,
@@ -40,16 +41,13 @@ from proxyapi.ledger.plan import (
     ENDING_COLUMNS,
     ENTRY_COLUMNS,
     Done,
-    EntryRow,
     Facts,
     HoldRow,
     Plan,
     correction_id,
-    derived_id,
-    funding_row,
     plan,
 )
-from proxyapi.store.database import Row, Transaction, Writer
+from proxyapi.store.database import Row, Step, Transaction, Writer
 from proxyapi.store.errors import ConstraintViolated, Contended, StatementRefused
 from proxyapi.store.queries import load_queries
 
@@ -59,16 +57,11 @@ CONTENDED_MAX = 5
 """Times that a batch which lost a race is tried again at once, before it counts as a failure of the store."""
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
-PROBE_HOLDS_MIN = 3
-PROBE_ROWS_MAX = 33
-"""More entries than this that are newer than a hold, and the holds are looked for one by one."""
 REMEMBERED_MAX = 50_000
 """Budget accounts and price versions that a process remembers; then it starts anew."""
 
 
 _ID, _ACCOUNT, _AMOUNT, _REFERENCE = (ENTRY_COLUMNS.index(name) for name in ("id", "account_id", "amount", "reference"))
-_Period = tuple[int, Period, int]
-"""Which budget: key, kind of period, when the period began."""
 
 
 def period_start(period: Period, now_ms: int) -> int:
@@ -94,7 +87,7 @@ class Committer:
         self._writer = writer
         self._now_ms = now_ms
         self._prices: set[int] = set()
-        self._budgets: dict[_Period, int] = {}
+        self._budgets: dict[BudgetPeriod, int] = {}
         self._live: dict[bytes, HoldRow] = {}
         """Holds of this process that have not ended."""
 
@@ -115,7 +108,7 @@ class Committer:
         with self._writer.transaction() as transaction:
             part = _Part(transaction, self._now_ms(), self._prices, self._budgets)
             decided = plan(ops, part.read(ops, live, replay=replay))
-            part.write(decided, self.worker_id)
+            part.write(decided, self.worker_id, live is not None)
         self._remember(part)
         self._live.update(decided.holds)
         for id in decided.ended:
@@ -126,7 +119,7 @@ class Committer:
         """One op inside a transaction of the caller's."""
         part = _Part(transaction, self._now_ms(), set(), {})
         decided = plan([op], part.read([op], None))
-        part.write(decided, self.worker_id)
+        part.write(decided, self.worker_id, False)
         return decided.results[0]
 
     def _remember(self, part: _Part) -> None:
@@ -152,8 +145,8 @@ class _Asked:
         self.funded: list[int] = []
         self.references: list[str] = []
         self.accounts: set[int] = set()
-        self.budgets: set[Budget] = set()
-        """Of holds, which make them; `edited` are found or not."""
+        self.budgets: dict[Budget, None] = {}
+        """Of holds, in their order: the first of a period makes it; `edited` are found or not."""
         self.edited: list[Budget] = []
         self.writes: list[tuple[int, Write]] = []
         """With their positions."""
@@ -163,7 +156,7 @@ class _Asked:
                 self.hold_ids.append(op.id)
                 self.accounts.add(op.account_id)
                 if op.budget is not None:
-                    self.budgets.add(op.budget)
+                    self.budgets[op.budget] = None
                 if op.price.id not in prices:
                     self.new_prices[op.price.id] = op.price
             elif type(op) is Ending:
@@ -202,13 +195,15 @@ class _Ended(NamedTuple):
 class _Part:
     """One batch inside one transaction."""
 
-    def __init__(self, transaction: Transaction, now_ms: int, prices: set[int], budgets: Mapping[_Period, int]) -> None:
+    def __init__(
+        self, transaction: Transaction, now_ms: int, prices: set[int], budgets: Mapping[BudgetPeriod, int]
+    ) -> None:
         self.transaction = transaction
         self.now_ms = now_ms
         self.prices = prices
         self.budgets = budgets
         self.new_prices: dict[int, Price] = {}
-        self.new_budgets: dict[_Period, int] = {}
+        self.new_budgets: dict[BudgetPeriod, int] = {}
 
     def read(self, ops: Sequence[Op], live: Mapping[bytes, HoldRow] | None, *, replay: bool = False) -> Facts:
         """`live`: holds that are believed to be there; None: believe nothing."""
@@ -227,7 +222,7 @@ class _Part:
         holds.update(ended.holds)
         if live is None:
             holds.update(self.read_holds(asked.hold_ids))
-        done = ended.done | self.read_done([*self.maybe_done(asked.hold_ids), *asked.funding_ids])
+        done = ended.done | self.read_done([*(() if live is not None else asked.hold_ids), *asked.funding_ids])
         return Facts(
             accounts=accounts,
             budgets=budgets,
@@ -260,17 +255,6 @@ class _Part:
         rows = self.select("read_accounts", sorted(accounts))
         return {row[0]: Balance(row[1], row[2], row[3], row[4], bool(row[5])) for row in rows}
 
-    def maybe_done(self, hold_ids: list[bytes]) -> list[bytes]:
-        """Those of them that an entry may have: none where none is as new as the oldest of them, as ids begin with
-        their time. One search instead of one for every id."""
-        if len(hold_ids) < PROBE_HOLDS_MIN:
-            return hold_ids
-        newer = self.transaction.execute(SQL["read_done_since"], (min(hold_ids), PROBE_ROWS_MAX))
-        if len(newer) == PROBE_ROWS_MAX:
-            return hold_ids
-        found = {row[0] for row in newer}
-        return [id for id in hold_ids if id in found] if found else []
-
     def read_done(self, ids: list[bytes]) -> dict[bytes, Done]:
         done = {row[0]: row[1:] for row in self.select("read_done", ids)}
         corrections = [correction_id(id) for id, entry in done.items() if entry[0] == "expire"]
@@ -290,82 +274,70 @@ class _Part:
             return Failed(error)
 
     def read_budgets(self, asked: _Asked) -> dict[Budget, int]:
-        """Accounts of budgets for the period that runs. Those of holds are made on first use."""
-        found = {budget: self.budget(budget) for budget in sorted(asked.budgets)}
-        for budget in asked.edited:  # after the holds, which make budgets
-            id = self.find_budget(budget)
-            if id is not None:
-                found[budget] = id
-        return found
+        """Accounts of budgets for the period that runs. Those of holds are made on first use, others may be missing."""
+        periods = {budget: self.period(budget) for budget in (*asked.budgets, *asked.edited)}
+        known = {period: self.budgets[period] for period in periods.values() if period in self.budgets}
+        unknown = set(periods.values()) - known.keys()
+        if unknown:
+            self.new_budgets = find_budgets(self.transaction, unknown)
+            limits: dict[BudgetPeriod, int] = {}
+            for budget in asked.budgets:
+                if periods[budget] in unknown and periods[budget] not in self.new_budgets:
+                    limits.setdefault(periods[budget], budget.limit)
+            if limits:
+                self.new_budgets |= open_budgets(self.transaction, limits, self.now_ms)
+            known |= self.new_budgets
+        return {budget: known[period] for budget, period in periods.items() if period in known}
 
-    def find_budget(self, budget: Budget) -> int | None:
-        identity = (budget.key_id, budget.period, period_start(budget.period, self.now_ms))
-        found = self.budgets.get(identity) or self.new_budgets.get(identity)
-        if found is None:
-            rows = self.transaction.execute(SQL["find_budget"], identity)
-            if rows:
-                found = self.new_budgets[identity] = rows[0][0]
-        return found
+    def period(self, budget: Budget) -> BudgetPeriod:
+        return budget.key_id, budget.period, period_start(budget.period, self.now_ms)
 
-    def budget(self, budget: Budget) -> int:
-        """The limit in force is the key's, if there is a key: the one that the caller knows may be a second old."""
-        found = self.find_budget(budget)
-        if found is not None:
-            return found
-        start = period_start(budget.period, self.now_ms)
-        rows = self.transaction.execute(SQL["read_key_limit"], (budget.key_id,))
-        limit = rows[0][0] if rows else budget.limit
-        made = self.transaction.execute(SQL["open_budget"], (budget.key_id, budget.period, start, limit, self.now_ms))
-        if not made:  # another process was faster, and has committed it
-            found = self.find_budget(budget)
-            assert found is not None, budget
-            return found
-        opened: int = made[0][0]
-        id = derived_id(self.now_ms.to_bytes(6, "big") + opened.to_bytes(10, "big"), b"limit")
-        entry = funding_row(id, "limit", opened, budget.key_id, limit, self.now_ms)
-        self.transaction.executemany(SQL["insert_entry"], [entry])
-        self.new_budgets[budget.key_id, budget.period, start] = opened
-        return opened
-
-    def write(self, decided: Plan, worker_id: int) -> None:
-        many, now_ms = self.transaction.executemany, self.now_ms
+    def write(self, decided: Plan, worker_id: int, live: bool) -> None:
+        """`live`: nobody has looked yet whether the ids of new holds are unused."""
+        steps: list[Step] = []
         if self.new_prices:
-            rows = [(id, price.to_json().decode(), now_ms) for id, price in sorted(self.new_prices.items())]
-            many(SQL["insert_price"], rows)
+            prices = sorted(self.new_prices.items())
+            steps.append((SQL["insert_price"], [(id, price.to_json().decode(), self.now_ms) for id, price in prices]))
         if decided.ended:
-            self.delete_holds(decided.ended)
+            steps.append((SQL["delete_holds"], [(decided.ended,)]))
         if decided.deltas:
-            many(SQL["change_account"], decided.deltas)
+            steps.append((SQL["change_account"], decided.deltas))
         if decided.holds:
-            made = (worker_id, now_ms)
-            many(SQL["insert_hold"], [row + made for row in decided.holds.values()])
-        if decided.entries:
-            usual = [row for row in decided.entries if len(row) == ENDING_COLUMNS]
-            if usual:
-                many(SQL["insert_ending"], usual)
-            if len(usual) < len(decided.entries):
-                self.insert_others([row for row in decided.entries if len(row) != ENDING_COLUMNS])
+            made = (worker_id, self.now_ms)
+            steps.append((SQL["insert_hold"], [row + made for row in decided.holds.values()]))
+            if live:
+                steps.append((SQL["entries_since"], [(min(decided.holds),)]))
+        steps += self.journal(decided)
+        if not steps:
+            return
+        counts = dict(zip((sql for sql, _ in steps), self.transaction.changes(steps), strict=True))
+        if decided.ended and counts[SQL["delete_holds"]] != len(decided.ended):
+            raise _Disappointed
+        # Ids begin with their time: mostly no entry is as new as the oldest of new holds.
+        if live and decided.holds and counts[SQL["entries_since"]] and self.read_done(list(decided.holds)):
+            raise _Disappointed
+
+    def journal(self, decided: Plan) -> Iterator[Step]:
+        """Entries, and the sums of them. A deposit's reference is taken for good."""
+        usual = [row for row in decided.entries if len(row) == ENDING_COLUMNS]
+        if usual:
+            yield SQL["insert_ending"], usual
+        if len(usual) < len(decided.entries):
+            others = [row for row in decided.entries if len(row) != ENDING_COLUMNS]
+            yield SQL["insert_entry"], others
+            taken = [row for row in others if row[_REFERENCE] is not None]
+            references = [(row[_REFERENCE], row[_ID], row[_ACCOUNT], row[_AMOUNT]) for row in taken]
+            if references:
+                yield SQL["insert_reference"], sorted(references, key=operator.itemgetter(0))
         if decided.rollup:
+            hour, day = self.now_ms // HOUR_MS, self.now_ms // DAY_MS
             rollup: dict[_Name, list[int]] = {}
             total: dict[_Name, list[int]] = {}
             for (account_id, key_id, model, provider), sums in decided.rollup.items():
-                add(rollup, (now_ms // HOUR_MS, account_id, key_id, model), sums)
-                add(total, (now_ms // DAY_MS, model, provider), sums)
-            many(SQL["add_rollup"], [(*name, *sums) for name, sums in sorted(rollup.items())])
-            many(SQL["add_rollup_total"], [(*name, *sums) for name, sums in sorted(total.items())])
-
-    def delete_holds(self, ended: list[bytes]) -> None:
-        if self.transaction.change(SQL["delete_holds"], (ended,)) != len(ended):
-            raise _Disappointed
-
-    def insert_others(self, entries: list[EntryRow]) -> None:
-        """Corrections and changes to `funded`; a deposit's reference is taken for good."""
-        self.transaction.executemany(SQL["insert_entry"], entries)
-        references = sorted(
-            (row[_REFERENCE], row[_ID], row[_ACCOUNT], row[_AMOUNT]) for row in entries if row[_REFERENCE]
-        )
-        if references:
-            self.transaction.executemany(SQL["insert_reference"], references)
+                add(rollup, (hour, account_id, key_id, model), sums)
+                add(total, (day, model, provider), sums)
+            yield SQL["add_rollup"], [(*name, *sums) for name, sums in sorted(rollup.items())]
+            yield SQL["add_rollup_total"], [(*name, *sums) for name, sums in sorted(total.items())]
 
 
 _Name = tuple[int | str, ...]

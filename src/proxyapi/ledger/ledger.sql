@@ -13,8 +13,8 @@ DELETE FROM hold WHERE id IN (@ids)
 -- read_done --
 SELECT id, kind, account_id, budget_id, key_id, charged, loss FROM entry WHERE id IN (@ids)
 
--- read_done_since --
-SELECT id, kind, account_id, budget_id, key_id, charged, loss FROM entry WHERE id >= ? LIMIT ?
+-- entries_since --
+SELECT id FROM entry WHERE id >= ? LIMIT 1
 
 -- read_references --
 SELECT reference, account_id, amount FROM reference WHERE reference IN (@ids)
@@ -25,16 +25,16 @@ SELECT id, funded, spent, held, credit, blocked FROM account WHERE id IN (@ids) 
 -- find_budgets_among --
 SELECT id FROM account WHERE id IN (@ids) AND kind = 'budget'
 
--- find_budget --
-SELECT id FROM account WHERE kind = 'budget' AND key_id = ? AND period = ? AND period_start = ?
+-- find_budgets --
+SELECT key_id, id FROM account WHERE kind = 'budget' AND key_id IN (@ids) AND period = ? AND period_start = ?
 
--- read_key_limit --
-SELECT budget_limit FROM key WHERE id = ? AND budget_limit IS NOT NULL @for_share
+-- read_key_limits --
+SELECT id, budget_limit FROM key WHERE id IN (@ids) AND budget_limit IS NOT NULL ORDER BY id @for_share
 
--- open_budget --
+-- open_budgets --
 INSERT INTO account (kind, key_id, period, period_start, funded, created_at) VALUES ('budget', ?, ?, ?, ?, ?)
 ON CONFLICT (key_id, period, period_start) WHERE kind = 'budget' DO NOTHING
-RETURNING id
+RETURNING id, key_id, period, period_start, funded
 
 -- change_account --
 UPDATE account SET funded = funded + ?, spent = spent + ?, held = held + ? WHERE id = ?

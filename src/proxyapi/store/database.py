@@ -22,6 +22,8 @@ POSTGRES_SCHEMES = ("postgresql", "postgres")
 
 Row = tuple[Any, ...]
 Parameters = Sequence[object]
+Step = tuple[str, Sequence[Parameters]]
+"""A statement and its rows: an INSERT ... VALUES or UPDATE as in `executemany`, or any other with just one row."""
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much: 0 where nobody knows."""
 
@@ -43,6 +45,12 @@ class Transaction(Protocol):
 
     def executemany(self, sql: str, rows: Iterable[Parameters]) -> None:
         """An INSERT ... VALUES or an UPDATE for each of `rows`, no two of which may name the same row of the table."""
+        ...
+
+    def changes(self, steps: Sequence[Step]) -> list[int]:
+        """All of them at once, in order where they wait for others: rows found, inserted, changed or deleted by each.
+
+        No two may touch the same row. Statements come from a few lists, as each list is prepared once."""
         ...
 
     def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:

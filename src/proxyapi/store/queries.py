@@ -17,7 +17,7 @@ ROWS_MAX = 32
 _TITLE = re.compile(r"^-- ([a-z_]+) --$", re.MULTILINE)
 _COMMENT = re.compile(r"('(?:[^']|'')*')|--[^\n]*")
 _MACRO = re.compile(r"('(?:[^']|'')*')|(@[a-z_]+)")
-_VALUES = re.compile(r"\bVALUES\s*(\([^()]*\))$")
+_VALUES = re.compile(r"^INSERT\b.*?\bVALUES\s*(\([^()]*\))", re.DOTALL)
 
 
 def load_queries(package: str, name: str) -> Mapping[str, str]:
@@ -40,21 +40,21 @@ def list_position(text: str) -> int:
 
 
 @lru_cache(maxsize=256)
-def ends_in_values(text: str) -> bool:
+def has_values(text: str) -> bool:
     """An INSERT that can be repeated for many rows in one statement."""
     return _VALUES.search(text) is not None
 
 
 @lru_cache(maxsize=512)
 def repeated(text: str, size: int) -> str:
-    """The INSERT, which ends in `VALUES (?, ...)`, for `size` rows."""
+    """The INSERT ... VALUES (?, ...) for `size` rows."""
     found = _VALUES.search(text)
     assert found is not None, text
-    return f"{text[: found.start(1)]}{', '.join([found[1]] * size)}"
+    return f"{text[: found.start(1)]}{', '.join([found[1]] * size)}{text[found.end(1) :]}"
 
 
 def in_rows(sql: str, rows: Sequence[Sequence[object]]) -> Iterator[tuple[str, Sequence[object]]]:
-    """The statement, which ends in `VALUES (?, ...)`, and parameters to run for every few of `rows`."""
+    """The statement, which has `VALUES (?, ...)`, and parameters to run for every few of `rows`."""
     for at in range(0, len(rows), ROWS_MAX):
         part = rows[at : at + ROWS_MAX]
         yield repeated(sql, len(part)), [value for row in part for value in row]

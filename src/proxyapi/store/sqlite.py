@@ -12,16 +12,16 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from proxyapi.store.database import Parameters, Progress, Row, ignore_progress
+from proxyapi.store.database import Parameters, Progress, Row, Step, ignore_progress
 from proxyapi.store.errors import ConstraintViolated, OutcomeUnknown, StatementRefused, StoreError, StoreFailure
-from proxyapi.store.queries import LIST, ROWS_MAX, ends_in_values, list_position, repeated, spell
+from proxyapi.store.queries import LIST, ROWS_MAX, has_values, list_position, repeated, spell
 from proxyapi.store.script import statements
 
 BUSY_SECONDS = 5.0
@@ -32,7 +32,7 @@ CHECKPOINT_PAGES = 4_000
 WAL_BYTES_KEPT = 64 * 2**20
 DIRECTORY_MODE = 0o700
 """Balances and the digests of keys are nobody else's business."""
-STATEMENTS_CACHED = 256
+STATEMENTS_CACHED = 512
 
 MACROS = {
     "@now_ms": "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)",
@@ -180,18 +180,31 @@ class SqliteTransaction:
             raise translate(error) from error
 
     def executemany(self, sql: str, rows: Iterable[Parameters]) -> None:
+        self._many(sql, rows if isinstance(rows, list) else list(rows))
+
+    def _many(self, sql: str, rows: Sequence[Parameters]) -> int:
         text = spelled(sql)
         try:
-            if not ends_in_values(text):
-                self._connection.executemany(text, rows)
-                return
-            rows = list(rows)
+            if not has_values(text):
+                return self._connection.executemany(text, rows).rowcount
             # One statement for 32 rows asks the interpreter's lock back once, which another thread may want.
+            count = 0
             for at in range(0, len(rows), ROWS_MAX):
                 part = rows[at : at + ROWS_MAX]
-                self._connection.execute(repeated(text, len(part)), [value for row in part for value in row])
+                values = [value for row in part for value in row]
+                count += self._connection.execute(repeated(text, len(part)), values).rowcount
+            return count
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise translate(error) from error
+
+    def changes(self, steps: Sequence[Step]) -> list[int]:
+        """One after the other."""
+        return [self._step(sql, rows) for sql, rows in steps]
+
+    def _step(self, sql: str, rows: Sequence[Parameters]) -> int:
+        if sql.startswith("SELECT"):
+            return len(self.execute(sql, rows[0]))
+        return self.change(sql, rows[0]) if LIST in sql else self._many(sql, rows)
 
     def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         try:

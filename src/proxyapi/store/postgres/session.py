@@ -16,10 +16,11 @@ from typing import Any, Final, Protocol, TypeVar
 import asyncpg  # type: ignore[import-untyped]
 import uvloop
 
-from proxyapi.store.database import Parameters, Row
+from proxyapi.store.database import Parameters, Row, Step
 from proxyapi.store.errors import OutcomeUnknown, StatementRefused, StoreFailure
 from proxyapi.store.postgres.faults import DRIVER_ERRORS, is_lost, translate
-from proxyapi.store.postgres.text import many, numbered
+from proxyapi.store.postgres.text import many, numbered, together
+from proxyapi.store.queries import LIST
 
 Answer = TypeVar("Answer")
 
@@ -211,11 +212,31 @@ class Session:
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
         self.run(self._many(self._in_transaction(), sql, rows))
 
-    async def _many(self, connection: Connection, sql: str, rows: Sequence[Parameters]) -> None:
+    async def _types_of(self, connection: Connection, sql: str) -> tuple[str, ...]:
         types = self._types.get(sql)
         if types is None:
             prepared = await connection.prepare(numbered(sql))
             types = self._types[sql] = tuple(kind.name for kind in prepared.get_parameters())
+        return types
+
+    def changes(self, steps: Sequence[Step]) -> list[int]:
+        return list(self.run(self._changes(self._in_transaction(), steps)))
+
+    async def _changes(self, connection: Connection, steps: Sequence[Step]) -> tuple[int, ...]:
+        parts: list[tuple[str, tuple[str, ...] | None]] = []
+        parameters: list[object] = []
+        for sql, rows in steps:
+            if sql.startswith("SELECT") or LIST in sql:
+                parts.append((sql, None))
+                parameters += rows[0]
+            else:
+                parts.append((sql, await self._types_of(connection, sql)))
+                parameters += map(list, zip(*rows, strict=True))
+        counts: tuple[int, ...] = (await connection.fetch(together(tuple(parts)), *parameters))[0]
+        return counts
+
+    async def _many(self, connection: Connection, sql: str, rows: Sequence[Parameters]) -> None:
+        types = await self._types_of(connection, sql)
         text = many(sql, types)
         if text is None or not types:
             await connection.executemany(numbered(sql), rows)
@@ -242,6 +263,9 @@ class PostgresTransaction:
 
     def executemany(self, sql: str, rows: Iterable[Parameters]) -> None:
         self._session.executemany(sql, rows if isinstance(rows, list) else list(rows))
+
+    def changes(self, steps: Sequence[Step]) -> list[int]:
+        return self._session.changes(steps)
 
     def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         self._cursors += 1

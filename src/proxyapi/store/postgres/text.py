@@ -53,10 +53,15 @@ _COLUMN_TYPES = (
 )
 
 
-@lru_cache(maxsize=STATEMENTS_CACHED)
 def numbered(sql: str) -> str:
     """A statement with `$1`, `$2` ... for its parameters; a list is one of them."""
-    numbers = count(1)
+    return _numbered(sql, 1)[0]
+
+
+@lru_cache(maxsize=STATEMENTS_CACHED)
+def _numbered(sql: str, first: int) -> tuple[str, int]:
+    """Numbered from `first`; also the number after the last."""
+    numbers = count(first)
 
     def put(found: re.Match[str]) -> str:
         match found.lastgroup:
@@ -68,17 +73,18 @@ def numbered(sql: str) -> str:
                 return f"${next(numbers)}"
         return found[0]
 
-    return _TOKEN.sub(put, _typed(spell(sql, MACROS)))
+    text = _TOKEN.sub(put, _typed(spell(sql, MACROS)))
+    return text, next(numbers)
 
 
 @lru_cache(maxsize=STATEMENTS_CACHED)
-def many(sql: str, types: tuple[str, ...]) -> str | None:
+def many(sql: str, types: tuple[str, ...], first: int = 1) -> str | None:
     """A statement for any number of rows: its parameters are an array per column, of these types.
 
     None: it is neither INSERT ... VALUES nor UPDATE ... WHERE."""
     text = _typed(spell(sql, MACROS))
     names = [f"c{number}" for number in range(1, len(types) + 1)]
-    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, 1))
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, first))
     given = f"FROM unnest({arrays}) AS given({', '.join(names)})"
     columns = (f"given.{name}" for name in names)
     if found := _INSERT.match(text):
@@ -88,6 +94,23 @@ def many(sql: str, types: tuple[str, ...]) -> str | None:
         head = _named(found["head"], columns)
         return f"{head}{given} WHERE{_named(found['tail'], columns)}"
     return None
+
+
+@lru_cache(maxsize=STATEMENTS_CACHED)
+def together(steps: tuple[tuple[str, tuple[str, ...] | None], ...]) -> str:
+    """One statement that does them all in order and answers with their counts. All see the database as it was before.
+
+    Types are those of `many`; None: just one row."""
+    first, parts = 1, []
+    for number, (sql, types) in enumerate(steps):
+        if types is None:
+            text, first = _numbered(sql, first)
+        else:
+            text = many(sql, types, first) or ""
+            first += len(types)
+        parts.append(f"s{number} AS ({text}{'' if text.startswith('SELECT') else ' RETURNING 1'})")
+    counts = ", ".join(f"(SELECT count(*) FROM s{number})" for number in range(len(steps)))
+    return f"WITH {', '.join(parts)} SELECT {counts}"
 
 
 def _named(text: str, columns: Iterator[str]) -> str:
