@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 import uuid
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -47,9 +48,10 @@ TRANSLATED: dict[str, dict[str, Any]] = {
 class Customer:
     """An account of a gateway, and its log as the console reads it."""
 
-    def __init__(self, gateway: Any, eventually: Any, *options: str, days: str = "7") -> None:
+    def __init__(self, gateway: Any, eventually: Any, *options: str, days: str = "7", database_url: str = "") -> None:
         self.gateway = gateway
         self._eventually = eventually
+        self._database_url = database_url or sqlite_url(gateway.data / "proxyapi.db")
         self.name, self.key = gateway.customer("1000", *options)
         self.id = gateway.cli("account", "edit", self.name, "--request-log", days)["id"] if days else 0
 
@@ -73,7 +75,7 @@ class Customer:
         return self._read(lambda database: search(database.fetch, self.id, Search(), limit=100)).lines
 
     def _read(self, question: Callable[[Any], Any]) -> Any:
-        database = open_database(sqlite_url(self.gateway.data / "proxyapi.db"))
+        database = open_database(self._database_url)
         try:
             return asyncio.run(question(database))
         finally:
@@ -258,10 +260,16 @@ def test_what_a_provider_refused_is_kept_too(keeper: Customer) -> None:
 
 
 def test_without_the_log_there_is_no_row(sandboxed: Any, eventually: Any, keeper: Customer) -> None:
+    def written() -> int:
+        text = sandboxed.request("GET", "/metrics")[2].decode()
+        return int(re.findall(r"^proxyapi_request_log_written_total (\d+)", text, re.MULTILINE)[0])
+
     other = Customer(sandboxed, eventually, days="")
+    before = written()
     _, _, silent = other.ask("/v1/chat/completions", CHAT)
     _, _, kept = keeper.ask("/v1/chat/completions", CHAT)
     keeper.entry(kept)
+    assert eventually(lambda: written() - before) == 1, "nothing of it was even gathered"
     assert not sandboxed.rows("SELECT id FROM log_record WHERE id = ?", uuid.UUID(silent).bytes)
 
 
@@ -329,3 +337,18 @@ def test_what_is_waiting_at_a_stop_is_still_written(gateways: Any, eventually: A
         _, _, request_id = keeper.ask("/v1/chat/completions", CHAT)
         assert gateway.stop() == 0
         assert keeper.entry(request_id).line.status == 200
+
+
+def test_postgresql_keeps_it_too_from_every_worker(
+    gateways: Any, eventually: Any, postgres: Any, tmp_path: Any
+) -> None:
+    url = postgres.create()
+    with gateways.Gateway(tmp_path, workers=2, database_url=url) as gateway:
+        keeper = Customer(gateway, eventually, database_url=url)
+        bodies = [CHAT | {"messages": [{"role": "user", "content": f"Question {number}"}]} for number in range(8)]
+        ids = [keeper.ask("/v1/chat/completions", body)[2] for body in bodies]
+        for body, request_id in zip(bodies, ids, strict=True):
+            assert json.loads(keeper.entry(request_id).request.data) == body
+        assert len(keeper.lines()) == 8
+        gateway.cli("account", "edit", keeper.name, "--request-log", "off", "--yes")
+        assert keeper.lines() == ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from proxyapi.ids import IdSource
 from proxyapi.logbook.book import Logbook
 from proxyapi.logbook.reading import Entry, Page, Search, read, search
 from proxyapi.logbook.record import Facts, Record
-from proxyapi.store.database import Database, open_database, sqlite_url
+from proxyapi.store.database import Database, open_database
 from proxyapi.store.migrate import migrate
 
 NOW_MS = 1_800_000_000_000
@@ -73,6 +72,11 @@ class Shelf:
         record.sent(response)
         return record
 
+    def rename(self, table: str, name: str) -> None:
+        """A store without that table refuses what is written to it."""
+        with self.database.transaction() as transaction:
+            transaction.execute(f"ALTER TABLE {table} RENAME TO {name}")
+
     @staticmethod
     async def until(check: Callable[[], bool]) -> None:
         for _ in range(2_000):
@@ -96,8 +100,8 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    database = open_database(sqlite_url(tmp_path / "log.db"), durable=False)
+def shelf(database_url: str) -> Iterator[Shelf]:
+    database = open_database(database_url, durable=False)
     migrate(database)
     yield Shelf(database)
     database.close()

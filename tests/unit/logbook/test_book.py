@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from os import urandom
 from typing import Any
 
@@ -53,8 +52,7 @@ def test_many_requests_go_out_in_portions(shelf: Any) -> None:
 
 def test_a_sick_store_costs_records_and_nothing_else(shelf: Any) -> None:
     async def story(book: Logbook) -> None:
-        with sqlite3.connect(shelf.database.path) as other:
-            other.execute("ALTER TABLE log_record RENAME TO elsewhere")
+        shelf.rename("log_record", "elsewhere")
         shelf.keep(book=book)
 
     done = shelf.run(story)
@@ -65,8 +63,7 @@ def test_it_writes_again_when_the_store_is_well(shelf: Any) -> None:
     async def story(book: Logbook) -> None:
         run = asyncio.create_task(book.run())
         for name, other in (("log_record", "elsewhere"), ("elsewhere", "log_record")):
-            with sqlite3.connect(shelf.database.path) as connection:
-                connection.execute(f"ALTER TABLE {name} RENAME TO {other}")
+            shelf.rename(name, other)
             shelf.keep(book=book)
             await shelf.until(lambda done=1 + (name == "elsewhere"): book.written + book.dropped == done)
         run.cancel()

@@ -616,6 +616,54 @@ def test_a_handler_that_leaves_its_stream_open_cuts_the_connection(lab: Any) -> 
     lab.run(main)
 
 
+class Witness:
+    """Writes down what passes."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, bytes]] = []
+
+    def received(self, data: bytes) -> None:
+        self.seen.append(("received", data))
+
+    def answers(self, headers: bytes) -> None:
+        self.seen.append(("answers", headers))
+
+    def sent(self, data: bytes) -> None:
+        self.seen.append(("sent", data))
+
+
+def test_a_witness_sees_what_passes_whichever_way_it_goes(lab: Any) -> None:
+    whole, streamed, refused = Witness(), Witness(), Witness()
+
+    async def handler(exchange: Exchange) -> None:
+        exchange.witness = {"/whole": whole, "/streamed": streamed, "/refused": refused}[exchange.path]
+        if exchange.path == "/refused":
+            exchange.respond(403, b"", b"no")
+            return
+        await exchange.read(100)
+        if exchange.path == "/whole":
+            exchange.respond(200, b"A: b\r\n", b"yes")
+            return
+        exchange.start(200, b"C: d\r\n", None)
+        exchange.write(b"one")
+        exchange.pass_on(b"two", b"3\r\ntwo\r\n")
+        exchange.pass_on(b"three", b"")
+        exchange.finish()
+
+    async def main() -> None:
+        async with lab.server(handler) as (_, port):
+            client = await lab.connect(port)
+            for path in (b"/whole", b"/streamed", b"/refused"):
+                client.send(POST.replace(b"/p", path))
+                await client.answer()
+
+    lab.run(main)
+    assert whole.seen == [("received", b"hello"), ("answers", b"A: b\r\n"), ("sent", b"yes")]
+    assert streamed.seen[:2] == [("received", b"hello"), ("answers", b"C: d\r\n")]
+    assert streamed.seen[2:] == [("sent", b"one"), ("sent", b"two"), ("sent", b"three")]
+    assert sorted(refused.seen) == [("answers", b""), ("received", b"hello"), ("sent", b"no")]
+
+
 def test_answering_twice_is_refused(lab: Any) -> None:
     async def handler(exchange: Exchange) -> None:
         exchange.respond(200, b"", b"")
