@@ -10,6 +10,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -55,6 +56,7 @@ from proxyapi.identity.secret import agree_on_secret
 from proxyapi.ids import IdSource, format_id
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.reaper import reap
+from proxyapi.ledger.receipt import find_receipt
 from proxyapi.logbook.book import Logbook
 from proxyapi.money import nanos_ceil
 from proxyapi.pricing.book import PriceBook, parse_override
@@ -261,6 +263,7 @@ class Worker:
             relay=relay,
             metrics=self.metrics,
             snapshots=self.ledger.snapshots,
+            receipts=partial(find_receipt, self.database),
             currency=settings.currency,
             ready=self._why_not_ready,
             home=b"/console/" if self._console_port else b"",
@@ -440,6 +443,7 @@ def _handlers(relay: Relay, stored: Stored, own: Own, forward: Forward) -> dict[
         "balance": own.balance,
         "estimate": own.estimate,
         "prices": own.prices,
+        "receipt": own.receipt,
         "health": own.health,
         "ready": own.ready,
         "metrics": own.metrics,

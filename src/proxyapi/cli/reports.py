@@ -10,10 +10,13 @@ import click
 
 from proxyapi.cli.installation import installation
 from proxyapi.cli.options import SINCE, installation_options
-from proxyapi.cli.output import emit, money, table, timestamp
+from proxyapi.cli.output import emit, facts, money, table, timestamp
+from proxyapi.errors import NotFound
+from proxyapi.ids import format_id, parse_id
 from proxyapi.money import format_amount
 
 if TYPE_CHECKING:
+    from proxyapi.ledger.receipt import Receipt
     from proxyapi.ledger.usage import UsageLine
 
 
@@ -23,9 +26,11 @@ if TYPE_CHECKING:
 @click.option(
     "--by", type=click.Choice(("day", "model", "key")), default="day", show_default=True, help="One line per."
 )
+@click.option("--request", metavar="ID", help="The receipt of one request, by its X-Request-ID.")
 @installation_options
 def usage(
     account: str | None,
+    request: str | None,
     since: int | None,
     by: Literal["day", "model", "key"],
     data: Path | None,
@@ -37,7 +42,13 @@ def usage(
     \b
     proxyapi usage
     proxyapi usage acme --since 7d --by model
+    proxyapi usage --request 019abc12-…                  the receipt of one request
     """
+    if request is not None:
+        if account is not None:
+            raise click.UsageError("--request is about one request: name no account.")
+        _show_receipt(request, data, config, json=json)
+        return
     from proxyapi.ledger.usage import usage_now
 
     with installation(data, config) as at:
@@ -59,6 +70,60 @@ def usage(
         },
     }
     emit(value, _usage_table(lines, by, names, currency), json=json)
+
+
+def _show_receipt(request: str, data: Path | None, config: Path | None, *, json: bool) -> None:
+    from proxyapi.ledger.receipt import operator_json, receipt_now
+
+    with installation(data, config) as at:
+        try:
+            found = receipt_now(at.database, parse_id(request))
+        except ValueError:
+            found = None
+        if found is None:
+            raise NotFound(f"There is no request {request}, or its month was sealed.")
+        account, currency = at.accounts.find(str(found.account_id)).name, at.currency
+    value = operator_json(found, currency) | {"account": account}
+    emit(value, _receipt_text(found, account, currency), json=json)
+
+
+def _receipt_text(receipt: Receipt, account: str, currency: str) -> str:
+    upstream = receipt.upstream_cost
+    about = facts(
+        [
+            ("request", format_id(receipt.id)),
+            ("state", receipt.state if receipt.state == "held" else f"{receipt.state}: {receipt.words}"),
+            ("account", account),
+            ("key", receipt.key_id),
+            ("model", receipt.model),
+            ("provider", receipt.provider),
+            ("endpoint", receipt.operation),
+            ("began", timestamp(receipt.started_at)),
+            ("ended", timestamp(receipt.ended_at)),
+            ("corrected", timestamp(receipt.corrected_at)),
+            ("latency, ms", receipt.latency_ms),
+            ("first byte, ms", receipt.first_byte_ms),
+            ("attempts", receipt.attempts or None),
+            ("status", receipt.status),
+            ("provider's id", receipt.upstream_id),
+            ("usage", receipt.source),
+            ("price version", f"{receipt.price_id} {receipt.variant}".rstrip()),
+        ]
+    )
+    if receipt.state == "held":
+        return f"{about}\n\nheld  {format_amount(receipt.held)} {currency}"
+    sums = [
+        ("cost", receipt.actual),
+        ("held", receipt.held),
+        ("returned", receipt.returned),
+        ("charged", receipt.charged),
+        ("loss", receipt.loss),
+        ("upstream cost", upstream),
+    ]
+    rows = [(line.unit, line.quantity, format_amount(line.rate), line.amount) for line in receipt.lines]
+    lines = table(("unit", "quantity>", "per million>", f"amount, {currency}>"), rows, empty="Nothing was used.")
+    amounts = table(("", f"{currency}>"), [(name, format_amount(n)) for name, n in sums if n is not None])
+    return f"{about}\n\n{lines}\n\n{amounts}"
 
 
 def _key_name(key_id: int, name: str) -> str:

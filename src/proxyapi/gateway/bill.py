@@ -10,7 +10,7 @@ from proxyapi.dialects.channel import Meter
 from proxyapi.dialects.cut import is_endable
 from proxyapi.gateway.capping import Cap
 from proxyapi.ledger.ledger import Ledger
-from proxyapi.ledger.ops import Ending, Hold, Settled, Source
+from proxyapi.ledger.ops import AMOUNT_MAX, Ending, Hold, Settled, Source
 from proxyapi.money import format_amount
 from proxyapi.pricing import forecast
 from proxyapi.pricing.charge import charge
@@ -67,6 +67,19 @@ class Bill:
     def price(self, usage: Usage) -> int:
         """Nanos that this usage costs."""
         return charge(usage, self.target.price, variant=self.variant)
+
+    def cost(self, usage: Usage, actual: int) -> int | None:
+        """Nanos that the provider asks of the operator for what is sold at `actual`. None: not known."""
+        asks = self.target.cost
+        if asks is self.target.price:
+            return min(actual, AMOUNT_MAX)
+        if asks is None:
+            return None if usage else 0
+        try:
+            return min(charge(usage, asks, variant=self.variant), AMOUNT_MAX)
+        except KeyError:
+            # The operator's own price has a word for it, the published one has none.
+            return None
 
     def told(self, usage: Usage) -> int:
         """What a client is told that it costs, before the ledger has charged it."""
@@ -167,6 +180,7 @@ class Bills:
             first_byte_ms=int(visit.first_byte_ms),
             attempts=bill.attempts,
             upstream_id=bill.upstream_id,
+            upstream_cost=bill.cost(usage, actual),
             limit=bill.limit,
         )
 

@@ -15,6 +15,8 @@ from proxyapi.gateway import routes
 from proxyapi.gateway.entrance import JSON_HEADERS
 from proxyapi.identity.addresses import contains, parse_address, parse_network
 from proxyapi.identity.permissions import check_balance_query
+from proxyapi.ids import parse_id
+from proxyapi.ledger.receipt import customer_json
 from proxyapi.money import format_amount
 from proxyapi.pricing.charge import charge
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from proxyapi.gateway.relay import Relay
     from proxyapi.gateway.visit import Visit
     from proxyapi.ledger.ledger import Ledger
+    from proxyapi.ledger.receipt import Receipt
     from proxyapi.providers.catalog import Catalog, Listing
 
 METRICS_NETWORKS = tuple(map(parse_network, ("127.0.0.0/8", "::1/128")))
@@ -46,17 +49,21 @@ class Own:
         relay: Relay,
         metrics: telemetry.Metrics,
         snapshots: Callable[[], Awaitable[Sequence[str]]],
+        receipts: Callable[[bytes], Awaitable[Receipt | None]],
         currency: str,
         ready: Callable[[], str],
         home: bytes = b"",
     ) -> None:
-        """`snapshots`: metrics of the other workers, as JSON. `ready`: empty, or why no request is taken. `home`: where
+        """`snapshots`: metrics of the other workers, as JSON. `receipts`: by the id of a request.
+
+        `ready`: empty, or why no request is taken. `home`: where
         a browser that asks for the base address is sent."""
         self._ledger = ledger
         self._catalog = catalog
         self._relay = relay
         self._metrics = metrics
         self._snapshots = snapshots
+        self._receipts = receipts
         self._currency = currency
         self._ready = ready
         self._home = home
@@ -79,6 +86,23 @@ class Own:
                 "budget": {"limit": number(limit), "used": number(used)},
             }
         visit.respond(200, JSON_HEADERS, _encode(answer))
+
+    async def receipt(self, visit: Visit) -> None:
+        """What a request cost, for the key that made it; for a key that may query the balance, of any of its account's.
+        For others there is no such request."""
+        route, caller = visit.route, visit.caller
+        assert route is not None and caller is not None, "the route needs a key"
+        try:
+            found = await self._receipts(parse_id(route.object_id))
+        except ValueError:
+            found = None
+        if (
+            found is None
+            or found.account_id != caller.account_id
+            or not (found.key_id == caller.key_id or caller.may_query_balance)
+        ):
+            raise NotFound(f"There is no request {route.object_id[:100]}.")
+        visit.respond(200, JSON_HEADERS, _encode(customer_json(found, self._currency)))
 
     async def estimate(self, visit: Visit) -> None:
         """What a request would hold: `POST /proxyapi/estimate?path=/v1/chat/completions` with its body."""

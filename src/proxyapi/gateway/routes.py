@@ -23,6 +23,7 @@ Kind = Literal[
     "balance",
     "estimate",
     "prices",
+    "receipt",
     "health",
     "ready",
     "metrics",
@@ -45,7 +46,7 @@ class Route(Struct, frozen=True, kw_only=True):
     stream: bool = False
     """From the path (Gemini)."""
     object_id: str = ""
-    """A stored response."""
+    """A stored response, or a request."""
     action: str = ""
     """What follows its id: empty, `cancel`, `input_items`."""
     needs_key: bool = True
@@ -92,6 +93,7 @@ _GOOGLE_PREFIXES = {
     "/v1beta/models": (None, "v1beta"),
     "/v1/models": (None, "v1"),
 }
+_REQUESTS_PREFIX = "/proxyapi/requests/"
 _RESPONSES_PREFIXES: dict[str, str | None] = {"/v1/responses/": None, "/openai/v1/responses/": "openai"}
 _MODELS_PREFIXES: dict[str, tuple[str | None, Shape]] = {
     "/v1/models": (None, "openai"),
@@ -222,7 +224,7 @@ def _match(method: str, path: str) -> Route | None:
     if method == "POST":
         return _gemini(path) or _stored(method, path)
     if method in ("GET", "DELETE"):
-        return _stored(method, path) or (_model(path) if method == "GET" else None)
+        return _stored(method, path) or (_model(path) or _receipt(path) if method == "GET" else None)
     return None
 
 
@@ -277,6 +279,12 @@ def _segment(text: str) -> str:
     if len(text) > _SEGMENT_CHARACTERS_MAX:
         raise NotFound("The name in the path is too long.")
     return unquote(text)
+
+
+def _receipt(path: str) -> Route | None:
+    id = path.removeprefix(_REQUESTS_PREFIX)
+    known = path.startswith(_REQUESTS_PREFIX) and 0 < len(id) <= _SEGMENT_CHARACTERS_MAX and "/" not in id
+    return Route(kind="receipt", object_id=id) if known else None
 
 
 def _not_found(path: str) -> GatewayError:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ENDPOINTS: tuple[str, ...] = get_args(Operation)
 """Names of `--endpoint`."""
-FREE_ENDPOINTS = frozenset({"models", "model", "balance", "estimate", "prices"})
+FREE_ENDPOINTS = frozenset({"models", "model", "balance", "estimate", "prices", "receipt"})
 """Answers of the gateway itself that cost nothing: no key is kept from them by its list of endpoints."""
 
 

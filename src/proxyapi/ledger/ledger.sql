@@ -45,9 +45,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- insert_entry --
 INSERT INTO entry (id, kind, account_id, budget_id, key_id, held, actual, charged, loss, price_id, variant, units, source,
-                   ending, status, operation, provider, model, latency_ms, first_byte_ms, attempts, upstream_id, created_at,
-                   amount, ref, reference, note)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                   ending, status, operation, provider, model, latency_ms, first_byte_ms, attempts, upstream_id,
+                   upstream_cost, created_at, amount, ref, reference, note)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- insert_reference --
 INSERT INTO reference (reference, entry_id, account_id, amount) VALUES (?, ?, ?, ?)
@@ -78,9 +78,9 @@ ON CONFLICT (day, model, provider) DO UPDATE SET
 
 -- insert_ending --
 INSERT INTO entry (id, kind, account_id, budget_id, key_id, held, actual, charged, loss, price_id, variant, units, source,
-                   ending, status, operation, provider, model, latency_ms, first_byte_ms, attempts, upstream_id, created_at,
-                   amount)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
+                   ending, status, operation, provider, model, latency_ms, first_byte_ms, attempts, upstream_id,
+                   upstream_cost, created_at, amount)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
 
 -- insert_price --
 INSERT INTO price (id, body, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING

@@ -71,6 +71,8 @@ class Ending(Struct, gc=False):
     first_byte_ms: int = 0
     attempts: int = 1
     upstream_id: str = ""
+    upstream_cost: int | None = 0
+    """Nanos that the operator pays for it; None: not known."""
     limit: int | None = None
     """The most that may be charged, whatever it costs; None: what the account affords."""
     released: bool = False

@@ -47,7 +47,7 @@ EntryRow = tuple[object, ...]
 ENTRY_COLUMNS: Final = (
     "id", "kind", "account_id", "budget_id", "key_id", "held", "actual", "charged", "loss", "price_id", "variant",
     "units", "source", "ending", "status", "operation", "provider", "model", "latency_ms", "first_byte_ms", "attempts",
-    "upstream_id", "created_at", "amount", "ref", "reference", "note",
+    "upstream_id", "upstream_cost", "created_at", "amount", "ref", "reference", "note",
 )  # fmt: skip
 ENDING_COLUMNS: Final = ENTRY_COLUMNS.index("amount")
 """Rows of settles and releases, which are nearly all, end here: 0, and NULL for the rest."""
@@ -308,7 +308,7 @@ class _Decision:
         entry: EntryRow = (
             id, kind, account_id, budget_id, key_id, held, actual, charged, loss, op.price.id, op.variant, units,
             op.source, op.ending, op.status, op.operation, op.provider, op.model, op.latency_ms, op.first_byte_ms,
-            op.attempts, op.upstream_id[:TEXT_MAX], self.facts.now_ms,
+            op.attempts, op.upstream_id[:TEXT_MAX], op.upstream_cost, self.facts.now_ms,
         )  # fmt: skip
         self.plan.entries.append(entry if ref is None else (*entry, 0, ref, None, None))
         self.done[id] = (kind, account_id, budget_id, key_id, charged, loss)
@@ -348,7 +348,7 @@ class _Decision:
             (
                 row.id, "expire", row.account_id, row.budget_id, row.key_id, row.amount, 0, 0, row.amount,
                 row.price_id, "", "{}", "estimated", "worker_lost", None, row.operation, row.provider, row.model,
-                None, None, None, None, self.facts.now_ms,
+                None, None, None, None, None, self.facts.now_ms,
             )
         )  # fmt: skip
         self.done[row.id] = ("expire", row.account_id, row.budget_id, row.key_id, 0, row.amount)
@@ -404,5 +404,5 @@ def funding_row(
     """The entry of a change to `funded`."""
     return (
         id, kind, account_id, None, key_id, 0, 0, 0, 0, None, None, None, None, None, None, None, None, None, None,
-        None, None, None, now_ms, amount, None, reference, note,
+        None, None, None, None, now_ms, amount, None, reference, note,
     )  # fmt: skip

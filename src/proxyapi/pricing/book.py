@@ -105,8 +105,8 @@ class PriceBook:
         self.snapshot = snapshot
         self.exchange_rate = str(exchange_rate)
         self.markup = str(markup)
-        factor = Fraction(Decimal(exchange_rate)) * (1 + Fraction(Decimal(markup)))
-        self._numerator, self._denominator = factor.numerator, factor.denominator
+        self._cost_factor = Fraction(Decimal(exchange_rate))
+        self._factor = self._cost_factor * (1 + Fraction(Decimal(markup)))
         self._exact: dict[str, dict[str, Row]] = {}
         self._prefixes: dict[str, list[tuple[str, Row]]] = {}
         for provider, rows in snapshot.published.items():
@@ -118,6 +118,11 @@ class PriceBook:
         self._corrections: dict[str, list[tuple[Names, Correction]]] = {}
         for correction in snapshot.corrections:
             self._corrections.setdefault(correction.provider, []).append((Names(correction.match), correction))
+
+    @property
+    def marked_up(self) -> bool:
+        """Customers pay other prices than the operator does."""
+        return self._factor != self._cost_factor
 
     # --- names -------------------------------------------------------------------------------------------------------
 
@@ -186,18 +191,30 @@ class PriceBook:
         self, entry: Entry, at: float, override: Mapping[Unit, int] | None = None, *, cost_reported: bool = False
     ) -> Offer | None:
         """The price to hold and settle a request of this moment with; None: it is not complete."""
+        return self._offer(entry, at, override, self._factor, cost_reported=cost_reported)
+
+    def cost(self, entry: Entry, at: float, *, cost_reported: bool = False) -> Price | None:
+        """What the provider asks of the operator: as published, in the currency, without markup and without the
+        operator's own prices. None: nothing complete is published."""
+        offer = self._offer(entry, at, None, self._cost_factor, cost_reported=cost_reported)
+        return None if offer is None else offer.price
+
+    def _offer(
+        self, entry: Entry, at: float, override: Mapping[Unit, int] | None, factor: Fraction, *, cost_reported: bool
+    ) -> Offer | None:
         raw, variants, expires = self._published(entry, at)
         if entry.free and not override:
             raw, variants = Moment(dict.fromkeys(_FALLBACKS, 0), ()), {}
         elif override is None and not any(needed <= raw.rates.keys() for needed in _NEEDED.get(entry.mode, ())):
             return None
-        raw, variants = self._converted(raw), {word: self._converted(table) for word, table in variants.items()}
+        raw = _converted(raw, factor)
+        variants = {word: _converted(table, factor) for word, table in variants.items()}
         if override:
             raw, variants = _overridden(raw, variants, override)
             if not any(needed <= raw.rates.keys() for needed in _NEEDED.get(entry.mode, ())):
                 return None
         rates = _complete(raw.rates)
-        rates[Unit.REPORTED_COST] = self._convert(REPORTED_COST_RATE) if cost_reported else 0
+        rates[Unit.REPORTED_COST] = _convert(REPORTED_COST_RATE, factor) if cost_reported else 0
         rates[Unit.OTHER_MODELS] = OTHER_MODELS_RATE
         price = make_price(
             provider=entry.provider,
@@ -207,7 +224,7 @@ class PriceBook:
             variants={word: _table(raw.rates, table) for word, table in sorted(variants.items())},
             source="operator" if override else f"genai-prices {self.snapshot.genai_prices}",
             exchange_rate=self.exchange_rate,
-            markup=self.markup,
+            markup=self.markup if factor is self._factor else "0",
         )
         return Offer(price, expires)
 
@@ -235,14 +252,6 @@ class PriceBook:
         variants.update({word: Moment(amounts, ()) for word, amounts in tools.items()})
         return base, variants, expires
 
-    def _convert(self, amount: int) -> int:
-        return -(-amount * self._numerator // self._denominator)
-
-    def _converted(self, table: Moment) -> Moment:
-        convert = self._convert
-        tiers = tuple((above, {u: convert(n) for u, n in rates.items()}) for above, rates in table.tiers)
-        return Moment({unit: convert(amount) for unit, amount in table.rates.items()}, tiers)
-
 
 _UNDATED_TAIL = re.compile(r"^(.+?)(?:-latest|-preview(?:-[\d-]+)?)$")
 
@@ -251,6 +260,11 @@ def sandbox_price(model: str) -> Price:
     """A magic model of the sandbox: whatever unit it produces, 1,000 of it cost 1 unit of the currency."""
     rates = {**dict.fromkeys(Unit, SANDBOX_RATE), Unit.OTHER_MODELS: OTHER_MODELS_RATE}
     return make_price(provider="sandbox", model=model, rates=rates, source="sandbox")
+
+
+def sandbox_cost(model: str) -> Price:
+    """It asks nothing of the operator."""
+    return make_price(provider="sandbox", model=model, rates=dict.fromkeys(Unit, 0), source="sandbox")
 
 
 def parse_override(body: str | bytes) -> Amounts:
@@ -296,6 +310,16 @@ _MODE_WORDS = (
     (("lyria",), "request"),
 )
 """Where `data/models.toml` is silent."""
+
+
+def _convert(amount: int, factor: Fraction) -> int:
+    """Rounded up."""
+    return -(-amount * factor.numerator // factor.denominator)
+
+
+def _converted(table: Moment, factor: Fraction) -> Moment:
+    tiers = tuple((above, {u: _convert(n, factor) for u, n in rates.items()}) for above, rates in table.tiers)
+    return Moment({unit: _convert(amount, factor) for unit, amount in table.rates.items()}, tiers)
 
 
 def _multiplied(table: Moment, corrections: Iterable[Correction]) -> Moment:

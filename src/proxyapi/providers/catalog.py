@@ -22,7 +22,7 @@ from proxyapi.dialects.call import Call
 from proxyapi.dialects.model import ModelUsage
 from proxyapi.dialects.quirks import Quirks
 from proxyapi.errors import UnknownModel
-from proxyapi.pricing.book import Entry, Offer, PriceBook, sandbox_price
+from proxyapi.pricing.book import Entry, Offer, PriceBook, sandbox_cost, sandbox_price
 from proxyapi.pricing.charge import charge
 from proxyapi.pricing.facts import (
     DrawingRule,
@@ -106,6 +106,8 @@ class Target(Struct, frozen=True, kw_only=True):
     counts no tokens; the gateway does."""
     price: Price
     facts: ModelFacts
+    cost: Price | None = None
+    """What the provider asks of the operator for the same; None: nobody has published it."""
     quirks: Quirks = Quirks()
     """What differs at this model from its dialect's documentation."""
     origin: str = ""
@@ -124,6 +126,7 @@ class OtherModels(NamedTuple):
 class _Known(NamedTuple):
     facts: ModelFacts
     offer: Offer
+    cost: Price | None
 
 
 class Catalog:
@@ -320,6 +323,7 @@ class Catalog:
             dialect=speaks,
             price=sandbox_price(model),
             facts=facts,
+            cost=sandbox_cost(model),
             quirks=_in_sandbox(nature.quirks),
             origin=origin_of(SANDBOX, nature.origin),
         )
@@ -350,7 +354,10 @@ class Catalog:
         offer = self._book.offer(entry, self._clock(), override, cost_reported=owner.reports_cost)
         if offer is None:
             return None
-        known = _Known(self._facts(entry, name, owner, offer.price), offer)
+        cost: Price | None = offer.price
+        if override is not None or self._book.marked_up:
+            cost = self._book.cost(entry, self._clock(), cost_reported=owner.reports_cost)
+        known = _Known(self._facts(entry, name, owner, offer.price), offer, cost)
         if len(self._known) >= RESOLVED_MAX:
             self._known.clear()
         self._known[owner.name, model] = known
@@ -453,6 +460,7 @@ def _target(upstream: Provider, owner: Provider, known: _Known, dialect: str) ->
         dialect=dialect,
         price=known.offer.price,
         facts=facts,
+        cost=known.cost if upstream.name == owner.name else sandbox_cost(facts.model),
         quirks=nature.quirks if upstream.name == owner.name else _in_sandbox(nature.quirks),
         origin=nature.origin if upstream.name == owner.name else origin_of(SANDBOX, nature.origin),
     )

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from proxyapi.pricing.price import make_price
+from proxyapi.usage import Unit
+
 _ROLLUP = "INSERT INTO rollup VALUES (?, 1, ?, ?, 2, 1, 100, 20, 0, 50, 5, 0, 145000000, 145000000, 0)"
 _HOUR = 490_000
 """2025-11-24 16:00 UTC."""
@@ -68,3 +71,30 @@ def test_a_database_of_a_later_version_is_a_failure_that_says_so(shell: Any) -> 
         connection.execute("PRAGMA user_version = 9999")
     connection.close()
     assert "install a newer one" in shell("account", "list", code=1).stderr
+
+
+_ENTRY = """
+INSERT INTO entry (id, kind, account_id, key_id, amount, held, actual, charged, loss, price_id, variant, units, source,
+                   ending, status, operation, provider, model, latency_ms, first_byte_ms, attempts, upstream_id,
+                   upstream_cost, created_at)
+VALUES (?, 'settle', 1, 1, 0, 200000000, 145000000, 145000000, 0, 5, '', ?, 'reported', 'completed', 200, 'chat',
+        'openai', 'openai/gpt-4o', 900, 80, 1, 'req_1', 120000000, 1764108001023)"""
+
+
+def test_the_receipt_of_one_request_is_shown_as_a_bill(used: Any) -> None:
+    price = make_price(provider="openai", model="m", rates={**dict.fromkeys(Unit, 0), Unit.OUTPUT: 500_000_000_000})
+    with sqlite3.connect(used.data / "proxyapi.db") as connection:
+        connection.execute("INSERT INTO price VALUES (5, ?, 0)", (price.to_json().decode(),))
+        connection.execute(_ENTRY, (bytes(16), '{"output_tokens":290}'))
+    connection.close()
+    lines = [" ".join(line.split()) for line in used("usage", "--request", "0" * 32).stdout.splitlines()]
+    assert "state settled: answered" in lines
+    assert "account acme" in lines
+    assert "output_tokens 290 500 0.145" in lines
+    assert lines[-6:] == [
+        "cost 0.145", "held 0.2", "returned 0.055", "charged 0.145", "loss 0", "upstream cost 0.12",
+    ]  # fmt: skip
+    assert used.json("usage", "--request", "0" * 32)["upstream_cost"] == "0.12"
+    assert "There is no request" in used("usage", "--request", "1" * 32, code=2).stderr
+    assert "There is no request" in used("usage", "--request", "what", code=2).stderr
+    assert "name no account" in used("usage", "acme", "--request", "1" * 32, code=2).stderr

@@ -89,6 +89,8 @@ def test_a_wrong_method_is_told_apart_from_an_unknown_path() -> None:
         routes.find("GET", "/openai/v1/chat/completions")
     with pytest.raises(NotFound):
         routes.find("GET", "/nowhere")
+    with pytest.raises(NotFound):
+        routes.find("GET", "/proxyapi/requests/")
 
 
 def test_head_goes_where_get_goes() -> None:
