@@ -43,6 +43,8 @@ for name in (
     "wires", "pairs", "canonical", "yookassa", "endings", "upstream_scripts", "visitor", "faulty",
 ):  # fmt: skip
     _load(name)
+for name in ("crowd", "pgproxy"):
+    _load(name)
 
 
 @pytest.fixture(scope="session")

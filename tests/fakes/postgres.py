@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -100,11 +101,17 @@ class PostgresServer:
     def kill(self) -> None:
         """Every process of the server at once, by SIGKILL."""
         assert self._process is not None and self._process.stdin is not None
-        os.killpg(self._process.pid, signal.SIGKILL)
+        shell = self._process.pid
+        # Its own processes are sessions of their own, so that a signal to the group would not reach them.
+        for pid in [*(child for server in children(shell) for child in (server, *children(server))), shell]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._process.stdin.close()
         self._process.wait()
         self._process = None
-        (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+        # They name a process that may still be there as a zombie.
+        for lock in ("data/postmaster.pid", ".s.PGSQL.5432.lock"):
+            (self.folder / lock).unlink(missing_ok=True)
 
     def url(self, database: str) -> str:
         return f"postgresql://{USER}@/{database}?host={quote(str(self.folder), safe='')}"
@@ -142,6 +149,10 @@ class PostgresServer:
                 await connection.close()
 
         return asyncio.run(work())
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _binaries(folder: Path) -> Path:

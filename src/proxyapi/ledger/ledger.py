@@ -57,9 +57,10 @@ class Ledger:
         monotonic: Callable[[], float] = time.monotonic,
         on_problem: Callable[[str], None] = _ignore,
         ops_max: int = OPS_MAX,
+        unseen_seconds: float = UNSEEN_SECONDS_MAX,
     ) -> None:
         """`worker`: a name for people, such as host and process id. `on_problem` is told in a sentence when the store
-        falls sick or recovers."""
+        falls sick or recovers. `unseen_seconds`: how long this worker admits without having touched its row."""
         self._database = database
         self._worker = worker
         self._ids = ids
@@ -67,6 +68,7 @@ class Ledger:
         self._monotonic = monotonic
         self._on_problem = on_problem
         self._ops_max = ops_max
+        self._unseen_seconds = unseen_seconds
         self._committer: Committer | None = None
         self._batcher: Batcher | None = None
         self._seen = 0.0
@@ -118,7 +120,7 @@ class Ledger:
     def well(self) -> bool:
         """New requests can be admitted, as far as is known."""
         batcher, _ = self._opened
-        return batcher.well and self._monotonic() - self._seen < UNSEEN_SECONDS_MAX
+        return batcher.well and self._monotonic() - self._seen < self._unseen_seconds
 
     @property
     def _opened(self) -> tuple[Batcher, Committer]:
@@ -131,7 +133,7 @@ class Ledger:
     def hold(self, hold: Hold) -> Awaitable[None]:
         """Durable when it returns. Raises `InsufficientFunds`, `Unauthenticated` (blocked account), `Conflict` (the id
         was used before) or `StoreUnavailable`."""
-        if self._batcher is None or self._monotonic() - self._seen >= UNSEEN_SECONDS_MAX:
+        if self._batcher is None or self._monotonic() - self._seen >= self._unseen_seconds:
             return self._unavailable()
         if not 0 <= hold.amount <= AMOUNT_MAX:
             raise InvalidRequest("The request could cost more than an account can hold.")

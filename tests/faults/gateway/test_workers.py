@@ -227,16 +227,16 @@ def admits_nothing(gateway: Any) -> bool:
     return False
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("workers", "count"), [(1, 20), (2, 200)])
 def test_sigterm_lets_running_streams_finish_and_admits_no_new_ones(
-    start: Callable[..., Any], upstreams: Any, upstream: Any, replies: Any, eventually: Any, workers: int
+    start: Callable[..., Any], upstreams: Any, upstream: Any, replies: Any, eventually: Any, workers: int, count: int
 ) -> None:
     """F9."""
     gate, done = threading.Event(), threading.Event()
     upstream.reply = gated(upstreams, replies, gate, done)
     with start(workers=workers) as gateway:
         account, key = gateway.customer()
-        streams = Streams(gateway, key, 20)
+        streams = Streams(gateway, key, count)
         os.kill(gateway.pid, signal.SIGTERM)
         eventually(lambda: admits_nothing(gateway))
         gate.set()
@@ -244,7 +244,7 @@ def test_sigterm_lets_running_streams_finish_and_admits_no_new_ones(
         assert all(text.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n") for text in texts)
         assert gateway.stop() == 0
         entries = gateway.entries(account)
-        assert [(entry["ending"], entry["charged"]) for entry in entries] == [("completed", COST)] * 20
+        assert [(entry["ending"], entry["charged"]) for entry in entries] == [("completed", COST)] * count
         gateway.assert_clean()
 
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
 
 import pytest
 from proxyapi_fakes_faulty import Faults, faulty_writer
 
 from proxyapi.ledger.commit import Committer, period_start
-from proxyapi.ledger.ops import Accepted, Budget, Hold
-from proxyapi.store.database import Database
+from proxyapi.ledger.ops import Accepted, Budget, Hold, Refused
+from proxyapi.store.database import Database, open_database
 from proxyapi.store.errors import OutcomeUnknown
 
+Answer = TypeVar("Answer")
 NOVEMBER_30 = 1_764_547_000_000
 
 
@@ -42,3 +45,49 @@ def test_periods_begin_at_midnight_utc() -> None:
     assert period_start("day", NOVEMBER_30) == 1_764_460_800_000
     assert period_start("month", NOVEMBER_30) == 1_761_955_200_000
     assert period_start("month", 1_764_547_200_000) == period_start("day", 1_764_547_200_000) == 1_764_547_200_000
+
+
+# --- transactions beside each other, on PostgreSQL -------------------------------------------------------------------
+
+beside = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+
+
+def applied_after(database: Database, change: str, work: Callable[[], Answer]) -> Answer:
+    """What `work` answers that begins while a transaction with this change is open: it has to wait for its end."""
+    with ThreadPoolExecutor(1) as thread:
+        with database.transaction() as transaction:
+            transaction.change(change)
+            future = thread.submit(work)
+            assert not wait([future], timeout=0.2).done, "it did not wait for the lock"
+        return future.result(10)
+
+
+@beside
+def test_a_batch_decides_by_what_the_transaction_before_it_left(
+    database: Database, database_url: str, new_hold: Callable[..., Hold]
+) -> None:
+    """Not even the table's own check would notice: the limit was lowered below what the budget was funded with."""
+    committer = Committer(open_database(database_url).writer(), lambda: NOVEMBER_30)
+    assert committer.apply([new_hold(0, budget=Budget(11, "day", 300))]) == [Accepted()]
+    hold = new_hold(10, budget=Budget(11, "day", 15))
+    change = "UPDATE account SET held = held + 10 WHERE kind = 'budget'"
+    answers = applied_after(database, change, lambda: committer.apply([hold]))
+    assert answers == [Refused("key", 10, 5, 10)]
+    committer.close()
+
+
+@beside
+def test_a_budget_begins_with_the_limit_that_is_being_edited(
+    database: Database, database_url: str, new_hold: Callable[..., Hold]
+) -> None:
+    with database.transaction() as transaction:
+        transaction.execute(
+            "INSERT INTO key (id, account_id, digest, prefix, budget_limit, created_at) VALUES (11, 1, ?, '', 300, 0)",
+            (b"",),
+        )
+    committer = Committer(open_database(database_url).writer(), lambda: NOVEMBER_30)
+    hold = new_hold(10, budget=Budget(11, "day", 300))
+    change = "UPDATE key SET budget_limit = 40 WHERE id = 11"
+    assert applied_after(database, change, lambda: committer.apply([hold])) == [Accepted()]
+    assert database.fetch_now("SELECT funded FROM account WHERE kind = 'budget'") == [(40,)]
+    committer.close()
