@@ -99,7 +99,7 @@ def fill(database: Database, entries: int) -> None:
                 "INSERT INTO account (id, kind, name, funded, spent, created_at) VALUES (?, 'wallet', ?, ?, ?, 0)",
                 (id, f"customer {id}", spent + 1, spent),
             )
-            entry = funding_row(id.to_bytes(16, "big"), "deposit", id, None, spent + 1, 0, f"payment {id}")
+            entry = funding_row(id.to_bytes(16, "big"), "deposit", id, None, spent + 1, 0)
             transaction.executemany(SQL["insert_entry"], [entry])
         for name, cells in (("add_rollup", filling.rollup), ("add_rollup_total", filling.total)):
             transaction.executemany(SQL[name], [(*key, *sums) for key, sums in sorted(cells.items())])

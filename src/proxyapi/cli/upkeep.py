@@ -66,15 +66,18 @@ def _move(source: Database, target: Database, *, json: bool) -> None:
     try:
         apply_migrations(source)
         make_ready(target)
-        with Line(silent=json) as line, alone(source) as still_here:
+        with Line(silent=json) as line:
+            with alone(source):
+                pass  # what takes long is not begun in vain
+            audited(source, progress=line, stale_seconds=HANDED_OVER_SECONDS)
+            with alone(source) as still_here:
 
-            def progress(step: str, done: int, total: int) -> None:
-                still_here()
-                line(step, done, total)
+                def progress(step: str, done: int, total: int) -> None:
+                    still_here()
+                    line(step, done, total)
 
-            audited(source, progress=progress, stale_seconds=HANDED_OVER_SECONDS)
-            counts = move(source, target, progress)
-            audited(target, progress=progress, stale_seconds=HANDED_OVER_SECONDS)
+                counts = move(source, target, progress)
+            audited(target, progress=line, stale_seconds=HANDED_OVER_SECONDS)
     finally:
         source.close()
         target.close()

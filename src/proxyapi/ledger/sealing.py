@@ -129,6 +129,7 @@ def _remove(database: Database, month: SealedMonth, path: Path, progress: Progre
         raise Conflict(
             f"{path.name} has {month.entries} entries, but {removed} were in the journal: run `proxyapi audit --full`"
         )
+    database.shed(end_of(month.month))
     return month._replace(removed=removed)
 
 

@@ -25,6 +25,8 @@ from proxyapi.store.sqlite import SqliteDatabase, copy_file, read_version
 BATCH_ROWS: Final = 1_000
 BATCH_BYTES: Final = 4 * 2**20
 """Of one statement: kept conversations are some of the rows."""
+STEP_MS: Final = 28 * 86_400_000
+"""From one month to the next or the one after; upkeep makes those that follow a month, too."""
 FILE_MODE: Final = 0o600
 """Balances and the digests of keys are nobody else's business."""
 REPLACED: Final = frozenset({"setting", "revision"})
@@ -147,9 +149,20 @@ def make_ready(target: Database) -> None:
 def move(source: Database, target: Database, progress: Progress = ignore_progress) -> dict[str, int]:
     """Everything that is in `source`, which nobody may write meanwhile, into an empty database of any engine."""
     make_ready(target)
-    with source.snapshot() as rows, target.transaction() as transaction:
-        check_empty(transaction)
-        return copy_rows(rows, transaction, progress)
+    with source.snapshot() as rows:
+        _make_parts(rows, target)
+        with target.transaction() as transaction:
+            check_empty(transaction)
+            return copy_rows(rows, transaction, progress)
+
+
+def _make_parts(source: Transaction, target: Database) -> None:
+    """Where an engine keeps the journal in parts by month, each month that has entries gets its own."""
+    oldest = bytes(16)
+    while found := source.execute("SELECT id FROM entry WHERE id >= ? ORDER BY id LIMIT 1", (oldest,)):
+        made_ms = int.from_bytes(found[0][0][:6], "big")
+        target.upkeep(made_ms)
+        oldest = (made_ms // STEP_MS * STEP_MS + STEP_MS).to_bytes(6, "big") + bytes(10)
 
 
 def restore(path: Path, target: Database, progress: Progress = ignore_progress) -> None:

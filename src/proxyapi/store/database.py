@@ -124,6 +124,10 @@ class Database(Protocol):
         """Now and then, and blocking: makes what will be needed in the next months."""
         ...
 
+    def shed(self, until_ms: int) -> None:
+        """Gives back the room of entries that are gone and were older, where that is not too much trouble."""
+        ...
+
     def faults(self) -> list[str]:
         """What the engine finds damaged in its own files."""
         ...

@@ -376,6 +376,9 @@ class SqliteDatabase:
     def upkeep(self, now_ms: int) -> None:
         """There is nothing to be made ahead."""
 
+    def shed(self, until_ms: int) -> None:
+        """Free pages are used again by what comes."""
+
     def faults(self) -> list[str]:
         with self.snapshot() as snapshot:
             return [answer for (answer,) in snapshot.execute("PRAGMA integrity_check") if answer != "ok"]

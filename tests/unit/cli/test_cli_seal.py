@@ -26,7 +26,9 @@ def old(shell: Any, tmp_path: Path) -> Any:
     shell("account", "create", "acme")
     for number, made_at in enumerate((JANUARY, JANUARY + DAY_MS, JANUARY + 30 * DAY_MS)):
         shell("deposit", "acme", "50", "--reference", f"payment {number}")
-        edit(shell, "UPDATE entry SET created_at = ? WHERE reference = ?", made_at, f"payment {number}")
+        id, reference = made_at.to_bytes(6, "big") + bytes(10), f"payment {number}"
+        edit(shell, "UPDATE entry SET id = ?, created_at = ? WHERE reference = ?", id, made_at, reference)
+        edit(shell, "UPDATE reference SET entry_id = ? WHERE reference = ?", id, reference)
     return shell
 
 

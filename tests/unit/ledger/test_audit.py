@@ -51,6 +51,8 @@ def test_a_used_ledger_audits_clean(used: SqliteDatabase) -> None:
 LOST = "DELETE FROM entry WHERE kind = 'deposit' AND account_id = 1"
 TWICE = """INSERT INTO hold SELECT id, 1, NULL, 11, 0, (SELECT max(id) FROM worker), 7, '', '', '', 0
            FROM entry WHERE kind = 'settle'"""
+UNTAKEN = "UPDATE entry SET reference = 'invoice 1' WHERE kind = 'deposit' AND account_id = 1"
+IDLE = "INSERT INTO reference VALUES ('invoice 2', x'7f000000000000000000000000000000', 1, 5)"
 COSTLIER = "UPDATE entry SET actual = actual + 1, loss = loss + 1 WHERE kind = 'settle'"
 FEWER = "UPDATE entry SET units = '{\"output_tokens\":1}' WHERE kind = 'settle'"
 EMPTY = "INSERT INTO rollup SELECT 1, account_id, key_id, model, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM rollup"
@@ -70,6 +72,8 @@ EMPTY = "INSERT INTO rollup SELECT 1, account_id, key_id, model, 0, 0, 0, 0, 0, 
         ("UPDATE account SET funded = funded + 1 WHERE id = 2", {"I3": "`proxyapi deposit`"}),
         (LOST, {"I3": "was funded with 0.000001, but its deposits, adjustments and limits sum to 0"}),
         (TWICE, {"I5": "is held although its settle is in the journal"}),
+        (UNTAKEN, {"I5": "does not hold its reference 'invoice 1': it could be booked again"}),
+        (IDLE, {"I5": "reference 'invoice 2' is held by 7f000000-0000-0000-0000-000000000000, which is no"}),
         ("UPDATE entry SET ref = x'00' WHERE kind = 'correction'", {"I5": "which is no entry"}),
         ("UPDATE entry SET ref = NULL WHERE kind = 'correction'", {"I5": "corrects nothing, and not one that"}),
         ("UPDATE entry SET ref = id WHERE kind = 'release'", {"I5": "which is release"}),

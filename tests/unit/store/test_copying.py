@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from proxyapi.store.copying import check_empty, check_equal, copy_rows, move, new_file, write_backup
+from proxyapi.store.database import Database, open_database
 from proxyapi.store.errors import NotEmpty, StatementRefused
 from proxyapi.store.migrate import migrate
 from proxyapi.store.schema import tables
@@ -43,8 +45,16 @@ def source(tmp_path: Path) -> SqliteDatabase:
     return database
 
 
-def test_a_copy_has_the_same_rows(source: SqliteDatabase, tmp_path: Path) -> None:
-    target = made(tmp_path / "target.db")
+@pytest.fixture
+def target(database_url: str) -> Iterator[Database]:
+    """Empty, on either engine."""
+    database = open_database(database_url, durable=False)
+    migrate(database)
+    yield database
+    database.close()
+
+
+def test_a_copy_has_the_same_rows(source: SqliteDatabase, target: Database) -> None:
     told: list[tuple[str, int, int]] = []
     counts = move(source, target, lambda *step: told.append(step))
     assert counts["account"] == 2 and counts["strike"] == 3 and counts["response"] == 2
@@ -53,8 +63,20 @@ def test_a_copy_has_the_same_rows(source: SqliteDatabase, tmp_path: Path) -> Non
     assert any(step == "copying response" and 0 < done < total for step, done, total in told)
 
 
-def test_ids_of_rows_that_are_gone_are_not_given_out_again(source: SqliteDatabase, tmp_path: Path) -> None:
-    target = made(tmp_path / "target.db")
+def test_there_and_back_again_every_value_is_what_it_was(
+    source: SqliteDatabase, target: Database, tmp_path: Path
+) -> None:
+    move(source, target)
+    back = made(tmp_path / "back.db")
+    move(target, back)
+    with source.snapshot() as one, back.snapshot() as other:
+        check_equal(one, other)
+    write_backup(target, tmp_path / "backup.db")
+    with source.snapshot() as one, SqliteDatabase(tmp_path / "backup.db").snapshot() as other:
+        check_equal(one, other)
+
+
+def test_ids_of_rows_that_are_gone_are_not_given_out_again(source: SqliteDatabase, target: Database) -> None:
     move(source, target)
     with target.transaction() as transaction:
         worker = "INSERT INTO worker (name, started_at, seen_at) VALUES ('new', 0, 0) RETURNING id"
@@ -63,8 +85,7 @@ def test_ids_of_rows_that_are_gone_are_not_given_out_again(source: SqliteDatabas
         assert transaction.execute(account) == [(3,)]
 
 
-def test_a_value_that_was_not_copied_faithfully_is_found(source: SqliteDatabase, tmp_path: Path) -> None:
-    target = made(tmp_path / "target.db")
+def test_a_value_that_was_not_copied_faithfully_is_found(source: SqliteDatabase, target: Database) -> None:
     move(source, target)
     for change in ("UPDATE account SET created_at = 8 WHERE id = 2", "DELETE FROM strike WHERE at = 4"):
         with pytest.raises(StatementRefused, match="was not copied faithfully"), target.transaction() as transaction:
@@ -73,9 +94,7 @@ def test_a_value_that_was_not_copied_faithfully_is_found(source: SqliteDatabase,
                 check_equal(rows, transaction)
 
 
-def test_a_copy_that_breaks_off_leaves_nothing(source: SqliteDatabase, tmp_path: Path) -> None:
-    target = made(tmp_path / "target.db")
-
+def test_a_copy_that_breaks_off_leaves_nothing(source: SqliteDatabase, target: Database) -> None:
     def fail(step: str, done: int, total: int) -> None:
         if step.startswith("reading back"):
             raise ZeroDivisionError

@@ -11,7 +11,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from proxyapi.ledger.audit.archive import check_archive
-from proxyapi.ledger.audit.entries import Recompute, check_amounts, check_corrections, check_holds, check_units
+from proxyapi.ledger.audit.entries import (
+    Recompute,
+    check_amounts,
+    check_corrections,
+    check_holds,
+    check_references,
+    check_units,
+)
 from proxyapi.ledger.audit.report import INVARIANTS, Report, Violation
 from proxyapi.ledger.audit.sums import SQL, check_accounts, check_rollups
 from proxyapi.ledger.commit import DAY_MS
@@ -62,6 +69,7 @@ def examine(
         check_rollups(snapshot, report, sealed, days_until=-(-report.since // DAY_MS))
         check_amounts(snapshot, report, since or 0)
         check_corrections(snapshot, report, sealed)
+        check_references(snapshot, report, sealed)
         check_units(snapshot, report, report.since, recompute)
         if archive is not None:
             check_archive(snapshot, report, sealed, archive)

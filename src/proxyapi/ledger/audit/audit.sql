@@ -54,6 +54,20 @@ SELECT c.id, c.ref, c.kind, c.actual, c.charged, c.loss, e.kind, e.loss
   FROM entry c LEFT JOIN entry e ON e.id = c.ref
  WHERE c.kind = 'correction' OR c.ref IS NOT NULL
 
+-- untaken_references --
+SELECT entry.id, entry.kind, entry.reference
+  FROM entry LEFT JOIN reference ON reference.reference = entry.reference
+ WHERE entry.reference IS NOT NULL
+   AND (reference.entry_id IS NULL OR reference.entry_id <> entry.id
+        OR reference.account_id <> entry.account_id OR reference.amount <> entry.amount)
+ ORDER BY entry.id LIMIT ?
+
+-- idle_references --
+SELECT reference.reference, reference.entry_id
+  FROM reference LEFT JOIN entry ON entry.id = reference.entry_id
+ WHERE entry.id IS NULL AND reference.entry_id >= ?
+ ORDER BY reference.reference LIMIT ?
+
 -- prices --
 SELECT id, body FROM price
 

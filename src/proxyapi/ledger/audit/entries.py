@@ -21,6 +21,8 @@ from proxyapi.store.queries import load_queries
 SQL = load_queries("proxyapi.ledger.audit", "audit.sql")
 PROGRESS_ROWS = 20_000
 """Between two signs of life: some tenths of a second."""
+CLOCKS_MS = DAY_MS
+"""Between the clock that made an id and the one that wrote its entry, at the most."""
 QUANTITIES = slice(SUMS.index("input"), SUMS.index("other") + 1)
 MONEY = tuple(SUMS.index(name) for name in ("requests", "failed", "actual", "charged", "loss"))
 FUNDING = frozenset({"deposit", "adjust", "limit"})
@@ -100,6 +102,17 @@ def check_corrections(snapshot: Transaction, report: Report, sealed: Sealed) -> 
             sums = f"charge {format_amount(charged)}, loss {format_amount(loss)} and the loss {format_amount(expired)}"
             cost = f"of what it corrects are not the cost {format_amount(actual)}"
             report.wrong("I6", f"correction {name}: {sums} {cost}", name, format_id(ref))
+
+
+def check_references(snapshot: Transaction, report: Report, sealed: Sealed) -> None:
+    """I5 of deposits: whose reference is taken can't be booked twice, also when they are sealed."""
+    for id, kind, reference in snapshot.execute(SQL["untaken_references"], (VIOLATIONS_MAX,)):
+        name = format_id(id)
+        report.wrong("I5", f"{kind} {name} does not hold its reference {reference!r}: it could be booked again", name)
+    first_id = (sealed.until_ms + CLOCKS_MS).to_bytes(6, "big") + bytes(10) if sealed.months else bytes(16)
+    for reference, id in snapshot.execute(SQL["idle_references"], (first_id, VIOLATIONS_MAX)):
+        name = format_id(id)
+        report.wrong("I5", f"the reference {reference!r} is held by {name}, which is no entry", name)
 
 
 def check_units(snapshot: Transaction, report: Report, since: int, recompute: Recompute | None) -> None:

@@ -15,7 +15,8 @@ INVARIANTS: Final[Mapping[str, str]] = {
     "I2": "what an account has spent is the sum of what entries charged it, sealed months included",
     "I3": "what an account was funded with is the sum of its deposits, adjustments and limits, sealed months included",
     "I4": "nothing is held, spent or left below zero",
-    "I5": "a request is in flight or in the journal, never both; a correction corrects one that had expired",
+    "I5": "a request is in flight or in the journal, never both; a correction corrects one that had expired; "
+    "a reference is booked once",
     "I6": "no charge is more than the cost; charge and loss together are the cost",
     "I7": "the sums behind the reports equal the journal",
     "I8": "every cost is its units times the rates of its price version, rounded up once",

@@ -12,7 +12,7 @@ from typing import Any, Final
 import asyncpg  # type: ignore[import-untyped]
 
 from proxyapi.store.database import Parameters, Progress, Row, described, ignore_progress
-from proxyapi.store.errors import StatementRefused
+from proxyapi.store.errors import StatementRefused, StoreFailure
 from proxyapi.store.postgres.faults import DRIVER_ERRORS, is_lost, translate
 from proxyapi.store.postgres.session import (
     PostgresTransaction,
@@ -22,13 +22,26 @@ from proxyapi.store.postgres.session import (
     prepare_connection,
     rows_of,
 )
-from proxyapi.store.postgres.text import numbered, parts, schema
+from proxyapi.store.postgres.text import numbered, older_parts, parts, schema
 
 POOL_MAX: Final = 4
 """Connections for the reads of one server process: each takes a millisecond or so."""
 POOL_IDLE_SECONDS: Final = 300.0
 READ_SECONDS: Final = 5.0
 """A request that waits for a read is given up before its client does."""
+SHED_LOCK_MS: Final = 500
+"""Requests queue behind a lock that is waited for."""
+READ_PARTS: Final = (
+    "SELECT CAST(part.relname AS TEXT) FROM pg_inherits JOIN pg_class part ON part.oid = inhrelid "
+    "WHERE inhparent = CAST('entry' AS regclass) ORDER BY 1"
+)
+READ_CHECKSUM_FAILURES: Final = (
+    "SELECT checksum_failures FROM pg_stat_database WHERE datname = current_database() AND checksum_failures > 0"
+)
+READ_INVALID_INDEXES: Final = (
+    "SELECT CAST(index.relname AS TEXT) FROM pg_index JOIN pg_class index ON index.oid = indexrelid "
+    "WHERE index.relnamespace = CAST(current_schema() AS regnamespace) AND NOT indisvalid ORDER BY 1"
+)
 SCHEMA_LOCK: Final = 0x70726F78
 """Advisory lock of those who change the schema."""
 
@@ -175,9 +188,25 @@ class PostgresDatabase:
         finally:
             session.close()
 
+    def shed(self, until_ms: int) -> None:
+        """Parts of the journal that are empty: dropping one takes the whole journal, so nobody waits for it long."""
+        session = self._session()
+        try:
+            for part in older_parts([row[0] for row in self.fetch_now(READ_PARTS)], until_ms):
+                # Refused or too late: the part is as small as an empty table, until the next time.
+                with suppress(StatementRefused, StoreFailure), _transaction(session, "BEGIN") as transaction:
+                    session.run_text(f"SET LOCAL lock_timeout = {SHED_LOCK_MS}")
+                    session.run_text(f"LOCK TABLE {part} IN ACCESS EXCLUSIVE MODE")
+                    if not transaction.execute(f"SELECT 1 FROM {part} LIMIT 1"):
+                        session.run_text(f"DROP TABLE {part}")
+        finally:
+            session.close()
+
     def faults(self) -> list[str]:
-        """Its checksums and `pg_amcheck` are the server's own."""
-        return []
+        """Pages that failed their checksums, as the server proves them when it reads them, and indexes that are not
+        valid. `pg_amcheck` looks deeper; it is the server's own."""
+        found = [f"{count} pages failed their checksums" for (count,) in self.fetch_now(READ_CHECKSUM_FAILURES)]
+        return found + [f"the index {name} is not valid" for (name,) in self.fetch_now(READ_INVALID_INDEXES)]
 
     def backup(self, path: Path, progress: Progress = ignore_progress) -> None:
         from proxyapi.store.copying import copy_to_file  # which knows SQLite

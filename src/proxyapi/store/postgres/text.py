@@ -38,6 +38,7 @@ PARTS_AHEAD = 2
 SQLITE_ONLY = re.compile("^-- SQLite only$", re.MULTILINE)
 """The line before a statement of a migration that PostgreSQL can't do, or need not."""
 
+_PART = re.compile(r"entry_\d{6}")
 _LITERAL = r"'(?:[^']|'')*'"
 _TOKEN = re.compile(rf"(?P<blob>\b[xX]'[0-9a-fA-F]*')|(?P<text>{_LITERAL})|(?P<list>\bIN\s*\(@ids\))|(?P<one>\?)")
 _CAST = re.compile(r"\bAS (INTEGER|BLOB)\)")
@@ -162,6 +163,12 @@ def parts(now_ms: int) -> list[str]:
             made.append(_part(table, f"{table}_{month:%Y%m}", _first_id(month), _first_id(following)))
         month = following
     return made
+
+
+def older_parts(names: list[str], until_ms: int) -> list[str]:
+    """Those of the journal's parts, by their names, that end by then."""
+    limit = f"entry_{datetime.fromtimestamp(until_ms / 1000, UTC):%Y%m}"
+    return [name for name in names if _PART.fullmatch(name) and name < limit]
 
 
 def _first_id(month: datetime) -> str:
