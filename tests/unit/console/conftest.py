@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -29,8 +28,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = open_database(f"sqlite:///{tmp_path}/console.db")
+def database(database_url: str) -> Iterator[Database]:
+    opened = open_database(database_url, durable=False)
     opened.prepare()
     migrate(opened)
     yield opened

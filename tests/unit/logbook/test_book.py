@@ -6,6 +6,8 @@ import asyncio
 from os import urandom
 from typing import Any
 
+import pytest
+
 from proxyapi.logbook import book as module
 from proxyapi.logbook.book import DAY_MS, Logbook, forget, size
 from proxyapi.logbook.record import GATHERED_BYTES_MAX, Body, Room
@@ -50,6 +52,7 @@ def test_many_requests_go_out_in_portions(shelf: Any) -> None:
     assert size(shelf.database, shelf.account)[0] == 200
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_sick_store_costs_records_and_nothing_else(shelf: Any) -> None:
     async def story(book: Logbook) -> None:
         shelf.rename("log_record", "elsewhere")
@@ -59,6 +62,7 @@ def test_a_sick_store_costs_records_and_nothing_else(shelf: Any) -> None:
     assert (done.written, done.dropped) == (0, 1)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_it_writes_again_when_the_store_is_well(shelf: Any) -> None:
     async def story(book: Logbook) -> None:
         run = asyncio.create_task(book.run())

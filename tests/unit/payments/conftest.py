@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import proxyapi_fakes_yookassa as fake  # type: ignore[import-not-found]
@@ -23,8 +22,8 @@ from proxyapi.payments.records import Payment
 from proxyapi.payments.refunds import Refunds
 from proxyapi.payments.vouchers import Vouchers
 from proxyapi.payments.yookassa import YooKassa
+from proxyapi.store.database import Database, open_database
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import SqliteDatabase
 
 ADDRESS = "77.75.153.5"
 """One of YooKassa's."""
@@ -42,7 +41,7 @@ class Clock(Struct):
 class Till(Struct):
     """One process's parts. `other` makes those of a second process on the same database."""
 
-    database: SqliteDatabase
+    database: Database
     ledger: OfflineLedger
     accounts: Accounts
     cashier: Cashier
@@ -69,9 +68,9 @@ class Till(Struct):
         self.clock.now += int(seconds * 1000)
 
 
-def make_till(path: Path, api: Any, clock: Clock | None = None) -> Till:
+def make_till(url: str, api: Any, clock: Clock | None = None) -> Till:
     clock = clock or Clock()
-    database = SqliteDatabase(path, durable=False)
+    database = open_database(url, durable=False)
     migrate(database)
     ids = IdSource(clock_ns=lambda: clock() * 1_000_000)
     ledger = OfflineLedger(database, ids=ids, clock_ms=clock)
@@ -99,20 +98,20 @@ def api() -> Iterator[Any]:
 
 
 @pytest.fixture
-def till(tmp_path: Path, api: Any) -> Iterator[Till]:
-    made = make_till(tmp_path / "proxyapi.db", api)
+def till(database_url: str, api: Any) -> Iterator[Till]:
+    made = make_till(database_url, api)
     yield made
     made.ledger.close()
     made.database.close()
 
 
 @pytest.fixture
-def others(tmp_path: Path, api: Any) -> Iterator[Any]:
+def others(database_url: str, api: Any) -> Iterator[Any]:
     """Makes the parts of further processes on the same database."""
     made: list[Till] = []
 
     def other(clock: Clock) -> Till:
-        made.append(make_till(tmp_path / "proxyapi.db", api, clock))
+        made.append(make_till(database_url, api, clock))
         return made[-1]
 
     yield other

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import threading
 from importlib.resources import files
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxyapi.store.errors import ConstraintViolated, SchemaTooNew, StatementRefused, StoreFailure
+from proxyapi.store.errors import SchemaTooNew, StatementRefused, StoreFailure
 from proxyapi.store.migrate import migrate
 from proxyapi.store.queries import load_queries
 from proxyapi.store.script import statements
@@ -69,19 +68,6 @@ def test_a_script_is_cut_at_the_ends_of_its_statements() -> None:
     assert [len(one.splitlines()) for one in statements(script)] == [2, 1]
 
 
-def test_a_transaction_is_kept_whole_or_not_at_all(database: SqliteDatabase) -> None:
-    with pytest.raises(ZeroDivisionError), database.transaction() as transaction:
-        transaction.execute(ADD_ONE)
-        raise ZeroDivisionError
-    assert number(database) == 0
-    with database.transaction() as transaction:
-        transaction.execute(ADD_ONE)
-        with pytest.raises(ConstraintViolated), transaction.savepoint():
-            transaction.execute(ADD_ONE)
-            transaction.execute("INSERT INTO revision (name, number) VALUES ('price', 0)")
-    assert number(database) == 1
-
-
 def test_writers_queue_and_readers_do_not_wait(database: SqliteDatabase) -> None:
     order: list[str] = []
     inside = threading.Event()
@@ -103,23 +89,6 @@ def test_writers_queue_and_readers_do_not_wait(database: SqliteDatabase) -> None
     assert order == ["first", "second"] and number(database) == 2
 
 
-def test_reads_are_reads(database: SqliteDatabase) -> None:
-    assert asyncio.run(database.fetch("SELECT number FROM revision WHERE name = ?", ("price",))) == [(0,)]
-    with pytest.raises(StoreFailure):  # SQLITE_READONLY
-        database.fetch_now(ADD_ONE)
-    with pytest.raises(StatementRefused):
-        database.fetch_now("SELEKT")
-
-
-def test_a_snapshot_sees_one_moment(database: SqliteDatabase) -> None:
-    with database.snapshot() as snapshot:
-        before = snapshot.execute("SELECT number FROM revision")
-        with database.transaction() as transaction:
-            transaction.execute(ADD_ONE)
-        assert snapshot.execute("SELECT number FROM revision") == before
-        assert list(snapshot.iterate("SELECT number FROM revision")) == before
-
-
 def test_a_backup_is_a_database_of_its_own(database: SqliteDatabase, tmp_path: Path) -> None:
     database.backup(tmp_path / "copy.db")
     copy = SqliteDatabase(tmp_path / "copy.db")
@@ -134,20 +103,6 @@ def test_a_file_that_is_no_database_is_a_failure_of_the_store(tmp_path: Path) ->
         migrate(SqliteDatabase(tmp_path / "text.db"))
     with pytest.raises(StoreFailure):
         migrate(SqliteDatabase(tmp_path / "missing" / "new.db"))
-
-
-def test_values_that_sqlite_cannot_keep_are_the_statements_fault(database: SqliteDatabase) -> None:
-    with database.transaction() as transaction:
-        for value in (2**63, "\ud800", object()):
-            with pytest.raises(StatementRefused):
-                transaction.execute("UPDATE revision SET number = ?", (value,))
-            with pytest.raises(StatementRefused):
-                transaction.executemany("UPDATE revision SET number = ?", [(value,)])
-
-
-def test_the_databases_clock_counts_milliseconds(database: SqliteDatabase) -> None:
-    ((text, milliseconds),) = database.fetch_now("SELECT strftime('%s', 'now'), @now_ms")
-    assert abs(milliseconds - int(text) * 1000) <= 1001
 
 
 def test_lists_are_cut_into_statements_of_few_sizes(database: SqliteDatabase) -> None:
