@@ -111,15 +111,18 @@ async def search(fetch: Fetch, account_id: int, wanted: Search, *, limit: int) -
     if wanted.before is not None:
         end = min(end, wanted.before)
     model = f"%{_escaped(wanted.model.lower())}%" if wanted.model else ""
+    picky = bool(wanted.key_id or model or wanted.status_min or wanted.status_max < STATUS_MAX)
+    # Of a list without a filter no row is in vain.
+    looked_at = LOOKED_AT_MAX if picky else limit + 1
     rows = await fetch(
         QUERIES["search"],
-        (account_id, start, end, LOOKED_AT_MAX, wanted.key_id, wanted.key_id, model, model, wanted.status_min,
+        (account_id, start, end, looked_at, wanted.key_id, wanted.key_id, model, model, wanted.status_min,
          wanted.status_max, limit + 1),
     )  # fmt: skip
     lines = tuple(_line(row) for row in rows[:limit])
     if len(rows) > limit:
         return Page(lines, lines[-1].id)
-    last = await fetch(QUERIES["looked_at_last"], (account_id, start, end, LOOKED_AT_MAX - 1))
+    last = await fetch(QUERIES["looked_at_last"], (account_id, start, end, looked_at - 1))
     return Page(lines, last[0][0] if last else None)
 
 
