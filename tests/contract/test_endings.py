@@ -76,9 +76,11 @@ class Act:
         self.body |= {"stream": True} if form == "stream" else {}
         upstream.reply = acting(case.upstream, self.stage)
 
-    def ask(self, body: bytes | None = None, key: str = "") -> socket.socket:
+    def ask(self, body: bytes | None = None, key: str = "", headers: str = "") -> socket.socket:
         data = json.dumps(self.body).encode() if body is None else body
-        connection: socket.socket = self.gateway.send("POST", PATHS[self.way], key=key or self.key, body=data)
+        connection: socket.socket = self.gateway.send(
+            "POST", PATHS[self.way], key=key or self.key, body=data, headers=headers
+        )
         return connection
 
     def wait(self, moment: str) -> None:
@@ -216,6 +218,15 @@ def asks_with_another_key(*options: str) -> Callable[[Act], Heard]:
     return lambda act: read(act.ask(key=act.gateway.key(act.account, *options)))
 
 
+def caps_its_request(amount: str) -> Callable[[Act], Heard]:
+    return lambda act: read(act.ask(headers=f"x-proxyapi-max-cost: {amount}\r\n"))
+
+
+def has_its_requests_shortened(act: Act) -> Heard:
+    act.gateway.cli("account", "edit", act.account, "--when-short", "shorten")
+    return read(act.ask())
+
+
 def has_a_revoked_key(act: Act) -> Heard:
     key = act.gateway.key(act.account, "--name", "old")
     shown = act.gateway.cli("key", "list", act.account)
@@ -246,6 +257,9 @@ CLIENTS: dict[str, Callable[[Act], Heard]] = {
     "leaves after the end": leaves_after_the_end,
     "sends no JSON": lambda act: read(act.ask(b"{")),
     "asks for an unknown model": asks_for_an_unknown_model,
+    "caps its request": caps_its_request("0.06"),
+    "caps it at nothing": caps_its_request("0.001"),
+    "has its requests shortened": has_its_requests_shortened,
     "has a revoked key": has_a_revoked_key,
     "has a key for other models": asks_with_another_key("--model", "anthropic/*"),
     "has a key with a small budget": asks_with_another_key("--budget", "0.001"),

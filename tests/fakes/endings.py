@@ -16,6 +16,8 @@ Entry = Mapping[str, Any]
 
 COST = 145_000_000
 """Nanos: 850 tokens at 100 and 120 at 500 per million, which is what a provider reports here."""
+CAP = 60_000_000
+"""Nanos of the header x-proxyapi-max-cost: some 120 tokens of output."""
 FUNDS = 10 * 10**9
 """Nanos of a customer, if a case says nothing else."""
 
@@ -96,6 +98,10 @@ ERROR_EVENT = Seen(
 AS_IT_CAME = Seen("200, the bytes as they came", lambda heard: heard.status == 200 and heard.whole)
 CUT = Seen("200, cut off", lambda heard: heard.status == 200 and not heard.whole)
 CUT_OFF = Seen("a closed connection", lambda heard: not heard.whole)
+AS_AT_A_LENGTH = Seen(
+    "200, what fits, an end as at a length",
+    lambda heard: heard.whole and not heard.failed and any(w in heard.text for w in (b'"length"', b'"max_tokens"')),
+)
 GONE = Seen("it is gone", lambda heard: not heard.whole)
 
 
@@ -118,8 +124,15 @@ OVERRUN = Charge("the reported usage, above the hold", lambda entry: entry["char
 PROMPT_REPORTED = Charge("the reported prompt, the answer counted", lambda entry: 85_000_000 < entry["charged"] < COST)
 OWN_COST = Charge("the provider's own price × rate and markup", lambda entry: entry["charged"] == 125_000_000)
 
+THE_CAP = Charge("the cap", lambda entry: entry["charged"] == CAP)
+UP_TO_THE_CAP = Charge(
+    "prompt and what was delivered, counted, at most the cap", lambda entry: 0.9 * CAP < entry["charged"] <= CAP
+)
+ALL_OF_LITTLE = Charge("all that was on the account", lambda entry: entry["charged"] == 10**8 >= entry["held"])
+
 NOBODYS = Loss("—", lambda entry: entry["loss"] == 0)
 OPERATORS_REST = Loss("operator: the rest", lambda entry: entry["loss"] == 8 * 10**9)
+OPERATORS_BEYOND = Loss("operator: the rest", lambda entry: entry["loss"] == entry["actual"] - entry["charged"])
 OPERATORS_HOLD = Loss("operator: up to the hold", lambda entry: entry["loss"] == entry["held"] > 0)
 TAKEN_BACK = Loss("taken back", lambda entry: entry["loss"] < 0)
 BILLED = Loss("operator: what the provider bills for it", lambda entry: entry["loss"] == 0)
@@ -189,6 +202,21 @@ ANSWERED = (
         upstream="reports much",
         funds=3 * 10**9,
         **both(settled(charge=ALL_THERE_IS, loss=OPERATORS_REST)),
+    ),
+    Case(
+        ANSWERS,
+        "beyond the request's own cap (`x-proxyapi-max-cost`)",
+        upstream="talks on",
+        client="caps its request",
+        body=settled(charge=THE_CAP, loss=OPERATORS_BEYOND),
+        stream=Outcome(AS_AT_A_LENGTH, UP_TO_THE_CAP, OPERATORS_BEYOND, ("settle", "capped", "counted")),
+    ),
+    Case(
+        ANSWERS,
+        "beyond the ceiling that a request was shortened to, since money was short",
+        client="has its requests shortened",
+        funds=10**8,
+        **both(settled(charge=ALL_OF_LITTLE, loss=OPERATORS_BEYOND)),
     ),
     Case(
         ANSWERS,
@@ -398,6 +426,7 @@ REFUSED_BY_US = (
     Case(OURS, "the key may not use this model", client="has a key for other models", **no_row(status(403))),
     Case(OURS, "more requests per minute than the key may make", client="asks too often", **no_row(status(429))),
     Case(OURS, "the account can't cover the estimate", funds=10**6, **no_row(status(402))),
+    Case(OURS, "the request's own cap can't cover any answer", client="caps it at nothing", **no_row(status(402))),
     Case(
         OURS, "the key's budget can't cover the estimate", client="has a key with a small budget", **no_row(status(402))
     ),

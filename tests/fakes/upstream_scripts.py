@@ -81,6 +81,14 @@ def pausing_before_the_end(stage: Stage) -> Reply:
     return Reply(headers=STREAM, chunks=chunks())
 
 
+def talking_on(stage: Stage) -> Reply:
+    """Far beyond any ceiling; a stream tells no usage."""
+    words = [f" word{number}" for number in range(400)]
+    if stage.form == "body":
+        return Reply(body=replies.chat("".join(words), (5, 900)))
+    return Reply(headers=STREAM, chunks=replies.chat_events(words, None))
+
+
 def endless(stage: Stage) -> Reply:
     """Some text, then a word now and then, as long as anybody listens."""
     first, _ = halves(stage.form)
@@ -193,6 +201,7 @@ SCRIPTS: dict[str, Callable[[Stage], Reply]] = {
     "pauses in the middle": pausing,
     "pauses before the end": pausing_before_the_end,
     "does not end": endless,
+    "talks on": talking_on,
 } | {f"refuses with {number}": refusal(number) for number in (302, 400, 401, 402, 404, 422, 429, 500, 503)}
 
 

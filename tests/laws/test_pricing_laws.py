@@ -10,6 +10,8 @@ from msgspec import structs
 
 from proxyapi.dialects.call import AudioInput, Call, DocumentInput, ImageInput, Prompt, ServerTool, VideoInput
 from proxyapi.dialects.ceiling import OUTPUT_TOKENS_MIN
+from proxyapi.ledger.ops import Accepted, Balance, Ending, Hold, Op, Settled
+from proxyapi.ledger.plan import Facts, plan
 from proxyapi.pricing.audio import SECONDS_MAX, duration_seconds
 from proxyapi.pricing.book import PriceBook
 from proxyapi.pricing.ceiling import Outlook, affordable, at_least, cost_of, outlook
@@ -184,6 +186,26 @@ def test_what_is_afforded_is_never_more_than_there_is_and_more_money_affords_no_
     assert cost_of(found, ceiling) <= amount
     assert ceiling == max(o.most for o in found) or cost_of(found, ceiling + 1) > amount
     assert (affordable(found, amount + more) or 0) >= ceiling
+
+
+@given(st.lists(outlooks, min_size=1, max_size=3), st.integers(0, 10**15), st.integers(0, 10**16))
+def test_a_shortened_request_is_never_charged_more_than_was_there(
+    found: list[Outlook], there_is: int, actual: int
+) -> None:
+    """Whatever its provider makes of the ceiling."""
+    ceiling = affordable(found, there_is)
+    if ceiling is None:
+        return
+    price = found[0].price
+    hold = Hold(bytes(16), 1, 2, cost_of(found, ceiling), price, "p", "m", "chat")
+    ending = Ending(hold.id, 1, price, "p", "m", "chat", actual=actual)
+    ops: list[Op] = [hold, ending]
+    pots = {1: Balance(there_is, 0, 0)}
+    known = Facts(pots, {}, {}, {}, {}, frozenset(), {}, 0)
+    accepted, settled = plan(ops, known).results
+    assert isinstance(accepted, Accepted) and isinstance(settled, Settled)
+    assert settled.charged == min(actual, there_is)
+    assert settled.charged + settled.loss == actual
 
 
 FILE_HEADS = [b"", b"RIFF", b"fLaC", b"OggS", b"\x1aE\xdf\xa3", b"ID3", b"\xff\xf1"]

@@ -30,6 +30,7 @@ _STATES: dict[str, State] = {"settle": "settled", "release": "released", "expire
 _UNITS = msgspec.json.Decoder(dict[str, int])
 
 ENDINGS = {
+    "abandoned": "not sent: the store did not answer in time",
     "background": "answered in the background",
     "background_deleted": "deleted before anybody could see what it used: what was held is charged",
     "background_failed": "failed in the background",

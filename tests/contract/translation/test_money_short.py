@@ -191,6 +191,37 @@ def test_racing_requests_never_hold_more_than_there_is(world: Any) -> None:
     assert Decimal(world.gateway.balance(account)) == 0
 
 
+def test_a_second_try_without_refused_states_is_as_short_as_the_first(world: Any) -> None:
+    """Both go out on one hold."""
+    account, key = world.gateway.customer("1000")
+    signed = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
+    use = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
+    first = json.dumps(json.loads(world.replies.message()) | {"content": [signed, use], "stop_reason": "tool_use"})
+    refusal = b'{"type":"error","error":{"type":"invalid_request_error","message":"Invalid `signature` in `thinking`"}}'
+
+    def reply(asked: Any) -> Any:
+        if b"tool_result" not in asked.body:
+            return world.reply(body=first.encode())
+        if b"c2ln" in asked.body:
+            return world.reply(status=400, body=refusal)
+        return world.reply(body=world.replies.message("fine"))
+
+    world.answer(reply)
+    tool = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
+    more: Any = {"tools": [tool], "reasoning": {"effort": "low"}}
+    way = ("openai_responses", "anthropic")
+    _, _, answer = world.post(*way, key, **more)
+    call = next(item["call_id"] for item in answer["output"] if item["type"] == "function_call")
+    more["input"] = [{"type": "function_call_output", "call_id": call, "output": "7"}]
+    before = len(world.asked)
+    status, _, answer = capped(world, way, key, "1", previous_response_id=answer["id"], **more)
+    assert status == 200, answer
+    tries = world.asked[before:]
+    assert len(tries) == 2 and b"c2ln" in tries[0].body and b"c2ln" not in tries[1].body
+    assert ceiling_of(tries[0]) == ceiling_of(tries[1]) < 2_000
+    assert world.gateway.last_entry(account, 2)["held"] <= 10**9
+
+
 # --- a request's own cap ----------------------------------------------------------------------------------------------
 
 
