@@ -8,6 +8,10 @@ DONE = {
     "log-off": N_("Requests are not kept any more"),
     "log-on": N_("Saved: requests are kept from now on"),
     "signed-out": N_("You have signed out"),
+    "key-saved": N_("The key is saved"),
+    "key-disabled": N_("The key is disabled"),
+    "key-enabled": N_("The key works again"),
+    "key-revoked": N_("The key is revoked"),
     "password-saved": N_("The password is changed"),
 }
 """Only these words can be put on a page by an address."""

@@ -12,6 +12,7 @@ from proxyapi.console import charts, nav
 from proxyapi.console.icons import icon
 from proxyapi.console.numbers import DASH, NBSP, exact_places
 from proxyapi.console.speech import LANGUAGES, Languages, Speech
+from proxyapi.console.units import UNITS
 
 if TYPE_CHECKING:
     from proxyapi.console.page import Page
@@ -75,7 +76,7 @@ def _environment(speech: Speech, static: StaticFiles) -> Environment:
     )
     environment.globals.update(
         icon=icon, bar=charts.bar, spark=charts.spark, model=model, static=static.address, exact_places=exact_places,
-        NBSP=NBSP, DASH=Markup('<span class="z">{}</span>').format(DASH), MENU=nav, LANGUAGES=LANGUAGES,
+        NBSP=NBSP, UNITS=UNITS, DASH=Markup('<span class="z">{}</span>').format(DASH), MENU=nav, LANGUAGES=LANGUAGES,
     )  # fmt: skip
     return environment
 

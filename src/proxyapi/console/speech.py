@@ -60,6 +60,11 @@ class Speech:
         """As text, without the currency."""
         return numbers.amount(nanos, places, self.language)
 
+    def axis(self, nanos: int) -> str:
+        """As text beside a chart: as many decimals as a small sum needs."""
+        places = 0 if nanos >= 10**10 or not nanos else 2 if nanos >= 10**7 else 4
+        return numbers.amount(nanos, places, self.language)
+
     def number(self, value: int) -> str:
         """A count, with its thousands parted."""
         return numbers.count(value, self.language)

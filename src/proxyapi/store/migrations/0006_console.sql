@@ -69,3 +69,6 @@ CREATE TABLE playground_key (                    -- the one key of an account wi
     account_id INTEGER PRIMARY KEY,
     key_id     INTEGER NOT NULL
 ) STRICT;
+
+CREATE INDEX rollup_account ON rollup (account_id, hour);             -- a customer's charts
+CREATE INDEX rollup_key ON rollup (account_id, key_id, hour);         -- when a key was used last

@@ -1,0 +1,200 @@
+"""Requests as the journal has them: lists by cursor, and one with its bill. Only those of the reader's own account.
+
+A list looks at 5,000 entries at most and goes on from there when it is asked for more: a filter that nothing passes
+through does not read a journal of millions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from proxyapi.console.marks import N_
+from proxyapi.console.page import Page
+from proxyapi.errors import NotFound
+from proxyapi.ids import format_id
+from proxyapi.pricing import price as prices
+from proxyapi.pricing.charge import Line, lines
+from proxyapi.store.queries import load_queries
+from proxyapi.usage import INPUT_TOKENS, Unit
+
+SQL = load_queries("proxyapi.console.pages", "entries.sql")
+
+PAGE_ROWS = 50
+FIRST = b""
+LAST = b"\xff" * 16
+WHOLE = ("completed", "background")
+"""Endings of answers that were brought to their end."""
+
+STATES: Mapping[str, tuple[str, str]] = {
+    "charged": ("ok", N_("Charged")),
+    "held": ("held", N_("Held")),
+    "cut": ("warn", N_("Cut short")),
+    "corrected": ("ok", N_("Charged later")),
+    "refused": ("bad", N_("Refused")),
+    "provider": ("bad", N_("Provider")),
+    "lost": ("bad", N_("Interrupted")),
+    "left": ("warn", N_("Client left")),
+}
+"""State -> its mark and its word."""
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """One request that has ended, or is on its way (`state` held). Amounts in nanos, times in milliseconds."""
+
+    id: bytes
+    state: str
+    key_id: int
+    key_name: str
+    held: int
+    charged: int
+    actual: int = 0
+    price_id: int | None = None
+    variant: str = ""
+    units: dict[Unit, int] = {}
+    source: str = ""
+    ending: str = ""
+    status: int = 0
+    operation: str
+    provider: str
+    model: str
+    latency_ms: int = 0
+    first_byte_ms: int = 0
+    upstream_id: str = ""
+    ref: bytes | None = None
+    created_at: int
+
+    @property
+    def request_id(self) -> str:
+        return format_id(self.id)
+
+    @property
+    def look(self) -> str:
+        """The class of its mark."""
+        return STATES[self.state][0]
+
+    @property
+    def word(self) -> str:
+        return STATES[self.state][1]
+
+    @property
+    def code(self) -> int:
+        """The status that explains a refusal; 0: it needs none."""
+        return self.status if self.state in ("refused", "provider") else 0
+
+    @property
+    def prompt(self) -> int:
+        return sum(quantity for unit, quantity in self.units.items() if unit in INPUT_TOKENS)
+
+    @property
+    def cached(self) -> int:
+        return sum(self.units.get(unit, 0) for unit in (Unit.CACHE_READ, Unit.CACHE_READ_AUDIO))
+
+    @property
+    def answered(self) -> int:
+        return sum(self.units.get(unit, 0) for unit in (Unit.OUTPUT, Unit.REASONING, Unit.OUTPUT_AUDIO))
+
+
+class Filter(Struct, frozen=True, kw_only=True):
+    """What a list is narrowed to; empty values let everything through."""
+
+    key_id: int = 0
+    model: str = ""
+    state: str = ""
+    """`charged`, `cut` or `failed`."""
+    after: bytes = FIRST
+    """The least id, and so the earliest time."""
+    before: bytes = LAST
+    """Ids from here on are not shown: the cursor."""
+
+
+class Found(NamedTuple):
+    rows: list[Entry]
+    next: bytes
+    """The cursor of the page after this; empty: that was all."""
+
+
+async def newest(page: Page, wanted: Filter, *, limit: int = PAGE_ROWS) -> Found:
+    """The newest first."""
+    database = page.desk.database
+    state = wanted.state
+    rows = await database.fetch(
+        SQL["newest"],
+        (
+            page.account_id, wanted.before, wanted.after, wanted.key_id, wanted.key_id, wanted.model, wanted.model,
+            state, state, state, state, limit + 1,
+        ),
+    )  # fmt: skip
+    found = [entry_of(row) for row in rows[:limit]]
+    if len(rows) > limit:
+        return Found(found, found[-1].id)
+    ((last, looked),) = await database.fetch(SQL["last_looked_at"], (page.account_id, wanted.before, wanted.after))
+    return Found(found, last if looked == LOOKED_MAX else b"")
+
+
+LOOKED_MAX = 5000
+
+
+async def in_flight(page: Page) -> list[Entry]:
+    """Requests that are held for now."""
+    return [_held(row) for row in await page.desk.database.fetch(SQL["in_flight"], (page.account_id,))]
+
+
+async def one(page: Page, id: bytes) -> Entry:
+    """NotFound: there is none, or it is another account's."""
+    database = page.desk.database
+    if rows := await database.fetch(SQL["one"], (id, page.account_id)):
+        return entry_of(rows[0])
+    if rows := await database.fetch(SQL["held_one"], (id, page.account_id)):
+        return _held(rows[0])
+    raise NotFound("There is no such request.")
+
+
+async def bill(page: Page, entry: Entry) -> tuple[prices.Price | None, list[Line]]:
+    """The price that was used, and what was charged for line by line. None: nothing was priced."""
+    if entry.price_id is None or not entry.units:
+        return None, []
+    rows = await page.desk.database.fetch(SQL["price"], (entry.price_id,))
+    if not rows:
+        return None, []
+    price = prices.from_json(rows[0][0])
+    return price, lines(entry.units, price, variant=entry.variant)
+
+
+def entry_of(row: Sequence[Any]) -> Entry:
+    (id, kind, key_id, name, prefix, held, actual, charged, price_id, variant, units, source, ending, status,
+     operation, provider, model, latency_ms, first_byte_ms, upstream_id, ref, created_at) = row  # fmt: skip
+    return Entry(
+        id=bytes(id), state=_state(kind, ending or "", status or 0), key_id=key_id or 0,
+        key_name=name or (f"{prefix}…" if prefix else ""), held=held, charged=charged, actual=actual, price_id=price_id,
+        variant=variant or "", units=_units(units), source=source or "", ending=ending or "", status=status or 0,
+        operation=operation or "", provider=provider or "", model=model or "", latency_ms=latency_ms or 0,
+        first_byte_ms=first_byte_ms or 0, upstream_id=upstream_id or "", ref=ref, created_at=created_at,
+    )  # fmt: skip
+
+
+def _held(row: Sequence[Any]) -> Entry:
+    id, key_id, name, prefix, amount, operation, provider, model, created_at = row
+    return Entry(
+        id=bytes(id), state="held", key_id=key_id, key_name=name or f"{prefix}…", held=amount, charged=0,
+        operation=operation, provider=provider, model=model, created_at=created_at,
+    )  # fmt: skip
+
+
+def _units(text: str | None) -> dict[Unit, int]:
+    return msgspec.json.decode(text, type=dict[Unit, int]) if text else {}
+
+
+def _state(kind: str, ending: str, status: int) -> str:
+    if kind == "settle":
+        return "charged" if ending in WHOLE else "cut"
+    if kind == "correction":
+        return "corrected"
+    if kind == "expire":
+        return "lost"
+    if ending == "client_gone":
+        return "left"
+    return "provider" if status >= 500 or ending.startswith("upstream") else "refused"

@@ -1,0 +1,38 @@
+-- newest --
+SELECT e.id, e.kind, e.key_id, k.name, k.prefix, e.held, e.actual, e.charged, e.price_id, e.variant, e.units, e.source,
+       e.ending, e.status, e.operation, e.provider, e.model, e.latency_ms, e.first_byte_ms, e.upstream_id, e.ref,
+       e.created_at
+FROM (SELECT * FROM entry WHERE account_id = ? AND id < ? AND id >= ? ORDER BY id DESC LIMIT 5000) e
+LEFT JOIN key k ON k.id = e.key_id
+WHERE e.kind IN ('settle', 'release', 'expire', 'correction')
+  AND (CAST(? AS INTEGER) = 0 OR e.key_id = ?)
+  AND (CAST(? AS TEXT) = '' OR e.model = ?)
+  AND (CAST(? AS TEXT) = ''
+       OR (? = 'charged' AND e.kind IN ('settle', 'correction'))
+       OR (? = 'cut' AND e.kind = 'settle' AND e.ending NOT IN ('completed', 'background'))
+       OR (? = 'failed' AND e.kind IN ('release', 'expire')))
+ORDER BY e.id DESC LIMIT ?
+
+-- last_looked_at --
+SELECT min(id), count(*) FROM (
+    SELECT id FROM entry WHERE account_id = ? AND id < ? AND id >= ? ORDER BY id DESC LIMIT 5000) looked
+
+-- one --
+SELECT e.id, e.kind, e.key_id, k.name, k.prefix, e.held, e.actual, e.charged, e.price_id, e.variant, e.units, e.source,
+       e.ending, e.status, e.operation, e.provider, e.model, e.latency_ms, e.first_byte_ms, e.upstream_id, e.ref,
+       e.created_at
+FROM entry e LEFT JOIN key k ON k.id = e.key_id
+WHERE e.id = ? AND e.account_id = ? AND e.kind IN ('settle', 'release', 'expire', 'correction')
+
+-- price --
+SELECT body FROM price WHERE id = ?
+
+-- in_flight --
+SELECT h.id, h.key_id, k.name, k.prefix, h.amount, h.operation, h.provider, h.model, h.created_at
+FROM hold h LEFT JOIN key k ON k.id = h.key_id
+WHERE h.account_id = ? ORDER BY h.id DESC LIMIT 50
+
+-- held_one --
+SELECT h.id, h.key_id, k.name, k.prefix, h.amount, h.operation, h.provider, h.model, h.created_at
+FROM hold h LEFT JOIN key k ON k.id = h.key_id
+WHERE h.id = ? AND h.account_id = ?

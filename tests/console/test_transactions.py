@@ -1,0 +1,106 @@
+"""Requests in the console: the list, the receipt, and the file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+import pytest
+import requests
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def buyer(house: Any, customer: Any) -> Any:
+    """A customer with money, a key, and one request answered."""
+    house.cli("deposit", customer.email, "100")
+    customer.key = house.key(customer.email, "--name", "Каталог")
+    customer.answer = ask(house.url, customer.key)
+    return customer
+
+
+def ask(url: str, key: str, **more: Any) -> requests.Response:
+    body = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}], **more}
+    return requests.post(
+        f"{url}/v1/chat/completions", json=body, headers={"authorization": f"Bearer {key}"}, timeout=20
+    )
+
+
+def test_a_request_stands_in_the_list_within_two_seconds(buyer: Any, eventually: Any) -> None:
+    request_id = buyer.answer.headers["x-request-id"]
+    eventually(lambda: request_id in buyer.get("/transactions").text, seconds=2)
+    overview = buyer.get("/").text
+    assert request_id in overview and "Charged" in overview
+
+
+def test_a_receipt_adds_up_to_what_was_charged(house: Any, buyer: Any, eventually: Any, visiting: Any) -> None:
+    request_id = buyer.answer.headers["x-request-id"]
+    cost = buyer.answer.headers["x-proxyapi-cost"]
+    page = eventually(lambda: (found := buyer.get(f"/transactions/{request_id}")).status_code == 200 and found)
+    text = visiting.text_of(page)
+    whole, _, decimals = cost.partition(".")
+    assert f"{whole}.{decimals.ljust(6, '0')}" in text.replace(" ", ""), (cost, text)
+    assert "reported by the provider" in text and "Каталог" in text
+
+
+def test_a_request_of_another_account_does_not_exist(
+    house: Any, buyer: Any, visiting: Any, new_user: Any, eventually: Any
+) -> None:
+    request_id = buyer.answer.headers["x-request-id"]
+    eventually(lambda: buyer.get(f"/transactions/{request_id}").status_code == 200)
+    other = visiting.Visitor(house.url)
+    other.sign_in(new_user(), PASSWORD)
+    assert other.get(f"/transactions/{request_id}").status_code == 404
+    assert request_id not in other.get("/transactions").text
+    assert other.get("/transactions/0000").status_code == 404
+
+
+def test_the_search_for_a_number_leads_to_the_receipt(buyer: Any, eventually: Any) -> None:
+    request_id = buyer.answer.headers["x-request-id"]
+    eventually(lambda: buyer.get(f"/transactions/{request_id}").status_code == 200)
+    assert buyer.get(f"/transactions?id={request_id.replace('-', '').upper()}").url.endswith(request_id)
+    assert "not the number of a request" in buyer.get("/transactions?id=abc").text
+
+
+def test_the_list_goes_on_by_cursor_without_gaps_or_repeats(house: Any, buyer: Any, eventually: Any) -> None:
+    asked = {ask(house.url, buyer.key, max_tokens=10).headers["x-request-id"] for _ in range(54)}
+    asked.add(buyer.answer.headers["x-request-id"])
+
+    def listed() -> list[str]:
+        found, path = [], "/transactions"
+        while path:
+            text = buyer.get(path).text
+            found += re.findall(r'class="m-1"><a href="/console/transactions/([0-9a-f-]{36})"', text)
+            older = re.search(r'href="/console(/transactions\?[^"]*before=[^"]+)"', text)
+            path = older[1].replace("&amp;", "&") if older else ""
+        return found
+
+    ids = eventually(lambda: len(found := listed()) >= 55 and found)
+    assert len(ids) == 55 and set(ids) == asked and ids == sorted(ids, reverse=True)
+
+
+def test_filters_narrow_the_list(house: Any, buyer: Any, eventually: Any) -> None:
+    failed = ask(house.url, buyer.key, model="sandbox/fail-503")
+    assert failed.status_code == 503
+    number = failed.headers["x-request-id"]
+    eventually(lambda: number in buyer.get("/transactions?state=failed").text)
+    answered = buyer.answer.headers["x-request-id"]
+    assert answered not in buyer.get("/transactions?state=failed").text
+    assert number not in buyer.get("/transactions?state=charged").text
+    assert answered in buyer.get("/transactions?model=openai/gpt-4o-mini").text
+    assert answered not in buyer.get("/transactions?model=openai/gpt-4o-mini&day=2020-01-01").text
+
+
+def test_the_file_has_exact_sums_and_no_formulas(house: Any, buyer: Any, eventually: Any) -> None:
+    (key,) = house.cli("key", "list", buyer.email)["keys"]
+    house.cli("key", "edit", str(key["id"]), "--name", "=1+1")
+    request_id = buyer.answer.headers["x-request-id"]
+    eventually(lambda: request_id in buyer.get("/transactions").text)
+    answer = buyer.get("/transactions.csv")
+    assert answer.headers["content-type"].startswith("text/csv")
+    (row,) = csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff")))
+    assert row["request_id"] == request_id and row["charged"] == buyer.answer.headers["x-proxyapi-cost"]
+    assert row["key"] == "'=1+1"
