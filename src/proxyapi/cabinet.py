@@ -99,6 +99,7 @@ class Cabinet:
             signup=settings.console.signup,
             zone=settings.console.time_zone,
             clock=time.time,
+            random_bytes=os.urandom,
             writer=self._writer,
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 PASSWORD = "correct horse battery"
+CONFIG = 'trusted_proxies = ["127.0.0.0/8"]\n[pause]\nenabled = false\n'
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, gateways: Any, eventually: A
     """A gateway with its console."""
     import requests
 
-    with gateways.Gateway(tmp_path_factory.mktemp("house"), console=True) as gateway:
+    with gateways.Gateway(tmp_path_factory.mktemp("house"), CONFIG, console=True) as gateway:
         eventually(lambda: requests.get(f"{gateway.url}/console/signin", timeout=20).status_code == 200, seconds=30)
         yield gateway
 

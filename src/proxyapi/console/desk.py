@@ -46,6 +46,8 @@ class Desk(Struct, frozen=True, kw_only=True):
     """The time zone of users who chose none."""
     clock: Callable[[], float]
     """Seconds since 1970."""
+    random_bytes: Callable[[int], bytes]
+    """`os.urandom`."""
     writer: Executor
     """One thread: transactions and the ledger's connection belong to it."""
 

@@ -12,6 +12,10 @@ DONE = {
     "key-disabled": N_("The key is disabled"),
     "key-enabled": N_("The key works again"),
     "key-revoked": N_("The key is revoked"),
+    "settings-saved": N_("The settings are saved"),
+    "factor-off": N_("The second factor is off"),
+    "session-ended": N_("The session has ended"),
+    "sessions-ended": N_("All other sessions have ended"),
     "password-saved": N_("The password is changed"),
 }
 """Only these words can be put on a page by an address."""

@@ -40,6 +40,12 @@ def exact_places(nanos: int, least: int) -> int:
     return max(least, len(digits))
 
 
+def rate_places(nanos: int) -> int:
+    """Decimals of a price: what is small keeps what it needs, what is large is not shown beyond the fourth."""
+    needed = exact_places(nanos, 2)
+    return needed if abs(nanos) < NANOS_PER_UNIT // 100 else min(needed, 4)
+
+
 def count(value: int, language: Language) -> str:
     """An integer with its thousands parted."""
     return (MINUS if value < 0 else "") + f"{abs(value):,}".replace(",", _THOUSANDS[language])

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from proxyapi.console import charts, nav
 from proxyapi.console.icons import icon
-from proxyapi.console.numbers import DASH, NBSP, exact_places
+from proxyapi.console.numbers import DASH, NBSP, exact_places, rate_places
 from proxyapi.console.speech import LANGUAGES, Languages, Speech
 from proxyapi.console.units import UNITS
 
@@ -75,8 +75,9 @@ def _environment(speech: Speech, static: StaticFiles) -> Environment:
         speech.gettext, speech.ngettext, newstyle=True, pgettext=speech.pgettext
     )
     environment.globals.update(
-        icon=icon, bar=charts.bar, spark=charts.spark, model=model, static=static.address, exact_places=exact_places,
-        NBSP=NBSP, UNITS=UNITS, DASH=Markup('<span class="z">{}</span>').format(DASH), MENU=nav, LANGUAGES=LANGUAGES,
+        icon=icon, bar=charts.bar, spark=charts.spark, model=model, static=static.address, MENU=nav, UNITS=UNITS,
+        LANGUAGES=LANGUAGES, NBSP=NBSP, DASH=Markup('<span class="z">{}</span>').format(DASH),
+        exact_places=exact_places, rate_places=rate_places,
     )  # fmt: skip
     return environment
 

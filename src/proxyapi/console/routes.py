@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from proxyapi.console.pages import join, keys, log, overview, signin, transactions
+from proxyapi.console.pages import docs, join, keys, log, models, overview, settings, signin, transactions, usage
 
 ROUTES: tuple[Route, ...] = (
     *signin.ROUTES,
@@ -12,5 +12,9 @@ ROUTES: tuple[Route, ...] = (
     *overview.ROUTES,
     *log.ROUTES,
     *keys.ROUTES,
+    *usage.ROUTES,
     *transactions.ROUTES,
+    *models.ROUTES,
+    *settings.ROUTES,
+    *docs.ROUTES,
 )

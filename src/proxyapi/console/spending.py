@@ -123,6 +123,10 @@ class Spending:
         steps = self._parts[name]
         return [getattr(steps[step], measure) if step in steps else 0 for step in self.span.steps]
 
+    def steps_of(self, name: str) -> list[tuple[int, Sums]]:
+        """Of one part, those in which there was something, in order."""
+        return sorted(self._parts[name].items())
+
     def by_step(self) -> list[tuple[int, Sums]]:
         """All parts together, the last step first."""
         sums = {step: Sums() for step in self.span.steps}
