@@ -73,7 +73,7 @@ def config(replay: str) -> str:
 
 def prepare(recorded: Path, settings: Path, data: Path) -> int:
     """Prices for unknown names, owners for referenced objects. The number of names."""
-    from proxyapi import app
+    from proxyapi import sale
     from proxyapi import settings as configuration
     from proxyapi.dialects import DIALECTS
     from proxyapi.errors import GatewayError
@@ -82,7 +82,7 @@ def prepare(recorded: Path, settings: Path, data: Path) -> int:
 
     found = configuration.load(settings, {}, flags={"data": str(data)})
     database = open_database(found.database)
-    catalog = app.build_catalog(found, database, 0)
+    catalog = sale.build_catalog(found, database, 0)
     unknown: set[str] = set()
     owned: set[tuple[str, str]] = set()
     for line in recorded.open(encoding="utf-8"):

@@ -101,7 +101,7 @@ def config(replay: str, gateway: str) -> str:
 
 def prices(settings: Path, data: Path, names: Iterable[str]) -> None:
     """Prices for names that are not on sale, as `proxyapi price set` writes them."""
-    from proxyapi import app
+    from proxyapi import sale
     from proxyapi import settings as configuration
     from proxyapi.errors import GatewayError
     from proxyapi.identity.queries import QUERIES
@@ -109,7 +109,7 @@ def prices(settings: Path, data: Path, names: Iterable[str]) -> None:
 
     found = configuration.load(settings, {}, flags={"data": str(data)})
     database = open_database(found.database)
-    catalog = app.build_catalog(found, database, 0)
+    catalog = sale.build_catalog(found, database, 0)
     with database.transaction() as transaction:
         for name in names:
             try:

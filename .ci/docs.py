@@ -72,7 +72,7 @@ def wrong_examples(page: Path) -> Iterator[str]:
     for block in _CODE_BLOCK.findall(page.read_text()):
         for line in re.findall(r"^(?:.*/bin/)?(proxyapi .*)$", block, re.MULTILINE):
             words = line.partition(" #")[0].split()
-            path = next((path for n in (3, 2) if (path := " ".join(words[:n])) in known), None)
+            path = next((path for n in (4, 3, 2) if (path := " ".join(words[:n])) in known), None)
             if path is None:
                 yield f"{page.relative_to(ROOT)}: {line}: there is no such command"
                 continue

@@ -8,10 +8,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -59,15 +59,12 @@ from proxyapi.ledger.reaper import reap
 from proxyapi.ledger.receipt import find_receipt
 from proxyapi.logbook.book import Logbook
 from proxyapi.money import nanos_ceil
-from proxyapi.pricing.book import PriceBook, parse_override
-from proxyapi.pricing.snapshot import load_snapshot
 from proxyapi.pricing.tokens import Tokenizer
 from proxyapi.providers.catalog import Catalog
-from proxyapi.providers.provider import ProviderConfig, load_providers
-from proxyapi.store.database import Database, open_database
+from proxyapi.sale import build_catalog, renew
+from proxyapi.store.database import open_database
 from proxyapi.store.errors import StoreError
 from proxyapi.telemetry import Log, Metrics
-from proxyapi.usage import Unit
 from proxyapi.wire.client import Pool, Timeouts
 from proxyapi.wire.server import Exchange, Server, ServerLimits
 
@@ -410,7 +407,8 @@ class Worker:
     def _reload_prices(self, catalog: Catalog) -> None:
         async def reload() -> None:
             with suppress(StoreError):
-                catalog.set_overrides(_overrides(await self.database.fetch(QUERIES["prices"])))
+                stored = await self.database.fetch(QUERIES["settings_stored"])
+                renew(catalog, self._settings, stored, await self.database.fetch(QUERIES["prices"]))
 
         task = self._loop.create_task(reload())
         self._reloading.add(task)
@@ -450,40 +448,6 @@ def _handlers(relay: Relay, stored: Stored, own: Own, forward: Forward) -> dict[
         "hello": own.hello,
         "console": forward.handle,
     }
-
-
-def build_catalog(settings: Settings, database: Database, sandbox_port: int) -> Catalog:
-    """What is on sale, with the operator's own prices. `sandbox_port` 0: without an address for the sandbox."""
-    configs = {
-        name: ProviderConfig(
-            enabled=provider.enabled,
-            base_url=provider.base_url,
-            key=provider.api_key.reveal(),
-            on_gone=provider.on_gone,
-            forwarded_headers=frozenset(header.lower().encode() for header in provider.forward_headers),
-            passes_credential_errors=provider.credential_errors == "pass",
-            quirks=provider.quirks,
-            models=provider.models,
-        )
-        for name, provider in settings.providers.items()
-    }
-    if settings.sandbox.enabled:
-        configs["sandbox"] = ProviderConfig(base_url=f"http://127.0.0.1:{sandbox_port or 1}")
-    book = PriceBook(load_snapshot(), exchange_rate=settings.exchange_rate, markup=settings.markup)
-    catalog = Catalog(
-        load_providers(configs), book, clock=time.time, aliases=settings.aliases, hold_factors=settings.hold.factors
-    )
-    catalog.set_overrides(price_overrides(database))
-    return catalog
-
-
-def price_overrides(database: Database) -> dict[str, Mapping[Unit, int]]:
-    """The operator's own prices, read at once."""
-    return _overrides(database.fetch_now(QUERIES["prices"]))
-
-
-def _overrides(rows: Sequence[Sequence[Any]]) -> dict[str, Mapping[Unit, int]]:
-    return {model: parse_override(body) for model, body in rows}
 
 
 def _now_ms() -> int:

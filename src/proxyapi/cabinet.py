@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from proxyapi.app import build_catalog, price_overrides
+from proxyapi.backoffice import PRUNE_SECONDS as REPLIES_SECONDS
+from proxyapi.backoffice import RECONCILE_SECONDS, BackOffice
 from proxyapi.console.app import build
 from proxyapi.console.desk import Desk
 from proxyapi.console.mail import LogMailer, Mailer, MailServer, SmtpMailer
@@ -24,9 +25,11 @@ from proxyapi.console.sessions import Sessions
 from proxyapi.console.speech import Languages
 from proxyapi.console.users import Users
 from proxyapi.identity.accounts import Accounts, KeyRing
+from proxyapi.identity.queries import QUERIES
 from proxyapi.identity.revisions import Revisions
 from proxyapi.ids import IdSource
 from proxyapi.ledger.offline import OfflineLedger
+from proxyapi.sale import build_catalog, renew
 from proxyapi.store.database import open_database
 from proxyapi.store.errors import StoreError
 from proxyapi.telemetry import Log, Metrics
@@ -57,14 +60,19 @@ class Cabinet:
         self._ledger = OfflineLedger(self._database, ids=IdSource())
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="console-writer")
         self._catalog = build_catalog(settings, self._database, 0)
+        self._back = BackOffice(settings, self._database, problem=lambda text: self._log.event("payments", text=text))
         self.desk = self._desk(port)
-        self.application: Application = build(self.desk, secret=secret, on_crash=self._crashed)
+        self.application: Application = build(
+            self.desk, secret=secret, on_crash=self._crashed, more=self._back.server().routes()
+        )
 
     async def run(self, sock: socket.socket, parent: int) -> None:
         """Serve until SIGTERM, SIGINT or the end of the supervisor."""
         server = uvicorn.Server(_uvicorn_config(self.application))
         self._every(WATCH_SECONDS, self._watch(server, parent))
         self._every(PRUNE_SECONDS, self._prune)
+        self._every(RECONCILE_SECONDS, self._back.payments.reconcile, self._back.tellers)
+        self._every(REPLIES_SECONDS, self._back.api.prune, self._back.clerk)
         self._watch_prices()
         with suppress(KeyboardInterrupt):
             await server.serve(sockets=[sock])
@@ -74,6 +82,7 @@ class Cabinet:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._back.close()
         self._writer.shutdown(wait=True)
         self._ledger.close()
         self._database.close()
@@ -101,6 +110,9 @@ class Cabinet:
             clock=time.time,
             random_bytes=os.urandom,
             writer=self._writer,
+            office=self._back.office,
+            clerk=self._back.clerk,
+            tellers=self._back.tellers,
         )
 
     def _mailer(self) -> Mailer:
@@ -126,12 +138,14 @@ class Cabinet:
 
     # --- periodic work -----------------------------------------------------------------------------------------------
 
-    def _every(self, seconds: float, work: Callable[[], object]) -> None:
+    def _every(self, seconds: float, work: Callable[[], object], threads: ThreadPoolExecutor | None = None) -> None:
+        """`threads`: where it runs, if not in the writer's."""
+
         async def repeat() -> None:
             while True:
                 await asyncio.sleep(seconds)
                 try:
-                    await asyncio.get_running_loop().run_in_executor(self._writer, work)
+                    await asyncio.get_running_loop().run_in_executor(threads or self._writer, work)
                 except StoreError as error:
                     self._log.event("store", text=str(error))
 
@@ -139,9 +153,13 @@ class Cabinet:
 
     def _watch_prices(self) -> None:
         revisions = Revisions(self._database.fetch)
-        revisions.listen("price", lambda: self._catalog.set_overrides(price_overrides(self._database)))
+        revisions.listen("price", self._renew)
         run = revisions.run(asyncio.sleep, PRICES_SECONDS)
         self._tasks.append(asyncio.get_running_loop().create_task(run))
+
+    def _renew(self) -> None:
+        fetch = self._database.fetch_now
+        renew(self._catalog, self._settings, fetch(QUERIES["settings_stored"]), fetch(QUERIES["prices"]))
 
     def _prune(self) -> None:
         self.desk.users.prune()

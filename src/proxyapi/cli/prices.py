@@ -161,7 +161,7 @@ def show(model: str, data: Path | None, config: Path | None, json: bool) -> None
 
 
 def _catalog(at: Installation) -> Catalog:
-    from proxyapi.app import build_catalog
+    from proxyapi.sale import build_catalog
 
     return build_catalog(at.settings, at.database, 0)
 

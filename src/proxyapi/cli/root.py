@@ -20,6 +20,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "user": ("users", "Who may sign in to the console: create, list, password, role, block."),
     "key": ("keys", "API keys: create, list, show, edit, disable, enable, revoke."),
     "price": ("prices", "Prices: set, reset, list, show."),
+    "voucher": ("operators", "Vouchers: create a batch, list, revoke."),
+    "operator": ("operators", "Tokens of the admin API, and the record of what operators did."),
     "usage": ("reports", "What was used and charged, by day, model or key."),
     "audit": ("auditing", "Prove that every balance agrees with the journal."),
     "seal": ("sealing", "Put old months into files, and take them out of the database."),

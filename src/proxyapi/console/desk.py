@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from msgspec import Struct
 
+from proxyapi.admin.office import Office
 from proxyapi.console.mail import Mailer
 from proxyapi.console.passwords import Passwords
 from proxyapi.console.sessions import Sessions
@@ -50,6 +51,24 @@ class Desk(Struct, frozen=True, kw_only=True):
     """`os.urandom`."""
     writer: Executor
     """One thread: transactions and the ledger's connection belong to it."""
+    office: Office
+    """What operators do (`admin`); also `office.vouchers` and `office.cashier`, for customers who pay."""
+    clerk: Executor
+    """One thread: the functions of the office run in it."""
+    tellers: Executor
+    """A few threads that may wait for payment providers."""
+
+    async def at_office(
+        self, function: Callable[Concatenate[Office, Given], Result], *arguments: Given.args, **named: Given.kwargs
+    ) -> Result:
+        """Run an operator's function with the office."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.clerk, lambda: function(self.office, *arguments, **named))
+
+    async def at_till(self, function: Callable[Given, Result], *arguments: Given.args, **named: Given.kwargs) -> Result:
+        """Run what may ask a payment provider."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.tellers, lambda: function(*arguments, **named))
 
     async def write(self, function: Callable[Given, Result], *arguments: Given.args, **named: Given.kwargs) -> Result:
         """Run what blocks and changes the store, after what was asked before."""

@@ -6,7 +6,8 @@ gateway: NotFound, Conflict, and InvalidRequest naming the field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -103,12 +104,12 @@ class Accounts:
         self._database = database
         self._clock = clock
 
-    def create(self, name: str) -> Account:
-        """Conflict if the name is taken."""
+    def create(self, name: str, *, within: Transaction | None = None) -> Account:
+        """Conflict if the name is taken. `within`, here and below: a transaction of the caller's to be part of."""
         name = _account_name(name)
         now = int(self._clock() * 1000)
         try:
-            with self._database.transaction() as transaction:
+            with _joined(self._database, within) as transaction:
                 rows = transaction.execute(QUERIES["account_add"], (name, now))
                 transaction.execute(QUERIES["bump_identity"])
         except ConstraintViolated:
@@ -128,9 +129,9 @@ class Accounts:
             raise NotFound(f"There is no account {text}.")
         return _account(rows[0])
 
-    def set_blocked(self, account_id: int, blocked: bool) -> None:
+    def set_blocked(self, account_id: int, blocked: bool, *, within: Transaction | None = None) -> None:
         """A blocked account's keys answer 401. Requests in flight finish."""
-        with self._database.transaction() as transaction:
+        with _joined(self._database, within) as transaction:
             transaction.execute(QUERIES["account_block"], (int(blocked), account_id))
             transaction.execute(QUERIES["bump_identity"])
 
@@ -150,10 +151,10 @@ class Accounts:
             transaction.execute(QUERIES["account_log"], (days, account_id))
             transaction.execute(QUERIES["bump_identity"])
 
-    def end_pauses(self, account_id: int) -> None:
+    def end_pauses(self, account_id: int, *, within: Transaction | None = None) -> None:
         """After a deposit: the account's keys may call again at once."""
         now = int(self._clock() * 1000)
-        with self._database.transaction() as transaction:
+        with _joined(self._database, within) as transaction:
             transaction.execute(pause.END_FOR_ACCOUNT, (now, account_id, now))
             transaction.execute(pause.CLEAR_FOR_ACCOUNT, (account_id,))
             transaction.execute(pause.BUMP)
@@ -175,12 +176,12 @@ class KeyRing:
         self._clock = clock
         self._random_bytes = random_bytes
 
-    def create(self, account_id: int, settings: KeySettings) -> tuple[int, str]:
+    def create(self, account_id: int, settings: KeySettings, *, within: Transaction | None = None) -> tuple[int, str]:
         """Id and the key in plain text, which nobody can read again. InvalidRequest names a wrong setting."""
         row = _row(checked(settings))
         key = new_key(self._random_bytes)
         start = (account_id, digest_of(key.encode()), key[:KEY_SHOWN_CHARACTERS], int(self._clock() * 1000))
-        with self._database.transaction() as transaction:
+        with _joined(self._database, within) as transaction:
             rows = transaction.execute(QUERIES["key_add"], (*start, *row))
             transaction.execute(QUERIES["bump_identity"])
         return int(rows[0][0]), key
@@ -208,9 +209,11 @@ class KeyRing:
             )
         return _key(rows[0])
 
-    def edit(self, key_id: int, change: Callable[[KeySettings], KeySettings]) -> Key:
+    def edit(
+        self, key_id: int, change: Callable[[KeySettings], KeySettings], *, within: Transaction | None = None
+    ) -> Key:
         """`change` makes the new settings of the current ones, within the transaction."""
-        with self._database.transaction() as transaction:
+        with _joined(self._database, within) as transaction:
             key = _load(transaction, key_id)
             if key.status == "revoked":
                 raise Conflict(f"Key {key_id} is revoked: nothing about it can be changed.")
@@ -223,9 +226,9 @@ class KeyRing:
             transaction.execute(QUERIES["bump_identity"])
         return msgspec.structs.replace(key, settings=settings)
 
-    def set_status(self, key_id: int, status: Status) -> None:
+    def set_status(self, key_id: int, status: Status, *, within: Transaction | None = None) -> None:
         """Disabling can be undone, revoking can't: Conflict."""
-        with self._database.transaction() as transaction:
+        with _joined(self._database, within) as transaction:
             if _load(transaction, key_id).status == "revoked" and status != "revoked":
                 raise Conflict(f"Key {key_id} is revoked, which cannot be undone: create another one.")
             transaction.execute(QUERIES["key_status"], (status, key_id))
@@ -242,6 +245,15 @@ def add_account(transaction: Transaction, name: str, now: int) -> int:
     account_id = int(transaction.execute(QUERIES["account_add"], (name, now))[0][0])
     transaction.execute(QUERIES["bump_identity"])
     return account_id
+
+
+@contextmanager
+def _joined(database: Database, within: Transaction | None) -> Iterator[Transaction]:
+    if within is not None:
+        yield within
+    else:
+        with database.transaction() as transaction:
+            yield transaction
 
 
 def checked(settings: KeySettings) -> KeySettings:

@@ -117,6 +117,12 @@ SELECT value FROM setting WHERE name = ? @for_update
 -- setting_put --
 INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 
+-- setting_drop --
+DELETE FROM setting WHERE name = ?
+
+-- settings_stored --
+SELECT name, value FROM setting WHERE name IN ('exchange_rate', 'markup') OR name LIKE 'provider.%'
+
 -- money_exists --
 SELECT EXISTS (SELECT 1 FROM entry) OR EXISTS (SELECT 1 FROM hold)
 

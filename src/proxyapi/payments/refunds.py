@@ -14,7 +14,7 @@ from proxyapi.ids import IdSource, format_id, parse_id
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.ledger.ops import TEXT_MAX
 from proxyapi.money import format_amount
-from proxyapi.payments.cashier import RETRY_MS_MIN, Problem, retry_at
+from proxyapi.payments.cashier import Problem, retry_at
 from proxyapi.payments.port import REPEAT_MS, Provider, Providers, RemoteRefund
 from proxyapi.payments.records import SQL, Payment, Records, Refund
 from proxyapi.store.database import Database, Transaction
@@ -43,7 +43,7 @@ class Refunds:
         self.records = Records(database)
 
     def begin(self, within: Transaction, payment_id: bytes, amount: int | None, *, reason: str) -> Refund:
-        """Take the money from the account; `send` it afterwards. `amount` None: all of it that is still free.
+        """Take the money from the account; the next round sends it. `amount` None: all of it that is still free.
 
         NotFound, Conflict (not paid, or nothing is left), InvalidRequest, InsufficientFunds."""
         payment = self.records.payment(payment_id)
@@ -169,12 +169,12 @@ class Refunds:
     ) -> Refund:  # fmt: skip
         id, now = self._ids(), self._clock_ms()
         within.execute(SQL["payment_refund"], (amount, now, payment.id, amount))
-        values = (id, payment.id, provider_id, state, amount, taken, reason[:TEXT_MAX], now, now, now + RETRY_MS_MIN)
+        values = (id, payment.id, provider_id, state, amount, taken, reason[:TEXT_MAX], now, now, now)
         within.execute(SQL["refund_add"], values)
         if taken:
             reference = f"refund:{format_id(id)}"
             self._ledger.adjust(payment.account_id, -taken, reason=reason, reference=reference, within=within)
         return Refund(
             id=id, payment_id=payment.id, provider_id=provider_id, state="new" if state == "new" else "succeeded",
-            amount=amount, taken=taken, reason=reason, created_at=now, updated_at=now, next_at=now + RETRY_MS_MIN,
+            amount=amount, taken=taken, reason=reason, created_at=now, updated_at=now, next_at=now,
         )  # fmt: skip

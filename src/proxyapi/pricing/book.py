@@ -11,6 +11,7 @@ an introductory rate) the dearer price already holds.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -103,10 +104,7 @@ class PriceBook:
 
     def __init__(self, snapshot: Snapshot, *, exchange_rate: str | Decimal = "1", markup: str | Decimal = "0") -> None:
         self.snapshot = snapshot
-        self.exchange_rate = str(exchange_rate)
-        self.markup = str(markup)
-        self._cost_factor = Fraction(Decimal(exchange_rate))
-        self._factor = self._cost_factor * (1 + Fraction(Decimal(markup)))
+        self._convert_by(exchange_rate, markup)
         self._exact: dict[str, dict[str, Row]] = {}
         self._prefixes: dict[str, list[tuple[str, Row]]] = {}
         for provider, rows in snapshot.published.items():
@@ -118,6 +116,18 @@ class PriceBook:
         self._corrections: dict[str, list[tuple[Names, Correction]]] = {}
         for correction in snapshot.corrections:
             self._corrections.setdefault(correction.provider, []).append((Names(correction.match), correction))
+
+    def _convert_by(self, exchange_rate: str | Decimal, markup: str | Decimal) -> None:
+        self.exchange_rate = str(exchange_rate)
+        self.markup = str(markup)
+        self._cost_factor = Fraction(Decimal(exchange_rate))
+        self._factor = self._cost_factor * (1 + Fraction(Decimal(markup)))
+
+    def at(self, *, exchange_rate: str | Decimal, markup: str | Decimal) -> PriceBook:
+        """The same published prices, converted otherwise."""
+        other = copy.copy(self)
+        other._convert_by(exchange_rate, markup)
+        return other
 
     @property
     def marked_up(self) -> bool:

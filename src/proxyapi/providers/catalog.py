@@ -130,7 +130,8 @@ class _Known(NamedTuple):
 
 
 class Catalog:
-    """Made once; `set_overrides` when the operator's prices change. Not shared between threads."""
+    """Made once; `set_overrides`, `convert` and `switch` when the operator changes something. Not shared between
+    threads."""
 
     def __init__(
         self,
@@ -145,6 +146,7 @@ class Catalog:
 
         `hold_factors`: by tokenizer family, what counted prompts are multiplied with in holds.
         """
+        self._configured = dict(providers)
         self._providers = dict(providers)
         self._sandbox = self._providers.get(SANDBOX)
         self._book = book
@@ -167,6 +169,34 @@ class Catalog:
         self._overrides = {name.lower(): dict(prices) for name, prices in overrides.items()}
         self._override_names = list(overrides)
         self._forget()
+
+    def convert(self, *, exchange_rate: Decimal, markup: Decimal) -> None:
+        """Published prices by another rate and markup. What is held already is settled by its own price."""
+        if (self._book.exchange_rate, self._book.markup) != (str(exchange_rate), str(markup)):
+            self._book = self._book.at(exchange_rate=exchange_rate, markup=markup)
+            self._forget()
+
+    @property
+    def book(self) -> PriceBook:
+        """Published prices, as they are converted now."""
+        return self._book
+
+    def switch(self, enabled: Mapping[str, bool]) -> None:
+        """Providers that are on or off, whatever they were made with; the others are as they were made."""
+        self._providers = {
+            name: msgspec.structs.replace(at, enabled=enabled[name]) if name in enabled else at
+            for name, at in self._configured.items()
+        }
+        self._forget()
+
+    @property
+    def providers(self) -> Sequence[Provider]:
+        """All of them, the sandbox too, as they are now."""
+        return list(self._providers.values())
+
+    def configured(self, name: str) -> Provider:
+        """A provider as it was made, whatever was switched since. KeyError."""
+        return self._configured[name]
 
     def provider(self, name: str) -> Provider:
         """A provider by its name in the journal. KeyError."""

@@ -28,6 +28,8 @@ class Listing(NamedTuple):
     pricing: dict[str, int]
     """Nanos per 1,000,000 units, by unit; only what the model can use."""
     free: bool
+    provider: str
+    """Whose model it is: the vendor, or the aggregator."""
 
 
 def listing_of(facts: ModelFacts, price: Price) -> Listing:
@@ -44,6 +46,7 @@ def listing_of(facts: ModelFacts, price: Price) -> Listing:
         modalities_out=facts.modalities_out,
         pricing={unit.value: rates[unit] for unit in _shown(facts, price)},
         free=not any(rates[unit] for unit in _OWN_UNITS),
+        provider=facts.provider,
     )
 
 

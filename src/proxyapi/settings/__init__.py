@@ -9,7 +9,7 @@ reference  the page of all settings (`python -m proxyapi.settings` prints it) an
 
 from proxyapi.settings.load import load
 from proxyapi.settings.model import KEY_VARIABLES, TABLES, ProviderSettings, Secret, Settings, parse_listen
-from proxyapi.settings.reference import example_toml, reference_markdown
+from proxyapi.settings.reference import example_toml, reference_markdown, shown
 
 __all__ = [
     "KEY_VARIABLES",
@@ -21,4 +21,5 @@ __all__ = [
     "load",
     "parse_listen",
     "reference_markdown",
+    "shown",
 ]

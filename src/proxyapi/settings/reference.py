@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from msgspec import Meta, Struct
 
@@ -31,6 +33,9 @@ _ENVIRONMENT_TEXTS = {
     "DATABASE_URL": "Setting `database_url`.",
     YOOKASSA_VARIABLE: "Setting `secret_key` of `[yookassa]`.",
 }
+
+
+_PASSWORD = re.compile(r"(://[^/@:]*:)[^/@]*@")
 
 
 def reference_markdown() -> str:
@@ -64,6 +69,37 @@ def example_toml() -> str:
             lines += [f"# {name} = {default}{' ' * max(1, 34 - len(name) - len(default))}# {text}"]
     lines += ['# fast = "openai/gpt-4o-mini"']
     return "\n".join(lines) + "\n"
+
+
+def shown(settings: Settings) -> list[tuple[str, str]]:
+    """Name and value of every setting, for operators: secrets are `***`, and so is the password of an address."""
+    values: list[tuple[str, str]] = []
+    for entry in msgspec.structs.fields(settings):
+        value = getattr(settings, entry.name)
+        if isinstance(value, Struct):
+            values += [(f"{entry.name}.{name}", text) for name, text in _values(value)]
+        elif entry.name == "providers":
+            for provider, table in value.items():
+                values += [(f"providers.{provider}.{name}", text) for name, text in _values(table)]
+        else:
+            values.append((entry.name, _shown(value)))
+    return values
+
+
+def _values(table: Struct) -> list[tuple[str, str]]:
+    return [(entry.name, _shown(getattr(table, entry.name))) for entry in msgspec.structs.fields(table)]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Secret):
+        return repr(value)
+    if isinstance(value, str):
+        return _PASSWORD.sub(r"\1***@", value)
+    if isinstance(value, (tuple, list)):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {item}" for name, item in value.items())
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _documented() -> list[tuple[str, type[Struct] | None]]:

@@ -1,0 +1,93 @@
+"""The parts that operators' functions work with. One subject for the process; its functions block.
+
+`doing` is how something is changed: the change and its record are one transaction, or neither is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from msgspec import Struct
+
+from proxyapi.admin import acts
+from proxyapi.admin.acts import Operator
+from proxyapi.identity.accounts import Accounts, KeyRing
+from proxyapi.identity.queries import QUERIES
+from proxyapi.ids import parse_id
+from proxyapi.ledger.offline import OfflineLedger
+from proxyapi.payments.cashier import Cashier
+from proxyapi.payments.refunds import Refunds
+from proxyapi.payments.vouchers import Vouchers
+from proxyapi.providers.catalog import Catalog
+from proxyapi.store.database import Database, Transaction
+
+LIMIT_MAX = 200
+"""Rows of one page."""
+
+
+def number_cursor(text: str) -> int:
+    """The number that a page ended with; before all of them if it is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 2**62
+
+
+def id_cursor(text: str) -> bytes:
+    """The same for ids."""
+    try:
+        return parse_id(text)
+    except ValueError:
+        return b"\xff" * 16
+
+
+class Installed(Struct, frozen=True, kw_only=True):
+    """What the configuration says, for those who show it."""
+
+    exchange_rate: str
+    markup: str
+    settings: tuple[tuple[str, str], ...]
+    """Name and value of every setting; secrets are `***`."""
+
+
+class Doing(Struct, kw_only=True):
+    """An act while it is done."""
+
+    transaction: Transaction
+    was: acts.Facts | None = None
+    became: acts.Facts | None = None
+    subject: str
+
+
+class Office(Struct, kw_only=True):
+    """Not frozen: it remembers which edits of prices it has seen. Its functions run one after the other."""
+
+    database: Database
+    ledger: OfflineLedger
+    accounts: Accounts
+    keys: KeyRing
+    vouchers: Vouchers
+    cashier: Cashier
+    refunds: Refunds
+    catalog: Catalog
+    renew: Callable[[Catalog], None]
+    """Reads prices, markup, exchange rate and switches again."""
+    installed: Installed
+    currency: str
+    clock_ms: Callable[[], int]
+    price_revision: int = -1
+
+    @contextmanager
+    def doing(self, operator: Operator, action: str, subject: str) -> Iterator[Doing]:
+        """One transaction: what is done inside and its record. `subject` may be set inside, if it is made there."""
+        with self.database.transaction() as transaction:
+            act = Doing(transaction=transaction, subject=subject)
+            yield act
+            acts.write(transaction, operator, self.clock_ms(), action, act.subject, was=act.was, became=act.became)
+
+    def prices(self) -> Catalog:
+        """The catalog as it is now, whoever has changed it."""
+        rows = self.database.fetch_now(QUERIES["revisions"])
+        number = next((number for name, number in rows if name == "price"), 0)
+        if number != self.price_revision:
+            self.renew(self.catalog)
+            self.price_revision = number
+        return self.catalog

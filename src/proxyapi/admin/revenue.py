@@ -1,0 +1,175 @@
+"""What was earned, what it cost, what was lost: from the rollups, whatever the size of the journal.
+
+Revenue and losses are exact. The cost of a model with published prices is its revenue and losses without the markup
+that is in force; of a model with own prices, its tokens at published prices. So the cost is right for as long as
+markup and published prices did not change; receipts of single requests have the price that was in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+from proxyapi.admin.acts import SQL
+from proxyapi.admin.office import Office
+from proxyapi.admin.views import Money
+from proxyapi.errors import InvalidRequest
+from proxyapi.identity.queries import QUERIES
+from proxyapi.ledger.commit import DAY_MS
+from proxyapi.pricing.price import RATE_UNITS
+from proxyapi.providers.provider import SANDBOX
+from proxyapi.usage import Unit
+
+By = Literal["day", "model", "provider"]
+DAYS_MAX = 400
+"""Of one report."""
+
+_COLUMNS: tuple[Unit | None, ...] = (
+    Unit.INPUT,
+    Unit.CACHE_READ,
+    Unit.CACHE_WRITE_5M,
+    Unit.OUTPUT,
+    Unit.REASONING,
+    None,
+)
+"""What a column of the rollups is priced as; the last one holds pictures, characters, seconds and calls together."""
+
+
+class Sums(NamedTuple):
+    """One model at one provider, of some days. Amounts in nanos."""
+
+    provider: str
+    model: str
+    requests: int
+    failed: int
+    units: tuple[int, ...]
+    actual: int
+    charged: int
+    loss: int
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    name: str
+    """A day as `2026-01-31` (UTC), a model or a provider."""
+    requests: int
+    failed: int
+    revenue: Money
+    cost: Money
+    """An estimate: see the documentation."""
+    loss: Money
+    """What requests cost that no balance covered, and what lost workers held."""
+    margin: Money
+    """Revenue less cost."""
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    since: str
+    until: str
+    """The first and the last day."""
+    by: By
+    total: Line
+    lines: list[Line]
+    currency: str
+    balances: Money
+    """On all accounts, now."""
+    held: Money
+    accounts: int
+
+
+def report(office: Office, *, by: By = "day", since: str = "", until: str = "") -> Report:
+    """Days as `2026-01-31`, UTC; since the first of this month if nothing is said. InvalidRequest."""
+    today = office.clock_ms() // DAY_MS
+    last = _day(until, "until", today)
+    first = _day(since, "since", _first_of_month(last))
+    if not first <= last < first + DAYS_MAX:
+        raise InvalidRequest(f"a report covers 1 to {DAYS_MAX} days", param="since")
+    own = {str(model).lower(): str(body) for model, body in office.database.fetch_now(QUERIES["prices"])}
+    cells: dict[str, list[int]] = {}
+    total = [0] * 5
+    for row in office.database.fetch_now(SQL["totals_by_model_and_day"], (first, last + 1)):
+        sums = _sums(row[1:])
+        numbers = (sums.requests, sums.failed, sums.charged, cost_of(office, sums, own), sums.loss)
+        name = {"day": day_name(row[0]), "model": sums.model, "provider": sums.provider}[by]
+        cell = cells.setdefault(name, [0] * 5)
+        for at, number in enumerate(numbers):
+            cell[at] += number
+            total[at] += number
+    order = sorted(cells) if by == "day" else sorted(cells, key=lambda name: (-cells[name][2], name))
+    ((accounts, balances, held),) = office.database.fetch_now(SQL["accounts_total"])
+    return Report(
+        since=day_name(first), until=day_name(last), by=by, total=_line("total", total),
+        lines=[_line(name, cells[name]) for name in order], currency=office.currency, balances=Money(int(balances)),
+        held=Money(int(held)), accounts=accounts,
+    )  # fmt: skip
+
+
+def sums_by_model(office: Office, first: int, last: int) -> list[Sums]:
+    """Of the days from `first` to before `last`."""
+    return [_sums(row) for row in office.database.fetch_now(SQL["totals_by_model"], (first, last))]
+
+
+def cost_of(office: Office, sums: Sums, own: Mapping[str, str]) -> int:
+    """What the provider gets for it, in nanos. `own`: models with own prices, in lower case."""
+    if sums.provider == SANDBOX:
+        return 0
+    book = office.prices().book
+    if sums.model.lower() not in own:
+        return int(sums.actual / factor_of(book.markup))
+    vendor, _, native = sums.model.partition("/")
+    name = native if vendor == sums.provider else sums.model
+    price = book.at(exchange_rate=book.exchange_rate, markup="0").price(
+        sums.provider, name.lower(), office.clock_ms() / 1000
+    )
+    if price is None:
+        return 0
+    quantities = zip(_COLUMNS, sums.units, strict=True)
+    return sum(quantity * price.rates[unit] for unit, quantity in quantities if unit is not None) // RATE_UNITS
+
+
+def factor_of(markup: str) -> Fraction:
+    return 1 + Fraction(Decimal(markup))
+
+
+def month_before(now_ms: int) -> tuple[int, int, str]:
+    """The last full month: its first day, the day after it, its name."""
+    this = _first_of_month(now_ms // DAY_MS)
+    first = _first_of_month(this - 1)
+    return first, this, day_name(first)[:7]
+
+
+def day_name(day: int) -> str:
+    """Days since 1970 as `2026-01-31`."""
+    return datetime.fromtimestamp(day * DAY_MS // 1000, UTC).strftime("%Y-%m-%d")
+
+
+def _first_of_month(day: int) -> int:
+    at = datetime.fromtimestamp(day * DAY_MS // 1000, UTC)
+    return day - at.day + 1
+
+
+def _day(text: str, name: str, default: int) -> int:
+    if not text:
+        return default
+    try:
+        return int(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp()) * 1000 // DAY_MS
+    except ValueError:
+        raise InvalidRequest(f"{name} is a day such as 2026-01-31", param=name) from None
+
+
+def _sums(row: tuple[object, ...]) -> Sums:
+    provider, model = str(row[0]), str(row[1])
+    requests, failed, *units, actual, charged, loss = (int(number) for number in row[2:])  # type: ignore[call-overload]
+    return Sums(provider, model, requests, failed, tuple(units), actual, charged, loss)
+
+
+def _line(name: str, numbers: list[int]) -> Line:
+    requests, failed, charged, cost, loss = numbers
+    return Line(
+        name=name, requests=requests, failed=failed, revenue=Money(charged), cost=Money(cost), loss=Money(loss),
+        margin=Money(charged - cost),
+    )  # fmt: skip
