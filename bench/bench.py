@@ -28,6 +28,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from postgres import postgres
+
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parent / "build" / "bench"
 PROXYAPI = Path(sys.executable).with_name("proxyapi")
@@ -141,9 +143,10 @@ def wait_for_answer(proxy: Proxy, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def started(name: str, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def started(name: str, command: list[str], **environ: str) -> Iterator[subprocess.Popen[bytes]]:
     with (WORK / f"{name}.log").open("ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        environment = os.environ | environ
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
     try:
         yield process
     finally:
@@ -209,10 +212,10 @@ def body_file(name: str) -> Path:
     return path
 
 
-def proxyapi(*arguments: object) -> Any:
+def proxyapi(*arguments: object, **environ: str) -> Any:
     """Runs one command of the gateway's own command line."""
     command = [str(PROXYAPI), *map(str, arguments), "--data", str(WORK / "data"), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environ)
     if done.returncode:
         raise SystemExit(f"bench: {' '.join(command)}: {done.stderr or done.stdout}")
     return json.loads(done.stdout)
@@ -230,9 +233,14 @@ def prepare_gateway(upstream_port: int) -> tuple[str, ...]:
     config = (HERE / "proxyapi.toml").read_text().replace("UPSTREAM_PORT", str(upstream_port))
     (WORK / "proxyapi.toml").write_text(config)
     (WORK / "data").mkdir()
-    proxyapi("account", "create", "bench")
-    proxyapi("deposit", "bench", "1000000")
-    return (f"Authorization: Bearer {proxyapi('key', 'create', 'bench')['key']}",)
+    return open_account()
+
+
+def open_account(**environ: str) -> tuple[str, ...]:
+    """One account with money and one key of it, as the header line of a client."""
+    proxyapi("account", "create", "bench", **environ)
+    proxyapi("deposit", "bench", "1000000", **environ)
+    return (f"Authorization: Bearer {proxyapi('key', 'create', 'bench', **environ)['key']}",)
 
 
 def nginx_command(port: int, upstream_port: int) -> list[str]:
@@ -281,6 +289,38 @@ def bodies(plan: Plan, proxies: list[Proxy]) -> None:
             rows.append((name, str(connections), *rate, *(("-", "-") if name == "upstream" else cpu), *latency))
     header = ("", "connections", "requests/s", "x nginx", "CPU us/request", "x nginx", "p50 ms", "p99 ms")
     table("Chat completions, one body: auth, durable hold before, durable settle after (SQLite, FULL)", header, rows)
+
+
+def engines(plan: Plan, gateway: Proxy) -> None:
+    """The same gateway on PostgreSQL, whose server shares core 1 with load and upstream, behind a local socket."""
+    WORK.chmod(0o755)
+    with postgres(WORK) as server:
+        for pid in family(server.pid):
+            os.sched_setaffinity(pid, {LOAD_CORE})
+        url = server.create()
+        other = Proxy("on PostgreSQL", free_port(), gateway.path, 0, open_account(DATABASE_URL=url))
+        with started(other.name, gateway_command(other.port), DATABASE_URL=url) as process:
+            other = other._replace(pid=process.pid)
+            wait_for_answer(other, process)
+            sides = [gateway._replace(name="on SQLite"), other]
+            best = best_of(plan, sides, "rate", "plain", 200, plan.seconds, plan.warm_seconds)
+        audit = proxyapi("audit", DATABASE_URL=url)
+    reference = best["on SQLite"]
+    rows = [
+        (
+            *(name, f"{r['rate']:,.0f}", ratio(r["rate"], reference["rate"])),
+            *(
+                f"{r['cpu_us']:.1f}",
+                ratio(r["cpu_us"], reference["cpu_us"]),
+                f"{r['p50_ms']:.2f}",
+                f"{r['p99_ms']:.2f}",
+            ),
+        )
+        for name, r in best.items()
+    ]
+    header = ("gateway", "requests/s", "x SQLite", "CPU us/request", "x SQLite", "p50 ms", "p99 ms")
+    table("Engines: chat completions, one body, 200 connections", header, rows)
+    print(f"The ledger on PostgreSQL after this: {json.dumps(audit)[:100]}")
 
 
 def streams(plan: Plan, proxies: list[Proxy]) -> None:
@@ -405,7 +445,9 @@ def machine() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a smoke run of half a minute; its figures mean little")
-    plan = QUICK if parser.parse_args().quick else FULL
+    parser.add_argument("--engines", action="store_true", help="only the rows of SQLite beside PostgreSQL")
+    asked = parser.parse_args()
+    plan = QUICK if asked.quick else FULL
     print(machine())
     with contextlib.ExitStack() as stack:
         WORK.mkdir()
@@ -425,7 +467,11 @@ def main() -> None:
         gateway = Proxy("gateway", gateway_port, "/v1/chat/completions", process.pid, fields)
         wait_for_answer(gateway, process)
         proxies.append(gateway)
+        if asked.engines:
+            engines(plan, gateway)
+            return
         bodies(plan, proxies)
+        engines(plan, gateway)
         streams(plan, proxies)
         translated(plan, gateway)
         latency(plan, proxies)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.util
 import json
 import multiprocessing
 import os
@@ -27,6 +26,7 @@ from typing import Any
 
 import uvloop
 
+from postgres import postgres
 from proxyapi.ids import IdSource
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.ops import Budget, Ending, Hold
@@ -37,7 +37,6 @@ from proxyapi.usage import Unit
 MODELS = [f"vendor/model-{number}" for number in range(20)]
 ANSWER_SECONDS = 120.0
 WARM_SECONDS = 0.5
-SERVER = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "512MB", "max_wal_size": "4GB"}
 
 Addresses = Callable[[], str]
 """Gives the address of a new database."""
@@ -187,24 +186,18 @@ def quantile(values: list[float], part: float) -> float:
 
 
 @contextmanager
-def sqlite(folder: Path) -> Iterator[Addresses]:
+def in_files(folder: Path) -> Iterator[Addresses]:
     numbers = iter(range(1_000_000))
     yield lambda: sqlite_url(folder / f"bench{next(numbers)}.db")
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[Addresses]:
-    """The server that the tests use, with the settings of a real one."""
-    path = Path(__file__).resolve().parent.parent / "tests" / "fakes" / "postgres.py"
-    spec = importlib.util.spec_from_file_location("bench_postgres", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    with module.PostgresServer(SERVER, folder=folder) as server:
+def behind_a_socket(folder: Path) -> Iterator[Addresses]:
+    with postgres(folder) as server:
         yield server.create
 
 
-ENGINES = {"sqlite": sqlite, "postgres": postgres}
+ENGINES = {"sqlite": in_files, "postgres": behind_a_socket}
 
 
 def numbers(text: str) -> list[int]:
@@ -231,7 +224,6 @@ def main() -> None:
         cases.append((2, asked.rate, max(asked.accounts)))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="proxyapi-bench-", dir=asked.dir)))
-        folder.chmod(0o755)
         addresses = {name: stack.enter_context(ENGINES[name](folder)) for name in asked.engines}
         for concurrency, rate, accounts in cases:
             best: dict[str, Any] = {}

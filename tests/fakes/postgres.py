@@ -72,6 +72,12 @@ class PostgresServer:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    @property
+    def pid(self) -> int:
+        """Of the shell that keeps the server; the server's processes descend from it."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         settings = [part for name, value in self._options.items() for part in ("-c", f"{name}={value}")]
         server = [str(self._binaries / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder), *settings]
