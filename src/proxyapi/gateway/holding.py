@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from proxyapi.gateway.background import Background
     from proxyapi.gateway.bill import Bill, Bills
     from proxyapi.gateway.visit import Visit
+    from proxyapi.identity.keys import Caller
     from proxyapi.pricing.tokens import Tokenizer
     from proxyapi.providers.catalog import Catalog, Target
 
@@ -40,6 +41,8 @@ SHORTENINGS_MAX = 5
 
 Lower = Callable[[int], "Lowered | None"]
 """The request with a lower ceiling of output. None: it can't have that one."""
+Answerer = tuple["Target", Forecast]
+"""A model that may answer, and the most that it can use."""
 
 
 class Holding:
@@ -59,23 +62,25 @@ class Holding:
         """
         caller = visit.caller
         assert caller is not None, "the entrance found it"
-        targets = self._targets(visit, call, target)
-        forecasts = [await self.forecast(call, each) for each in targets]
-        costs = [charge(f.usage, t.price, variant=f.variant) for f, t in zip(forecasts, targets, strict=True)]
-        amount, limit = max(costs), max_cost(visit)
+        predicted = await self.forecast(call, target)
+        amount, limit = charge(predicted.usage, target.price, variant=predicted.variant), max_cost(visit)
+        others: list[Answerer] = []
+        if call.fallback_models:
+            others = await self._others(caller, call, target)
+            amount = max(amount, *(charge(f.usage, t.price, variant=f.variant) for t, f in others))
         if caller.tokens_per_minute is not None:
-            self._admission.admit_tokens(caller, prompt_tokens(forecasts[0].usage))
+            self._admission.admit_tokens(caller, prompt_tokens(predicted.usage))
         if call.background and self._background.full:
             raise Unavailable("Too many background responses are running; try again later.", retry_after_seconds=60)
         visit.estimate = amount
         try:
             if limit is not None and amount > limit:
                 raise InsufficientFunds(source="request", required=amount, available=limit, held=0)
-            return await self._bills.open(visit, call, target, forecasts[0], amount, limit=limit)
+            return await self._bills.open(visit, call, target, predicted, amount, limit=limit)
         except InsufficientFunds as refused:
             if lower is None or not (caller.shortens or refused.source == "request"):
                 raise
-            outlooks = await self._outlooks(call, targets, forecasts)
+            outlooks = await self._outlooks(call, [(target, predicted), *others])
             return await self._shortened(visit, call, target, outlooks, limit, lower, refused)
 
     async def forecast(self, call: Call, target: Target) -> Forecast:
@@ -85,21 +90,19 @@ class Holding:
             return await asyncio.to_thread(forecast.forecast, call, target, self._tokenizer, advisor=advisor)
         return forecast.forecast(call, target, self._tokenizer, advisor=advisor)
 
-    def _targets(self, visit: Visit, call: Call, target: Target) -> list[Target]:
-        """Who may answer. The provider itself may go over to another model: the hold covers the dearest, and the key
-        has to allow each."""
-        targets = [target]
+    async def _others(self, caller: Caller, call: Call, target: Target) -> list[Answerer]:
+        """Whom the provider itself may go over to: the hold covers the dearest, and the key has to allow each."""
+        others: list[Answerer] = []
         for name in call.fallback_models:
             other = self._catalog.resolve(call.operation, call.dialect, name, target.provider.name)
-            assert visit.caller is not None, "the entrance found it"
-            check_model(visit.caller, other.name, other.model)
-            targets.append(other)
-        return targets
+            check_model(caller, other.name, other.model)
+            others.append((other, await self.forecast(call, other)))
+        return others
 
-    async def _outlooks(self, call: Call, targets: Sequence[Target], forecasts: Sequence[Forecast]) -> list[Outlook]:
+    async def _outlooks(self, call: Call, answerers: Sequence[Answerer]) -> list[Outlook]:
         """What a lower ceiling would save; empty: nothing."""
         least, found = at_least(call), list[Outlook]()
-        for target, asked in zip(targets, forecasts, strict=True):
+        for target, asked in answerers:
             known = outlook(await self.forecast(least, target), asked, call.choices, target.price)
             if known is None:
                 return []
@@ -124,11 +127,11 @@ class Holding:
             try:
                 bill = await self._bills.open(visit, shorter, target, predicted, amount, limit=limit)
             except InsufficientFunds as again:
+                if not visit.caller.shortens:
+                    raise
                 refused = InsufficientFunds(
                     source=again.source, required=refused.required, available=again.available, held=again.held
                 )
-                if not visit.caller.shortens:
-                    break
                 continue
             bill.lowered = lowered
             visit.estimate = amount

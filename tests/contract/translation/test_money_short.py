@@ -287,3 +287,4 @@ def test_a_capped_request_of_a_poor_account_is_refused_for_the_account(world: An
     _, key = world.gateway.customer("0.02")
     status, _, answer = capped(world, ("openai_chat", "openai_chat"), key, "0.05")
     assert (status, answer["limit_source"]) == (402, "account")
+    assert 0.049 < answer["required"] <= 0.05
