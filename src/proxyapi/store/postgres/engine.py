@@ -140,13 +140,13 @@ class PostgresDatabase:
     def transaction(self) -> Iterator[PostgresTransaction]:
         with self._write_mutex:
             if self._writer is None:
-                self._writer = self.writer()
+                self._writer = PostgresWriter(self._session(patient=True))  # it may copy a whole database
             with self._writer.transaction() as transaction:
                 yield transaction
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresTransaction]:
-        session = self._session(patient=True)
+        session = self._session(patient=True, read_only=True)
         try:
             with _transaction(session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") as transaction:
                 yield transaction

@@ -25,11 +25,11 @@ from proxyapi.store.queries import LIST
 Answer = TypeVar("Answer")
 
 CONNECT_SECONDS: Final = 2.0
-STATEMENT_SECONDS: Final = 20.0
+STATEMENT_SECONDS: Final = 10.0
 """The server ends a statement after this."""
 LOCK_SECONDS: Final = 5.0
 """The server gives up waiting for a row after this: some dozen batches of others."""
-ANSWER_SECONDS: Final = 25.0
+ANSWER_SECONDS: Final = 12.0
 """An answer that takes longer is not coming: the network is gone."""
 IDLE_SECONDS: Final = 60.0
 """The server ends a transaction in which nothing happens, as that of a node that is gone, and with it its locks."""
@@ -56,12 +56,13 @@ def connect_options(*, durable: bool, patient: bool = False, read_only: bool = F
     limits = {
         "statement_timeout": "0" if patient else str(int(STATEMENT_SECONDS * 1000)),
         "lock_timeout": str(int(LOCK_SECONDS * 1000)),
-        "idle_in_transaction_session_timeout": "0" if patient else str(int(IDLE_SECONDS * 1000)),
+        "idle_in_transaction_session_timeout": "0" if read_only else str(int(IDLE_SECONDS * 1000)),
     }
     settings = {
         "application_name": "proxyapi",
         "synchronous_commit": "on" if durable else "off",
         "default_transaction_read_only": "on" if read_only else "off",
+        "cursor_tuple_fraction": "1.0",  # who iterates wants all rows
         "jit": "off",  # compiles for longer than our statements run
         "plan_cache_mode": "force_generic_plan",  # one plan fits: all we ask goes by keys
         **limits,
