@@ -74,14 +74,18 @@ def usage(
 
 def _show_receipt(request: str, data: Path | None, config: Path | None, *, json: bool) -> None:
     from proxyapi.ledger.receipt import operator_json, receipt_now
+    from proxyapi.ledger.sealed import sealed_now
 
     with installation(data, config) as at:
         try:
-            found = receipt_now(at.database, parse_id(request))
+            id = parse_id(request)
         except ValueError:
-            found = None
+            raise NotFound(f"There is no request {request}: it is no id.") from None
+        found = receipt_now(at.database, id)
         if found is None:
-            raise NotFound(f"There is no request {request}, or its month was sealed.")
+            files = sealed_now(at.database).files_with(id)
+            sealed = f" in the database; its month is sealed in {' or '.join(files)}" if files else ""
+            raise NotFound(f"There is no request {request}{sealed}.")
         account, currency = at.accounts.find(str(found.account_id)).name, at.currency
     value = operator_json(found, currency) | {"account": account}
     emit(value, _receipt_text(found, account, currency), json=json)

@@ -28,6 +28,7 @@ from proxyapi.errors import GatewayError, InsufficientFunds, StoreUnavailable
 from proxyapi.ids import IdSource
 from proxyapi.ledger.ledger import UNSEEN_SECONDS_MAX, Ledger, now_ms
 from proxyapi.ledger.ops import Budget, Ending, Hold, Period, Settled
+from proxyapi.pricing.price import RATE_UNITS, make_price
 from proxyapi.store.database import open_database
 from proxyapi.usage import Unit
 
@@ -65,11 +66,8 @@ class Options(msgspec.Struct, forbid_unknown_fields=True):
     """How far SIGUSR1 puts the clock forward, and SIGUSR2 back."""
 
 
-class Price:
-    id = 7
-
-    def to_json(self) -> bytes:
-        return b"{}"
+PRICE = make_price(provider="openai", model="gpt", rates=dict.fromkeys(Unit, RATE_UNITS))
+"""A nano per token: auditors can prove what was charged."""
 
 
 def say(line: str) -> None:
@@ -129,7 +127,7 @@ class Worker:
     def new_hold(self, account: int, amount: int, *, limited: bool = True) -> Hold:
         key = 10 * account + self.chance.randrange(self.options.keys)
         budget = Budget(key, self.options.period, self.options.limit) if limited else None
-        return Hold(self.ids(), account, key, amount, Price(), "openai", f"m{amount % 3}", "chat", budget)
+        return Hold(self.ids(), account, key, amount, PRICE, "openai", f"m{amount % 3}", "chat", budget)
 
     async def held(self, hold: Hold) -> bool:
         """Whether it was admitted; noted either way."""

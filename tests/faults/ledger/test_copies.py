@@ -6,14 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from proxyapi_fakes_crowd import Crowd  # loaded by conftest.py
+from proxyapi_fakes_gateway import eventually
 
 from proxyapi.ids import IdSource
 from proxyapi.ledger.audit import audit
 from proxyapi.ledger.offline import OfflineLedger
-from proxyapi.store.copying import check_equal, copy_to_file, new_file
+from proxyapi.store.copying import check_empty, check_equal
+from proxyapi.store.database import Database, open_database
+from proxyapi.store.errors import NotEmpty
 from proxyapi.store.migrate import migrate
 from proxyapi.store.sqlite import SqliteDatabase
 
@@ -43,56 +48,96 @@ def killed_at(step: int, *arguments: str | Path) -> bool:
     """Whether it was killed; otherwise it succeeded."""
     environment = {**os.environ, "PROXYAPI_DATA": str(arguments[-1])}
     command = [sys.executable, str(KILLED), str(step), *map(str, arguments[:-1]), "--json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode in (0, -9), done.stderr
     return done.returncode == -9
 
 
-def proxyapi(*arguments: str | Path, data: Path) -> dict[str, object]:
-    environment = {**os.environ, "PROXYAPI_DATA": str(data)}
+def proxyapi(*arguments: str | Path, data: Path, **variables: str) -> dict[str, object]:
+    environment = {**os.environ, "PROXYAPI_DATA": str(data), **variables}
     command = [sys.executable, "-m", "proxyapi", *map(str, arguments), "--json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
     answer: dict[str, object] = json.loads(done.stdout)
     return answer
 
 
-def assert_the_same(one: Path, other: Path) -> None:
-    with SqliteDatabase(one).snapshot() as rows, SqliteDatabase(other).snapshot() as others:
+def assert_the_same(one: Database, other: Database) -> None:
+    with one.snapshot() as rows, other.snapshot() as others:
         check_equal(rows, others)
 
 
+def is_empty(database: Database) -> bool:
+    """Nothing of a copy is there."""
+    if not database.schema_version():
+        return True
+    with database.snapshot() as snapshot:
+        try:
+            check_empty(snapshot)
+        except NotEmpty:
+            return False
+    return True
+
+
+@pytest.fixture
+def source(data: Path) -> Iterator[Database]:
+    database = SqliteDatabase(data / "proxyapi.db")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def target(database_url: str) -> Iterator[Database]:
+    database = open_database(database_url)
+    yield database
+    database.close()
+
+
 @pytest.mark.parametrize("step", STEPS)
-def test_a_move_that_is_killed_can_be_repeated(data: Path, tmp_path: Path, step: int) -> None:
-    target = tmp_path / "new" / "proxyapi.db"
-    if killed_at(step, "migrate", "--to", target, data):
-        assert proxyapi("account", "show", "acme", data=data)["balance"] is not None
-        kept = proxyapi("account", "list", data=target.parent)["accounts"] if target.exists() else []
-        if not kept:
-            proxyapi("migrate", "--to", target, data=data)
-    assert_the_same(data / "proxyapi.db", target)
-    assert audit(SqliteDatabase(target)) == []
+def test_a_move_that_is_killed_leaves_all_or_nothing(
+    data: Path, source: Database, target: Database, database_url: str, step: int
+) -> None:
+    if killed_at(step, "migrate", "--to", database_url, data) and is_empty(target):
+        proxyapi("migrate", "--to", database_url, data=data)
+    assert_the_same(source, target)
+    assert audit(target) == []
 
 
-@pytest.mark.parametrize("step", [2, 4, *(pytest.param(step, marks=LONG) for step in (1, 3, 5))])
-def test_a_restore_that_is_killed_leaves_all_or_nothing(data: Path, tmp_path: Path, step: int) -> None:
-    backup, target = tmp_path / "backup.db", tmp_path / "new"
+@pytest.mark.parametrize("step", [2, 4, *(pytest.param(step, marks=LONG) for step in (1, 3, 5, 6, 7, 8))])
+def test_a_restore_that_is_killed_leaves_all_or_nothing(
+    data: Path, source: Database, target: Database, database_url: str, tmp_path: Path, step: int
+) -> None:
+    backup = tmp_path / "backup.db"
     proxyapi("backup", backup, data=data)
-    if killed_at(step, "restore", backup, target) and not (target / "proxyapi.db").exists():
-        proxyapi("restore", backup, data=target)
-    assert_the_same(data / "proxyapi.db", target / "proxyapi.db")
+    if killed_at(step, "restore", backup, "--to", database_url, data) and is_empty(target):
+        proxyapi("restore", backup, "--to", database_url, data=data)
+    assert_the_same(source, target)
 
 
-def test_a_backup_that_is_killed_leaves_no_file_of_its_name(data: Path, tmp_path: Path) -> None:
+def test_a_backup_that_is_killed_leaves_no_file_of_its_name(data: Path, source: Database, tmp_path: Path) -> None:
     assert killed_at(1, "backup", tmp_path / "backup.db", data)
     assert not (tmp_path / "backup.db").exists()
     proxyapi("backup", tmp_path / "backup.db", data=data)
-    assert_the_same(data / "proxyapi.db", tmp_path / "backup.db")
+    assert_the_same(source, SqliteDatabase(tmp_path / "backup.db"))
 
 
-def test_rows_of_another_engine_become_one_file_without_anything_beside_it(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "backups").mkdir()
-    with new_file(tmp_path / "backups" / "copy.db") as unfinished:
-        copy_to_file(SqliteDatabase(data / "proxyapi.db"), unfinished)
-    assert [path.name for path in (tmp_path / "backups").iterdir()] == ["copy.db"]
-    (tmp_path / "backups").chmod(0o500)
-    assert_the_same(data / "proxyapi.db", tmp_path / "backups" / "copy.db")
+def test_a_backup_under_load_restores_to_books_that_are_proven(database_url: str, tmp_path: Path) -> None:
+    """F15: on either engine; what was promised before the backup began is in it."""
+    with Crowd(database_url, tmp_path) as crowd:
+        crowd.join(2, mode="load", keys=2)
+        eventually(lambda: crowd.answers >= 500, seconds=30)
+        logs = [member.log.read_text() for member in crowd.members]
+        (tmp_path / "backups").mkdir()
+        proxyapi("backup", tmp_path / "backups" / "copy.db", data=tmp_path, DATABASE_URL=database_url)
+        during = crowd.answers
+        eventually(lambda: crowd.answers > during, seconds=30)
+        assert [path.name for path in (tmp_path / "backups").iterdir()] == ["copy.db"]
+        proxyapi("restore", tmp_path / "backups" / "copy.db", data=tmp_path / "restored")
+        restored = SqliteDatabase(tmp_path / "restored" / "proxyapi.db")
+        assert audit(restored, stale_seconds=10**9) == []
+        known = {id for (id,) in restored.fetch_now("SELECT id FROM hold UNION ALL SELECT id FROM entry")}
+        promised = {bytes.fromhex(line.split()[1]) for log in logs for line in log.splitlines() if line[0] in "HS"}
+        assert len(promised) > 200 and promised <= known
+        restored.close()
+        assert audit(crowd.database) == []
+        for member in crowd.members:
+            member.end()

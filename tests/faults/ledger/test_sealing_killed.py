@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from proxyapi.ledger.archive import entry_table, read_columns
 from proxyapi.ledger.audit import audit, examine
 from proxyapi.ledger.months import start_of
 from proxyapi.ledger.offline import OfflineLedger
+from proxyapi.store.database import Database, open_database
 from proxyapi.store.migrate import migrate
-from proxyapi.store.sqlite import SqliteDatabase
 
 KILLED = Path(__file__).with_name("killed.py")
 MONTHS = (202401, 202402)
@@ -27,12 +28,14 @@ STEPS = [8, 12, 16, *(pytest.param(step, marks=LONG) for step in (6, 7, 9, 10, 1
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> SqliteDatabase:
+def database(database_url: str, tmp_path: Path) -> Iterator[Database]:
     """Two months of deposits, made the quick way."""
     (tmp_path / "archive").mkdir()
-    database = SqliteDatabase(tmp_path / "data" / "proxyapi.db", durable=False)
+    database = open_database(database_url, durable=False)
     database.prepare()
     migrate(database)
+    for month in MONTHS:
+        database.upkeep(start_of(month))
     with database.transaction() as transaction:
         transaction.execute("INSERT INTO account (id, kind, name, created_at) VALUES (1, 'wallet', 'acme', 0)")
     at = start_of(MONTHS[0])
@@ -50,12 +53,13 @@ def database(tmp_path: Path) -> SqliteDatabase:
             transaction.executemany(insert, rows)
         transaction.execute("UPDATE account SET funded = funded + ?", (len(MONTHS) * ENTRIES,))
     assert audit(database) == []
-    return database
+    yield database
+    database.close()
 
 
-def seal(tmp_path: Path, step: int) -> int:
+def seal(url: str, tmp_path: Path, step: int) -> int:
     """The exit code."""
-    environment = {**os.environ, "PROXYAPI_DATA": str(tmp_path / "data")}
+    environment = {**os.environ, "DATABASE_URL": url}
     command = [sys.executable, str(KILLED), str(step), "seal", "--before", "2024-03", "--to", str(tmp_path / "archive")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode in (0, -9), done.stderr
@@ -69,12 +73,12 @@ def archived(tmp_path: Path) -> list[Any]:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_sealing_that_is_killed_is_finished_by_the_next_one(
-    database: SqliteDatabase, tmp_path: Path, step: int
+    database: Database, database_url: str, tmp_path: Path, step: int
 ) -> None:
     before = database.fetch_now("SELECT * FROM entry ORDER BY id")
-    if seal(tmp_path, step) == -9:
+    if seal(database_url, tmp_path, step) == -9:
         assert audit(database) == [], "at any time"
-        assert seal(tmp_path, 10**9) == 0
+        assert seal(database_url, tmp_path, 10**9) == 0
     assert database.fetch_now("SELECT count(*) FROM entry") == [(0,)]
     assert sorted(archived(tmp_path)) == before
     report = examine(database, archive=tmp_path / "archive")

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from proxyapi.ids import format_id
+
 DAY_MS = 86_400_000
 JANUARY = int(datetime(2024, 1, 10, tzinfo=UTC).timestamp()) * 1000
 
@@ -48,6 +50,14 @@ def test_old_months_go_into_files_and_the_books_stay_proven(old: Any, tmp_path: 
     assert old.json("audit")["invariants"]["archive"]["holds"] is None
     (tmp_path / "archive" / "entries-2024-02.parquet").unlink()
     assert "entries-2024-02.parquet" in old("audit", "--archive", archive, code=1).stdout
+
+
+def test_a_request_of_a_sealed_month_says_where_it_is(old: Any, tmp_path: Path) -> None:
+    id = format_id(JANUARY.to_bytes(6, "big") + bytes(9) + b"x")
+    assert f"There is no request {id}." in old("usage", "--request", id, code=2).stderr
+    old("seal", "2024-01", "--to", str(tmp_path / "archive"))
+    told = old("usage", "--request", id, code=2).stderr
+    assert "its month is sealed in entries-2024-01.parquet" in told
 
 
 def test_only_months_that_can_be_sealed_are(old: Any, tmp_path: Path) -> None:
