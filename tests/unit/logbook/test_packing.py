@@ -10,7 +10,7 @@ from base64 import b64encode, urlsafe_b64encode
 import pytest
 
 from proxyapi.dialects.multipart import FormScanner
-from proxyapi.logbook.packing import packed_request, without_media
+from proxyapi.logbook.packing import WINDOW_BYTES, packed_request, without_media
 from proxyapi.logbook.record import Record, Room
 
 PICTURE = bytes(range(256)) * 40
@@ -39,6 +39,13 @@ def test_long_base64_leaves_a_stub_and_prose_stays(text: str, stub: str | None) 
         assert kept == body
     else:
         assert json.loads(kept) == {"a": 'quoted "words"', "data": stub, "z": [stub]}
+
+
+def test_pictures_are_found_wherever_they_begin_in_a_long_body() -> None:
+    picture = b64encode(PICTURE).decode()
+    for filler in (WINDOW_BYTES - 5_000, WINDOW_BYTES - 1, WINDOW_BYTES, WINDOW_BYTES + 1, 3 * WINDOW_BYTES):
+        body = json.dumps({"text": "a b " * (filler // 4), "data": picture, "more": ["word", picture]})
+        assert without_media(body.encode()) == body.replace(picture, "(10242 bytes)").encode()
 
 
 def test_base64_with_escaped_slashes_is_seen_too() -> None:
