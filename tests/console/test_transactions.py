@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import re
@@ -9,6 +10,13 @@ from typing import Any
 
 import pytest
 import requests
+
+from proxyapi.ids import IdSource, format_id
+from proxyapi.ledger.ledger import Ledger
+from proxyapi.ledger.ops import Ending, Hold
+from proxyapi.pricing.price import make_price
+from proxyapi.store.database import open_database, sqlite_url
+from proxyapi.usage import Unit
 
 PASSWORD = "correct horse battery"
 
@@ -104,3 +112,35 @@ def test_the_file_has_exact_sums_and_no_formulas(house: Any, buyer: Any, eventua
     (row,) = csv.DictReader(io.StringIO(answer.text.removeprefix("\ufeff")))
     assert row["request_id"] == request_id and row["charged"] == buyer.answer.headers["x-proxyapi-cost"]
     assert row["key"] == "'=1+1"
+
+
+def lose_and_find(house: Any, account_id: int, key_id: int) -> str:
+    """A request whose worker is taken for dead, and that tells what it used afterwards. Its number."""
+
+    async def main() -> bytes:
+        database = open_database(sqlite_url(house.data / "proxyapi.db"))
+        ids = IdSource()
+        ledger = Ledger(database, worker="lost", ids=ids)
+        await ledger.open()
+        price = make_price(provider="p", model="m", rates={**dict.fromkeys(Unit, 0), Unit.OUTPUT: 500_000_000_000})
+        hold = Hold(ids(), account_id, key_id, 2_000_000_000, price, "openai", "openai/gpt-4o-mini", "chat")
+        await ledger.hold(hold)
+        await ledger.write("UPDATE hold SET worker_id = 0 WHERE id = ?", (hold.id,))
+        await ledger.expire(hold.id, 0)
+        usage = {Unit.OUTPUT: 246}
+        await ledger.settle(
+            Ending(hold.id, account_id, price, "openai", "openai/gpt-4o-mini", "chat", usage, 123_000_000)
+        )
+        assert await ledger.close() == 0
+        database.close()
+        return hold.id
+
+    return format_id(asyncio.run(main()))
+
+
+def test_a_request_that_told_its_end_late_shows_what_it_was_charged(house: Any, buyer: Any, visiting: Any) -> None:
+    (key,) = house.cli("key", "list", buyer.email)["keys"]
+    number = lose_and_find(house, key["account_id"], key["id"])
+    text = visiting.text_of(buyer.get(f"/transactions/{number}"))
+    assert "Charged later" in text and "0.123" in text and number in text
+    assert "Nothing was charged" not in text

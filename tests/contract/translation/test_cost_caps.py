@@ -192,6 +192,30 @@ def test_an_array_of_gemini_stays_an_array(world: Any, key: str) -> None:
         assert said("gemini", elements).count("word") < 60
 
 
+def test_a_conversation_goes_on_after_its_cap(world: Any, key: str) -> None:
+    """The gateway keeps what was said of it, for providers that keep nothing."""
+    talk(world)
+    events = frames(listen(world, "openai_responses", "anthropic", key)[1])
+    world.answer(world.usual)
+    more = {"previous_response_id": events[-1]["response"]["id"]}
+    status, _, answer = world.post("openai_responses", "anthropic", key, **more)
+    assert status == 200, answer
+    turns = json.loads(world.asked[-1].body)["messages"]
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
+    assert said("openai_responses", events).strip() in json.dumps(turns[1])
+
+
+def test_a_call_that_is_cut_is_ended(world: Any, key: str) -> None:
+    """By the SDK of Messages, from a provider of Chat."""
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"at":"'}}
+    growth = [{"tool_calls": [{"index": 0, "function": {"arguments": word}}]} for word in WORDS]
+    talk(world, [world.replies.chat_chunk(delta) for delta in ({"tool_calls": [call]}, *growth)])
+    tool = {"name": "look", "input_schema": {"type": "object", "properties": {"at": {"type": "string"}}}}
+    events = frames(listen(world, "anthropic", "openai_chat", key, tools=[tool])[1])
+    assert ended("anthropic", events) == "max_tokens"
+    assert next(e for e in events if e["type"] == "content_block_start")["content_block"]["name"] == "look"
+
+
 def test_the_official_sdks_read_the_end(world: Any, key: str) -> None:
     talk(world)
     url, cap = world.gateway.url, {"x-proxyapi-max-cost": CAP}

@@ -16,6 +16,7 @@ from proxyapi.console.marks import N_
 from proxyapi.console.page import Page
 from proxyapi.errors import NotFound
 from proxyapi.ids import format_id
+from proxyapi.ledger.plan import correction_id
 from proxyapi.pricing import price as prices
 from proxyapi.pricing.charge import Line, lines
 from proxyapi.store.queries import load_queries
@@ -147,7 +148,12 @@ async def one(page: Page, id: bytes) -> Entry:
     """NotFound: there is none, or it is another account's."""
     database = page.desk.database
     if rows := await database.fetch(SQL["one"], (id, page.account_id)):
-        return entry_of(rows[0])
+        entry = entry_of(rows[0])
+        if entry.state != "lost":
+            return entry
+        # What had been taken for lost may have told its end later.
+        later = await database.fetch(SQL["one"], (correction_id(id), page.account_id))
+        return msgspec.structs.replace(entry_of(later[0]), id=id, held=entry.held) if later else entry
     if rows := await database.fetch(SQL["held_one"], (id, page.account_id)):
         return _held(rows[0])
     raise NotFound("There is no such request.")
