@@ -17,6 +17,7 @@ BIN := .venv/bin
 UV := .cache/uv/bin/uv
 INSTALLED := .venv/.installed
 NODE_INSTALLED := tests/node/node_modules/.installed
+AXE_INSTALLED := tests/console/node_modules/.installed
 JOBS ?= 2
 # Further arguments for the tool of a target, as in: make test ARGS="-k ledger -x"
 ARGS ?=
@@ -48,7 +49,7 @@ demo: install ## a tour of a few seconds: the documented requests with their ans
 
 .PHONY: test
 test: install ## all fast tests
-	$(BIN)/pytest -n $(JOBS) -m "not long" $(ARGS)
+	$(BIN)/pytest -n $(JOBS) -m "not long and not browser" $(ARGS)
 
 .PHONY: test-faults
 test-faults: install ## the long forms: fault injection, fuzzing, kill -9 under load
@@ -58,6 +59,10 @@ test-faults: install ## the long forms: fault injection, fuzzing, kill -9 under 
 test-node: install $(NODE_INSTALLED) ## real npm clients, and Claude Code, Codex and Gemini CLI (needs node 20)
 	$(BIN)/python tests/node/run.py $(ARGS)
 	$(BIN)/pytest -n $(JOBS) tests/node
+
+.PHONY: test-console
+test-console: install $(AXE_INSTALLED) ## the console in a real browser, every page with axe-core (needs chromium and npm)
+	$(BIN)/pytest -n $(JOBS) -m browser tests/console $(ARGS)
 
 .PHONY: check
 check: install ## format, lint, strict types, import contracts, docs, languages
@@ -93,7 +98,7 @@ lock: $(UV) ## resolve the newest allowed packages into uv.lock
 .PHONY: clean
 clean: ## remove everything that make has built (your data stays)
 	rm -rf .venv .cache build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf tests/node/node_modules
+	rm -rf tests/node/node_modules tests/console/node_modules
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # —— Files ——————————————————————————————————————————————————————————————————————————————————————————————————————————————
@@ -116,6 +121,11 @@ $(INSTALLED): pyproject.toml uv.lock .ci/install | .venv/bin/python $(UV)
 $(NODE_INSTALLED): tests/node/package.json tests/node/package-lock.json
 	@command -v npm >/dev/null || { echo "make test-node needs node 20 and npm" >&2; exit 1; }
 	npm ci --prefix tests/node --ignore-scripts --no-fund --no-audit --loglevel=error
+	@touch $@
+
+$(AXE_INSTALLED): tests/console/package.json tests/console/package-lock.json
+	@command -v npm >/dev/null || { echo "make test-console needs node and npm" >&2; exit 1; }
+	npm ci --prefix tests/console --ignore-scripts --no-fund --no-audit --loglevel=error
 	@touch $@
 
 build/bench/%: bench/%.c

@@ -17,13 +17,20 @@ import uvicorn
 
 from proxyapi.backoffice import PRUNE_SECONDS as REPLIES_SECONDS
 from proxyapi.backoffice import RECONCILE_SECONDS, BackOffice
+from proxyapi.console.alerts import Alerts
 from proxyapi.console.app import build
+from proxyapi.console.bell import Bell
 from proxyapi.console.desk import Desk
 from proxyapi.console.mail import LogMailer, Mailer, MailServer, SmtpMailer
 from proxyapi.console.passwords import Passwords
+from proxyapi.console.pen import Pen
+from proxyapi.console.playground import Playground
 from proxyapi.console.sessions import Sessions
 from proxyapi.console.speech import Languages
+from proxyapi.console.static_files import StaticFiles
 from proxyapi.console.users import Users
+from proxyapi.console.webhook import Webhook
+from proxyapi.gateway.links import is_public
 from proxyapi.identity.accounts import Accounts, KeyRing
 from proxyapi.identity.queries import QUERIES
 from proxyapi.identity.revisions import Revisions
@@ -33,6 +40,7 @@ from proxyapi.sale import build_catalog, renew
 from proxyapi.store.database import open_database
 from proxyapi.store.errors import StoreError
 from proxyapi.telemetry import Log, Metrics
+from proxyapi.wire.client import Origin, Pool, Timeouts
 
 if TYPE_CHECKING:
     import socket
@@ -44,6 +52,8 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than the gateway keeps an idle connection: it never finds one closed under its hands."""
 WATCH_SECONDS = 2.0
 PRUNE_SECONDS = 600.0
+ALERT_SECONDS = 10.0
+"""How soon somebody hears of a low balance."""
 PRICES_SECONDS = 2.0
 """How old a price on a page may be."""
 
@@ -62,9 +72,15 @@ class Cabinet:
         self._catalog = build_catalog(settings, self._database, 0)
         self._back = BackOffice(settings, self._database, problem=lambda text: self._log.event("payments", text=text))
         self.desk = self._desk(port)
+        static = StaticFiles()
+        pen = Pen(self.desk.languages, static)
         self.application: Application = build(
-            self.desk, secret=secret, on_crash=self._crashed, more=self._back.server().routes()
+            self.desk, pen=pen, static=static, secret=secret, on_crash=self._crashed, more=self._back.server().routes()
         )
+        loop = asyncio.get_running_loop()
+        self._public = Pool(loop=loop, timeouts=Timeouts(), idle_per_origin_max=0, admits=is_public)
+        """For addresses that customers name."""
+        self._bell = Bell(self.desk, pen, Webhook(self._public))
 
     async def run(self, sock: socket.socket, parent: int) -> None:
         """Serve until SIGTERM, SIGINT or the end of the supervisor."""
@@ -74,6 +90,7 @@ class Cabinet:
         self._every(RECONCILE_SECONDS, self._back.payments.reconcile, self._back.tellers)
         self._every(REPLIES_SECONDS, self._back.api.prune, self._back.clerk)
         self._watch_prices()
+        self._tasks.append(asyncio.get_running_loop().create_task(self._ring()))
         with suppress(KeyboardInterrupt):
             await server.serve(sockets=[sock])
         await self._close()
@@ -83,6 +100,8 @@ class Cabinet:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._back.close()
+        await self._public.close()
+        await self._gateway.close()
         self._writer.shutdown(wait=True)
         self._ledger.close()
         self._database.close()
@@ -98,10 +117,12 @@ class Cabinet:
             keys=KeyRing(database, self._ledger, time.time, os.urandom),
             ledger=self._ledger,
             users=Users(database, time.time),
+            alerts=Alerts(database, time.time, os.urandom),
             sessions=Sessions(database, time.time),
             passwords=Passwords(),
             mailer=self._mailer(),
             catalog=self._catalog,
+            playground=self._playground(port),
             languages=Languages(),
             currency=settings.currency,
             address=settings.console.url or _own_address(settings, port),
@@ -114,6 +135,20 @@ class Cabinet:
             clerk=self._back.clerk,
             tellers=self._back.tellers,
         )
+
+    def _playground(self, port: int) -> Playground:
+        settings, loop = self._settings, asyncio.get_running_loop()
+        host = settings.address[0]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        tls: ssl.SSLContext | None = None
+        if settings.tls.certificate:
+            # Our own listener, by its address: its certificate is for the name that others know it by.
+            tls = ssl.create_default_context()
+            tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+        self._gateway = Pool(loop=loop, timeouts=Timeouts(), ssl=tls)
+        origin = Origin("https" if tls is not None else "http", host, port)
+        keys = KeyRing(self._database, self._ledger, time.time, os.urandom)
+        return Playground(self._database, keys, self._gateway, origin, time.time)
 
     def _mailer(self) -> Mailer:
         mail = self._settings.mail
@@ -160,6 +195,14 @@ class Cabinet:
     def _renew(self) -> None:
         fetch = self._database.fetch_now
         renew(self._catalog, self._settings, fetch(QUERIES["settings_stored"]), fetch(QUERIES["prices"]))
+
+    async def _ring(self) -> None:
+        while True:
+            await asyncio.sleep(ALERT_SECONDS)
+            try:
+                await self._bell.ring()
+            except StoreError as error:
+                self._log.event("store", text=str(error))
 
     def _prune(self) -> None:
         self.desk.users.prune()

@@ -22,11 +22,16 @@ _HTTP_ERRORS: dict[int, type[GatewayError]] = {404: NotFound, 405: MethodNotAllo
 
 
 def build(
-    desk: Desk, *, secret: bytes, on_crash: Callable[[str, Exception], None], more: Sequence[BaseRoute] = ()
+    desk: Desk,
+    *,
+    pen: Pen,
+    static: StaticFiles,
+    secret: bytes,
+    on_crash: Callable[[str, Exception], None],
+    more: Sequence[BaseRoute] = (),
 ) -> Application:
     """`secret` is what the gateway shows; `on_crash` hears of bugs; `more`: routes of other parts, which guard
     themselves."""
-    static = StaticFiles()
 
     async def answer_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -50,7 +55,7 @@ def build(
         exception_handlers={HTTPException: answer_http, Exception: answer_crash},
     )
     application.state.desk = desk
-    application.state.pen = Pen(desk.languages, static)
+    application.state.pen = pen
     return Door(application, secret=secret, secure=desk.secure)
 
 

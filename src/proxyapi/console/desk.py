@@ -10,8 +10,10 @@ from typing import Concatenate, ParamSpec, TypeVar
 from msgspec import Struct
 
 from proxyapi.admin.office import Office
+from proxyapi.console.alerts import Alerts
 from proxyapi.console.mail import Mailer
 from proxyapi.console.passwords import Passwords
+from proxyapi.console.playground import Playground
 from proxyapi.console.sessions import Sessions
 from proxyapi.console.speech import Languages
 from proxyapi.console.users import Users
@@ -33,10 +35,12 @@ class Desk(Struct, frozen=True, kw_only=True):
     keys: KeyRing
     ledger: OfflineLedger
     users: Users
+    alerts: Alerts
     sessions: Sessions
     passwords: Passwords
     mailer: Mailer
     catalog: Catalog
+    playground: Playground
     languages: Languages
     currency: str
     address: str

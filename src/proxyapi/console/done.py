@@ -16,6 +16,8 @@ DONE = {
     "factor-off": N_("The second factor is off"),
     "session-ended": N_("The session has ended"),
     "sessions-ended": N_("All other sessions have ended"),
+    "topped-up": N_("The voucher is booked"),
+    "alert-saved": N_("The alert is saved"),
     "password-saved": N_("The password is changed"),
 }
 """Only these words can be put on a page by an address."""

@@ -24,6 +24,7 @@ MONEY = (
 """The first four are the bar at the bottom of a phone."""
 TOOLS = (
     Entry("log", "/log", "log", N_("Request log")),
+    Entry("playground", "/playground", "play", N_("Playground")),
     Entry("models", "/models", "models", N_("Models and prices")),
     Entry("docs", "/docs", "book", N_("Documentation")),
 )

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from starlette.routing import Route
 
-from proxyapi.console.pages import docs, join, keys, log, models, overview, settings, signin, transactions, usage
+from proxyapi.console.pages import (
+    balance,
+    docs,
+    join,
+    keys,
+    log,
+    models,
+    overview,
+    playground,
+    settings,
+    signin,
+    transactions,
+    usage,
+)
 
 ROUTES: tuple[Route, ...] = (
     *signin.ROUTES,
@@ -14,7 +27,9 @@ ROUTES: tuple[Route, ...] = (
     *keys.ROUTES,
     *usage.ROUTES,
     *transactions.ROUTES,
+    *balance.ROUTES,
     *models.ROUTES,
+    *playground.ROUTES,
     *settings.ROUTES,
     *docs.ROUTES,
 )

@@ -186,6 +186,15 @@ class KeyRing:
             transaction.execute(QUERIES["bump_identity"])
         return int(rows[0][0]), key
 
+    def renew(self, key_id: int, *, expires_at: int) -> str:
+        """Another key in the place of this one, which works no more: same id, same settings. In plain text."""
+        key = new_key(self._random_bytes)
+        with self._database.transaction() as transaction:
+            parameters = (digest_of(key.encode()), key[:KEY_SHOWN_CHARACTERS], expires_at, key_id)
+            transaction.execute(QUERIES["key_renew"], parameters)
+            transaction.execute(QUERIES["bump_identity"])
+        return key
+
     def list(self, account_id: int | None = None) -> list[Key]:
         """All of one account or of all, oldest first; revoked ones too."""
         where, parameters = (" WHERE k.account_id = ?", (account_id,)) if account_id is not None else ("", ())

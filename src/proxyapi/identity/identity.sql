@@ -54,6 +54,9 @@ WHERE id = ?
 -- key_lock --
 SELECT id FROM key WHERE id = ? @for_update
 
+-- key_renew --
+UPDATE key SET digest = ?, prefix = ?, expires_at = ? WHERE id = ?
+
 -- key_status --
 UPDATE key SET status = ? WHERE id = ?
 

@@ -1,5 +1,6 @@
 // Everything here is an enhancement: each page reads and each form sends without it.
 import { initCharts } from './chart.js';
+import { initPlayground } from './playground.js';
 
 // a toast that the server said
 for (const t of document.querySelectorAll('.toasts .toast')) setTimeout(() => t.remove(), 5000);
@@ -65,6 +66,10 @@ for (const form of document.querySelectorAll('form[data-send]')) {
   form.addEventListener('change', () => form.requestSubmit());
 }
 
+// on to the payment service without another click
+const on = document.querySelector('a[data-go]');
+if (on) location.assign(on.href);
+
 // a form that is on its way says so, and is sent once
 document.addEventListener('submit', (e) => {
   const b = e.submitter;
@@ -75,3 +80,4 @@ document.addEventListener('submit', (e) => {
 addEventListener('pageshow', () => { for (const b of document.querySelectorAll('.btn[aria-busy]')) b.removeAttribute('aria-busy'); });
 
 initCharts();
+initPlayground();

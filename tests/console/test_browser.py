@@ -1,0 +1,184 @@
+"""The console in a real browser: one journey from sign-up to the chart, in both languages; every page with axe-core.
+
+Needs Chromium (`CHROMIUM`, or `chromium` in the path) and `npm ci` in this folder: `make test-console` sees to both.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+pytestmark = pytest.mark.browser
+
+PASSWORD = "correct horse battery"
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser") or ""
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+WIDE, PHONE = (1440, 900), (390, 844)
+PAGES = (
+    "/", "/keys", "/keys/new", "/usage", "/usage?by=key", "/usage?days=1", "/transactions", "/models?q=gpt-4o",
+    "/balance", "/playground", "/settings", "/settings/factor", "/docs/start/quick-start", "/docs/concepts/money",
+    "/log", "/no-such-page",
+)  # fmt: skip
+OUTSIDE = ("/signin", "/signup", "/forgot", "/reset?token=old")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    if not CHROMIUM or not AXE.exists():
+        pytest.skip("needs chromium and axe-core: make test-console")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+def open_window(
+    browser: Any, house: Any, *, size: tuple[int, int] = WIDE, language: str = "en", theme: str = "light"
+) -> Any:
+    """A page of a fresh browser that complains about everything that the policy forbids."""
+    context = browser.new_context(
+        base_url=house.url,
+        viewport={"width": size[0], "height": size[1]},
+        locale="ru-RU" if language == "ru" else "en-US",
+        color_scheme=theme,
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    page.complaints = []
+    page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    return page
+
+
+def sign_in(page: Any, email: str) -> None:
+    page.goto("/console/signin")
+    page.fill("#email", email)
+    page.fill("#password", PASSWORD)
+    page.click("form.box button.btn-primary")
+    page.wait_for_url("**/console/")
+
+
+def faults_of(page: Any) -> list[str]:
+    """What axe-core finds serious on the page that is shown."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{fault['id']}: {node['target']} {node['failureSummary']}"
+        for fault in found["violations"]
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"][:3]
+    ]
+
+
+@pytest.fixture(scope="module")
+def spender(house: Any, new_user: Any) -> str:
+    """Somebody with money, two keys and some requests."""
+    email = new_user()
+    house.cli("deposit", email, "100")
+    key = house.key(email, "--name", "Support bot", "--budget", "50", "--model", "openai/*", "--rpm", "60")
+    house.key(email, "--name", "Old site", "--budget", "0")
+    for model in ("openai/gpt-4o-mini", "openai/gpt-4o", "sandbox/fail-503"):
+        body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 50}
+        headers = {"authorization": f"Bearer {key}"}
+        requests.post(f"{house.url}/v1/chat/completions", json=body, headers=headers, timeout=20)
+    return email
+
+
+@pytest.mark.parametrize(
+    ("size", "theme", "language"),
+    [(WIDE, "light", "ru"), (WIDE, "dark", "en"), (PHONE, "light", "en"), (PHONE, "dark", "ru")],
+)
+def test_every_page_can_be_read_by_everybody(
+    house: Any, browser: Any, spender: str, size: tuple[int, int], theme: str, language: str
+) -> None:
+    page = open_window(browser, house, size=size, theme=theme, language=language)
+    found: dict[str, list[str]] = {}
+    for path in OUTSIDE:
+        _look_at(page, path, found)
+    sign_in(page, spender)
+    receipt = re.search(r"/transactions/[0-9a-f-]{36}", page.content())
+    key = page.goto("/console/keys") and re.search(r"/keys/\d+", page.content())
+    for path in (*PAGES, receipt[0] if receipt else "", key[0] if key else ""):
+        _look_at(page, path, found)
+    page.context.close()
+    assert not any(found.values()), found
+
+
+def _look_at(page: Any, path: str, found: dict[str, list[str]]) -> None:
+    page.complaints.clear()
+    page.goto(f"/console{path}")
+    too_wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    complaints = [text for text in page.complaints if "404" not in text]
+    found[path] = faults_of(page) + complaints + (["scrolls sideways"] if too_wide else [])
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_one_journey_from_sign_up_to_the_chart(
+    house: Any, browser: Any, visiting: Any, eventually: Any, language: str
+) -> None:
+    email = f"traveller-{language}@example.com"
+    page = open_window(browser, house, language=language)
+    page.goto("/console/signup")
+    page.fill("#email", email)
+    page.fill("#password", PASSWORD)
+    page.click("form.box button.btn-primary")
+    page.goto(eventually(lambda: visiting.mailed(house.log(), email)))
+    page.click("form.box button.btn-primary")
+    page.wait_for_url("**/console/")
+
+    (code,) = house.cli("voucher", "create", "Journey", "100", "--number", "1")["codes"]
+    page.goto("/console/balance")
+    page.fill("#code", code)
+    page.click("form[action$='/voucher'] button")
+    page.wait_for_url("**done=topped-up")
+    assert "100" in page.inner_text(".hero-n")
+
+    page.goto("/console/keys")
+    page.click(".head .btn-primary")
+    page.fill("dialog #name", "Journey")
+    page.fill("dialog #budget", "0.01")
+    page.click("dialog .dlg-foot .btn-primary")
+    key = page.inner_text("#newkey")
+    assert key in page.inner_text("[data-p='1']")
+
+    def ask() -> requests.Response:
+        body = {"model": "openai/gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 40}
+        headers = {"authorization": f"Bearer {key}"}
+        return requests.post(f"{house.url}/v1/chat/completions", json=body, headers=headers, timeout=20)
+
+    answer = ask()
+    assert answer.status_code == 200
+    number = answer.headers["x-request-id"]
+
+    def listed() -> bool:
+        page.goto("/console/transactions")
+        return number in page.content()
+
+    eventually(listed, seconds=2)
+    for _ in range(40):
+        if ask().status_code == 402:
+            break
+    else:
+        pytest.fail("the budget was not hit")
+    page.goto("/console/keys")
+    page.click("#keys a.strong")
+    page.fill("#budget", "50")
+    page.click("form[action*='/keys/'] .panel-foot .btn-primary")
+    page.wait_for_url("**done=key-saved")
+    eventually(lambda: ask().status_code == 200)
+    page.goto("/console/usage")
+    assert page.locator(".plot .day").count() == 30 and page.locator(".plot rect.f1").count() >= 1
+    page.focus(".plot")
+    page.keyboard.press("ArrowLeft")
+    assert "gpt-4o-mini" in page.inner_text(".tip")
+    assert not page.complaints
+    page.context.close()
