@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -144,3 +145,20 @@ def test_money_short_shows_what_the_operator_covers(gateway: Any) -> None:
     gateway.cli("account", "edit", account, "--when-short", "shorten")
     _, told = receipt(gateway, key, ask(gateway, key, model="gpt-4o-mini"))
     assert (told["charged"], told["covered_by_operator"]) == (Decimal("0.1"), Decimal("0.045"))
+
+
+def test_short_money_and_receipts_are_the_same_on_postgresql(
+    gateways: Any, postgres: Any, upstream: Any, tmp_path: Path, eventually: Any
+) -> None:
+    config = f'[pause]\nenabled = false\n[providers.openai]\nbase_url = "{upstream.url}/v1"\napi_key = "sk-upstream"\n'
+    prices = {"openai/gpt-4o": ("100", "500")}
+    with gateways.Gateway(tmp_path, config, prices=prices, database_url=postgres.create()) as gateway:
+        account, key = gateway.customer("0.1")
+        gateway.cli("account", "edit", account, "--when-short", "shorten")
+        status, headers, _ = gateway.request("POST", "/openai/v1/chat/completions", key=key, body=BODY)
+        assert status == 200 and headers["x-proxyapi-shortened"].startswith("max_tokens=")
+        id = headers["x-request-id"]
+        told = eventually(lambda: (found := receipt(gateway, key, id)[1])["state"] == "settled" and found)
+        assert (told["charged"], told["covered_by_operator"]) == (Decimal("0.1"), Decimal("0.045"))
+        assert gateway.cli("usage", "--request", id)["loss"] == 0.045
+        assert gateway.cli("audit")["ok"] is True
