@@ -41,8 +41,10 @@ from proxyapi.gateway.memory import Memory
 from proxyapi.gateway.own import Own
 from proxyapi.gateway.pauses import Pauses
 from proxyapi.gateway.relay import Relay
+from proxyapi.gateway.repeats import Repeats
 from proxyapi.gateway.replies import Replies
 from proxyapi.gateway.stored import Stored
+from proxyapi.gateway.tape import Tapes
 from proxyapi.gateway.translate import Translator
 from proxyapi.gateway.translated import TranslatedReplies
 from proxyapi.gateway.upstream import Upstream
@@ -159,6 +161,7 @@ class Worker:
             count_max=settings.limits.drains_max,
             amount_max=nanos_ceil(settings.limits.drains_amount_max) or None,
         )
+        self._repeats = self._repeating()
         self._pauses: Pauses | None = None
         self._stored: Stored | None = None
         self._background: Background | None = None
@@ -182,6 +185,7 @@ class Worker:
         self._every(PRUNE_SECONDS, self._logbook.prune)
         self._every(UPKEEP_SECONDS, self._upkeep)
         self._spawn(self._logbook.run())
+        self._every(PRUNE_SECONDS, self._repeats.prune)
         self._loop.run_in_executor(None, self.tokenizer.load)
         # The list of models is made of 1,300 prices: now, rather than while requests run.
         self._loop.call_later(LIST_SECONDS, catalog.models)
@@ -223,6 +227,7 @@ class Worker:
         if self._background is not None:
             await self._background.close()
         await self._logbook.close()
+        await self._repeats.close()
         left = await self.ledger.close()
         await self.pool.close()
         await self.public.close()
@@ -231,6 +236,20 @@ class Worker:
         self.log.flush()
 
     # --- parts -------------------------------------------------------------------------------------------------------
+
+    def _repeating(self) -> Repeats:
+        settings = self._settings.idempotency
+        tapes = Tapes(
+            fetch=self.database.fetch,
+            write=self.ledger.write,
+            clock_ms=_now_ms,
+            later=self._loop.call_later,
+            drains=self._drains,
+            life_ms=settings.hours * HOUR_MS,
+            answer_bytes_max=settings.answer_bytes_max,
+            account_bytes_max=settings.account_bytes_max,
+        )
+        return Repeats(tapes, sleep=asyncio.sleep)
 
     def _entrance(self, catalog: Catalog) -> Entrance:
         settings, clock, limits = self._settings, time.monotonic, self._settings.limits
@@ -272,6 +291,7 @@ class Worker:
             keys=keys,
             admission=admission,
             pauses=pauses,
+            repeats=self._repeats if settings.idempotency.hours else None,
             address=ClientAddress(settings.trusted_proxies),
             ids=self.ids,
             clock=clock,
@@ -328,6 +348,7 @@ class Worker:
             embedding=Embedding(foreign=foreign, bills=bills, currency=settings.currency),
             counting=Counting(translator=translator, upstream=upstream, tokenizer=self.tokenizer),
             stored=stored,
+            repeats=self._repeats,
             clock=clock,
             body_bytes_max=limits.body_bytes_max,
             requests_max=limits.concurrent_requests_max,

@@ -13,8 +13,11 @@ Every failure that a client or an operator can be told about:
     x MethodNotAllowed        405
     x RequestTimeout          408   the client sent too slowly
     x Conflict                409
+      - IdempotencyKeyInUse   409   the request that has the key still runs
+      - AnswerNotKept         409   it was answered and charged, but its answer can't be told again
     x PayloadTooLarge         413
     x UnsupportedMedia        415
+    x IdempotencyKeyReused    422   for another request than the first one
     x TooManyRequests         429   rate limit, or the key's pause
     x StoreUnavailable        503   the ledger can't be reached: fails closed
     x Unavailable             503   shutting down, or too many connections
@@ -120,6 +123,39 @@ class RequestTimeout(GatewayError):
 
 class Conflict(GatewayError):
     status, code = 409, "conflict"
+
+
+class IdempotencyKeyInUse(Conflict):
+    code = "idempotency_key_in_use"
+
+    def __init__(
+        self,
+        detail: str = "A request with this Idempotency-Key is still running. Send it again later to get its answer.",
+        *,
+        retry_after_seconds: int = 5,
+    ) -> None:
+        super().__init__(detail, param="Idempotency-Key", retry_after_seconds=retry_after_seconds)
+
+
+class AnswerNotKept(Conflict):
+    code = "idempotent_answer_not_kept"
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(
+            f"The request with this Idempotency-Key was answered and charged as request {request_id}, but its answer "
+            "is not kept. Nothing was charged again; use another key to run it again.",
+            param="Idempotency-Key",
+        )
+
+
+class IdempotencyKeyReused(GatewayError):
+    status, code = 422, "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key belongs to another request: method, path and body have to be the same.",
+            param="Idempotency-Key",
+        )
 
 
 class PayloadTooLarge(GatewayError):

@@ -14,6 +14,8 @@ bodies.py      request bodies: whole, unpacked, or spooled
 background.py  responses that a provider works on after its answer
 bill.py        the money of one request; holding.py reserves it, or less of it for a shorter answer
 capping.py     a request's own cap on its stream; passing.py streams on their way
+repeats.py     requests with an Idempotency-Key; tape.py what keeps their answers
+drains.py      replies read to their end for clients that left
 stored.py      responses kept at the provider: they belong to the account that made them
 conversations.py  the same for providers that keep none
 own.py         balance, estimate, prices, model lists, health, metrics

@@ -134,6 +134,7 @@ class Bills:
             provider=target.provider.name,
             model=target.name,
             operation=call.operation,
+            claim=visit.tape.claim if visit.tape is not None else None,
         )
         try:
             await self._ledger.hold(hold)
@@ -141,6 +142,8 @@ class Bills:
             # The hold may still be committed: from the moment it was asked for it is owed an ending.
             bill.release("interrupted")
             raise
+        if visit.tape is not None:
+            visit.tape.held = amount
         return bill
 
     def settle(self, bill: Bill, usage: Usage, source: Source, ending: str) -> Awaitable[Settled]:
@@ -157,6 +160,8 @@ class Bills:
 
     def release(self, bill: Bill, ending: str) -> Awaitable[Settled]:
         bill.visit.ending = ending
+        if bill.visit.tape is not None:
+            bill.visit.tape.released = True
         return self._ledger.release(self._ending(bill, ending, {}, "reported", 0))
 
     def _ending(self, bill: Bill, ending: str, usage: Usage, source: Source, actual: int) -> Ending:
@@ -182,6 +187,7 @@ class Bills:
             upstream_id=bill.upstream_id,
             upstream_cost=bill.cost(usage, actual),
             limit=bill.limit,
+            claim=visit.tape.claim if visit.tape is not None and actual else None,
         )
 
     async def balance_header(self, bill: Bill) -> bytes:

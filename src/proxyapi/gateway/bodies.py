@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import zlib
-from collections.abc import Callable
-from typing import IO
+from collections.abc import Callable, Iterator
+from typing import IO, TYPE_CHECKING
+
+import msgspec
 
 from proxyapi.errors import ClientGone, InvalidRequest, PayloadTooLarge, RequestTimeout, UnsupportedMedia
 from proxyapi.wire.errors import BodyBroken, BodyTimeout, BodyTooLarge, ClientLeft, WireError
 from proxyapi.wire.server import Exchange
+
+if TYPE_CHECKING:
+    from proxyapi.dialects.multipart import FormScan
 
 SPOOL_MEMORY_BYTES = 1_048_576
 """An upload smaller than this never touches the disk."""
@@ -110,10 +115,22 @@ class Spool:
         self.rewind()
 
     def _copy(self, into: IO[bytes], start: int, end: int) -> None:
+        for piece in self._pieces(start, end):
+            into.write(piece)
+        self.rewind()
+
+    def _pieces(self, start: int, end: int) -> Iterator[bytes]:
         self.file.seek(start)
         while start < end and (piece := self.file.read(min(COPY_BYTES, end - start))):
-            into.write(piece)
+            yield piece
             start += len(piece)
+
+    def contents(self, form: FormScan) -> Iterator[bytes]:
+        """What a form says, whatever its boundary: clients make a new one whenever they send it."""
+        files = [(part.name, part.filename, part.content_type, part.end - part.start) for part in form.files]
+        yield msgspec.json.encode((form.fields, files))
+        for part in form.files:
+            yield from self._pieces(part.start, part.end)
         self.rewind()
 
     async def read(self, n: int) -> bytes:

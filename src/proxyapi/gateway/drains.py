@@ -7,10 +7,16 @@ is reached the provider's connection is closed, and what had come is counted.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from proxyapi.wire.client import Response
+
+class Drained(Protocol):
+    """An answer of a provider (`Response`), or what stands for one."""
+
+    @property
+    def over(self) -> bool: ...
+    def resume_reading(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class Drains:
@@ -24,11 +30,11 @@ class Drains:
         self._seconds = seconds
         self._count_max = count_max
         self._amount_max = amount_max
-        self._running: dict[Response, int] = {}
+        self._running: dict[Drained, int] = {}
         """What each has on hold; those that have ended are forgotten when the next one begins."""
         self._stopped = False
 
-    def begin(self, response: Response, amount: int) -> None:
+    def begin(self, response: Drained, amount: int) -> None:
         """Read on, or close `response` if a bound is reached."""
         self._running = {running: held for running, held in self._running.items() if not running.over}
         if self._stopped or len(self._running) >= self._count_max or not self._affords(amount):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import TYPE_CHECKING
 
 from proxyapi.dialects import faults
-from proxyapi.errors import ClientGone, GatewayError, MethodNotAllowed, StoreUnavailable, Unauthenticated
+from proxyapi.errors import AnswerNotKept, ClientGone, GatewayError, MethodNotAllowed, StoreUnavailable, Unauthenticated
 from proxyapi.gateway import routes
 from proxyapi.gateway.admission import Admission
 from proxyapi.gateway.introduction import introduce
@@ -22,6 +23,9 @@ from proxyapi.telemetry import AccessLine, Log, Metrics
 from proxyapi.wire.errors import WireError
 from proxyapi.wire.server import Exchange
 
+if TYPE_CHECKING:
+    from proxyapi.gateway.repeats import Repeats
+
 Handler = Callable[[Visit], Awaitable[None]]
 
 JSON_HEADERS = b"content-type: application/json\r\n"
@@ -32,11 +36,12 @@ _LOGGED: frozenset[routes.Kind] = frozenset({"paid", "upload", "stored", "estima
 """What customers' logs keep: calls of models, and not how often somebody asks for a balance or a list."""
 _ALLOWED_HEADERS = (
     b"authorization, content-type, x-api-key, x-goog-api-key, anthropic-version, anthropic-beta, openai-beta, "
-    b"x-proxyapi-cost, x-proxyapi-max-cost, x-proxyapi-strict, x-title, http-referer"
+    b"x-proxyapi-cost, x-proxyapi-max-cost, x-proxyapi-strict, x-title, http-referer, idempotency-key"
 )
 _EXPOSED_HEADERS = (
     b"x-request-id, x-upstream-request-id, x-proxyapi-cost, x-proxyapi-estimate, x-proxyapi-translation, "
-    b"x-proxyapi-dropped, x-proxyapi-approximated, x-proxyapi-count, x-proxyapi-shortened, retry-after"
+    b"x-proxyapi-dropped, x-proxyapi-approximated, x-proxyapi-count, x-proxyapi-shortened, retry-after, "
+    b"idempotent-replayed, x-proxyapi-original-request"
 )
 
 
@@ -50,6 +55,7 @@ class Entrance:
         keys: Keys,
         admission: Admission,
         pauses: Pauses,
+        repeats: Repeats | None,
         address: ClientAddress,
         ids: IdSource,
         clock: Callable[[], float],
@@ -58,10 +64,12 @@ class Entrance:
         logbook: Logbook,
         cors_origins: Collection[str] = (),
     ) -> None:
+        """`repeats` None: an `Idempotency-Key` means nothing."""
         self._handlers = handlers
         self._keys = keys
         self._admission = admission
         self._pauses = pauses
+        self._repeats = repeats
         self._address = address
         self._ids = ids
         self._clock = clock
@@ -77,7 +85,11 @@ class Entrance:
             if route is not None:
                 if route.needs_key:
                     self._admit(visit, self._known(visit) or await self._identify(visit))
-                await self._handlers[route.kind](visit)
+                handler, key = self._handlers[route.kind], visit.idempotency_key
+                if key is None or self._repeats is None:
+                    await handler(visit)
+                else:
+                    await self._repeats.bracket(visit, key, handler)
         except GatewayError as error:
             self._refuse(visit, error)
         except StoreError:
@@ -102,6 +114,7 @@ class Entrance:
         visit.shape = route.shape
         visit.peer = introduction.peer
         visit.operation = introduction.operation
+        visit.idempotency_key = introduction.idempotency_key
         return route
 
     def _admit(self, visit: Visit, caller: Caller) -> None:
@@ -165,6 +178,8 @@ class Entrance:
         headers = JSON_HEADERS
         if error.retry_after_seconds is not None:
             headers += b"retry-after: %d\r\n" % error.retry_after_seconds
+        if isinstance(error, AnswerNotKept):
+            headers += b"x-should-retry: false\r\n"
         if isinstance(error, Unauthenticated):
             headers += b"www-authenticate: Bearer\r\n"
         if isinstance(error, MethodNotAllowed):
@@ -172,6 +187,8 @@ class Entrance:
         visit.respond(error.status, headers, faults.error(shape, error, visit.request_id))
 
     def _close(self, visit: Visit) -> None:
+        if visit.tape is not None:
+            visit.tape.close()
         milliseconds = (self._clock() - visit.started) * 1000
         self._metrics.finished(visit.operation, visit.provider, visit.status, milliseconds)
         caller = visit.caller

@@ -12,9 +12,11 @@ from proxyapi.wire.http1 import RequestHead
 class Introduction:
     """Where a request goes, whose key it carries and where it comes from. Nothing of it is secret but the digest."""
 
-    __slots__ = ("digest", "forwarded", "operation", "peer", "route")
+    __slots__ = ("digest", "forwarded", "idempotency_key", "operation", "peer", "route")
 
-    def __init__(self, route: routes.Route, peer: str, digest: bytes | None) -> None:
+    def __init__(
+        self, route: routes.Route, peer: str, digest: bytes | None, idempotency_key: bytes | None = None
+    ) -> None:
         self.route = route
         self.operation = ""
         """As key permissions and metrics name it; empty where no key is needed."""
@@ -24,6 +26,8 @@ class Introduction:
         """The client's address, behind trusted proxies too."""
         self.digest = digest
         """Of the key; None: there is none, or none that could be one."""
+        self.idempotency_key = idempotency_key
+        """Of a request that costs money."""
         self.forwarded: dict[str, bytes] = {}
         """Header lines that pass, by provider."""
 
@@ -41,6 +45,7 @@ def introduce(head: RequestHead, peer: str, address: ClientAddress) -> Introduct
         except Unauthenticated:
             key = None
         digest = None if key is None else digest_of(key)
-    introduction = Introduction(route, address.of(peer, head.headers), digest)
+    idempotency_key = head.header(b"idempotency-key") if route.kind in ("paid", "upload") else None
+    introduction = Introduction(route, address.of(peer, head.headers), digest, idempotency_key)
     head.notes = introduction
     return introduction

@@ -21,6 +21,7 @@ from proxyapi.gateway.counting import Counting
 from proxyapi.gateway.embedding import Embedding
 from proxyapi.gateway.headers import read_reply
 from proxyapi.gateway.holding import Holding
+from proxyapi.gateway.repeats import Repeats
 from proxyapi.gateway.replies import Replies
 from proxyapi.gateway.stored import Stored
 from proxyapi.gateway.translate import Translator
@@ -53,6 +54,7 @@ class Relay:
         counting: Counting,
         embedding: Embedding,
         stored: Stored,
+        repeats: Repeats,
         clock: Callable[[], float],
         body_bytes_max: int,
         requests_max: int,
@@ -66,6 +68,7 @@ class Relay:
         self._counting = counting
         self._embedding = embedding
         self._stored = stored
+        self._repeats = repeats
         self._clock = clock
         self._body_bytes_max = body_bytes_max
         self._requests_max = requests_max
@@ -79,6 +82,8 @@ class Relay:
         dialect = DIALECTS[route.dialect]
         call = dialect.read(body, model=route.model, stream=route.stream)
         target = self._target(visit, call)
+        if visit.tape is not None:
+            await self._repeats.recognise(visit, visit.tape, (body,), size=len(body), streams=call.stream)
         if call.operation == "responses" or call.previous_response_id or call.item_references:
             body, call = await self._stored.earlier(visit, body, call, target)
         if target.dialect != route.dialect:
@@ -140,6 +145,9 @@ class Relay:
         try:
             call = read_form(scan, route.operation)
             target = self._target(visit, call)
+            if visit.tape is not None:
+                contents = upload.contents(scan)
+                await self._repeats.recognise(visit, visit.tape, contents, size=upload.length, streams=call.stream)
             call = await self._measured(call, scan, upload)
             bill = await self._holding.hold(visit, call, target)
             if target.model != call.model and scan.model_span is not None:

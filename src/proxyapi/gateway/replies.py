@@ -226,9 +226,9 @@ class Replies:
 
     def left(self, bill: Bill, response: Response) -> None:
         """The client closed its connection in the middle of a stream."""
-        if bill.target.provider.on_gone == "drain":
+        if bill.target.provider.on_gone == "drain" and bill.visit.tape is None:
             self._drains.begin(response, bill.amount)
-        else:
+        else:  # an answer with a tape has been drained by now: nobody came for it
             response.close()
 
     async def settle(self, visit: Visit, bill: Bill, meter: Meter, ending: str, *, failed: str = "error_event") -> None:

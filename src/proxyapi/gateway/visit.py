@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from proxyapi.gateway.conversations import Turn
     from proxyapi.gateway.introduction import Introduction
     from proxyapi.gateway.routes import Route, Shape
+    from proxyapi.gateway.tape import Tape
     from proxyapi.identity.keys import Caller
     from proxyapi.logbook.record import Record
     from proxyapi.wire.server import Exchange
@@ -28,6 +29,7 @@ class Visit:
         "extra_headers",
         "first_byte_ms",
         "id",
+        "idempotency_key",
         "introduction",
         "model",
         "operation",
@@ -38,6 +40,7 @@ class Visit:
         "shape",
         "started",
         "status",
+        "tape",
         "turn",
     )
 
@@ -67,6 +70,9 @@ class Visit:
         """Responses of a provider that keeps none: what the gateway is to keep."""
         self.record: Record | None = None
         """For the request log, where the account asked for it."""
+        self.idempotency_key: bytes | None = None
+        self.tape: Tape | None = None
+        """With an `Idempotency-Key`: what keeps the answer."""
         self.extra_headers = b""
         """CORS."""
 

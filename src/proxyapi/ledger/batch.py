@@ -20,7 +20,15 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import Any, Final, NamedTuple, Protocol
 
-from proxyapi.errors import Conflict, GatewayError, InsufficientFunds, InvalidRequest, StoreUnavailable, Unauthenticated
+from proxyapi.errors import (
+    Conflict,
+    GatewayError,
+    IdempotencyKeyInUse,
+    InsufficientFunds,
+    InvalidRequest,
+    StoreUnavailable,
+    Unauthenticated,
+)
 from proxyapi.ledger.ops import Accepted, Ending, Failed, Hold, Op, Refused, Rejected, Result, Rows, Settled
 from proxyapi.store.errors import OutcomeUnknown, StoreFailure
 
@@ -331,6 +339,8 @@ def refusal(outcome: Refused | Rejected) -> GatewayError:
             return Unauthenticated()
         case "duplicate":
             return Conflict("A request with this id has been made before.")
+        case "claimed":
+            return IdempotencyKeyInUse()
         case "conflict":
             return Conflict("This reference was used for another account or amount.")
         case "too_large":

@@ -1,10 +1,11 @@
 """One batch, one transaction: locks and reads what `plan` needs, and writes what it decided.
 
 Order: learn which accounts are concerned, making the budgets that are new; lock those accounts, in order of their ids;
-read holds and, only for ids that have no hold, entries; run the writes of other parts; decide; delete the holds that
-end and count them; write the rest. Whoever ends a hold has its account locked, so what is read under the lock stays
-true. Transactions of all processes take their locks in this order of tables, and within a table in order of its keys,
-so none can wait for each other in a circle.
+read holds and, only for ids that have no hold, entries; run the writes of other parts, then the claims; decide; delete
+the holds that end and count them; write the rest; drop the claims of holds that were refused. Whoever ends a hold, or
+claims something, has its account locked, so what is read under the lock stays true. Transactions of all processes take
+their locks in this order of tables, and within a table in order of its keys, so none can wait for each other in a
+circle.
 
 Three things are believed rather than proved beforehand, because they are nearly always so: that a new hold's id is
 unused, that a hold which this process made is still there, and that the writes of other parts work. The first is proved
@@ -32,12 +33,14 @@ from proxyapi.ledger.ops import (
     Op,
     Period,
     Price,
+    Refused,
     Result,
     Rows,
     SetLimit,
     Write,
 )
 from proxyapi.ledger.plan import (
+    BLOCKED,
     ENDING_COLUMNS,
     ENTRY_COLUMNS,
     Done,
@@ -62,6 +65,8 @@ REMEMBERED_MAX = 50_000
 
 
 _ID, _ACCOUNT, _AMOUNT, _REFERENCE = (ENTRY_COLUMNS.index(name) for name in ("id", "account_id", "amount", "reference"))
+_Claiming = tuple[tuple[int, bytes], bytes, Write]
+"""Order of a claim, id of the hold or ending, and the statement that tells whether it has what it claims."""
 
 
 def period_start(period: Period, now_ms: int) -> int:
@@ -109,6 +114,8 @@ class Committer:
             part = _Part(transaction, self._now_ms(), self._prices, self._budgets)
             decided = plan(ops, part.read(ops, live, replay=replay))
             part.write(decided, self.worker_id, live is not None)
+            if part.claims:
+                part.drop_claims(ops, decided.results)
         self._remember(part)
         self._live.update(decided.holds)
         for id in decided.ended:
@@ -150,6 +157,7 @@ class _Asked:
         self.edited: list[Budget] = []
         self.writes: list[tuple[int, Write]] = []
         """With their positions."""
+        self.claims: list[_Claiming] = []
         self.new_prices: dict[int, Price] = {}
         for position, op in enumerate(ops):
             if type(op) is Hold:
@@ -159,11 +167,15 @@ class _Asked:
                     self.budgets[op.budget] = None
                 if op.price.id not in prices:
                     self.new_prices[op.price.id] = op.price
+                if op.claim is not None:
+                    self.claims.append((op.claim.order, op.id, op.claim.take))
             elif type(op) is Ending:
                 self.ending_ids.append(op.id)
                 self.accounts.add(op.account_id)
                 if op.price.id not in prices:
                     self.new_prices[op.price.id] = op.price
+                if op.claim is not None:
+                    self.claims.append((op.claim.order, op.id, op.claim.confirm))
             elif type(op) is Write:
                 self.writes.append((position, op))
             elif type(op) is Expire:
@@ -204,11 +216,12 @@ class _Part:
         self.budgets = budgets
         self.new_prices: dict[int, Price] = {}
         self.new_budgets: dict[BudgetPeriod, int] = {}
+        self.claims: list[_Claiming] = []
 
     def read(self, ops: Sequence[Op], live: Mapping[bytes, HoldRow] | None, *, replay: bool = False) -> Facts:
         """`live`: holds that are believed to be there; None: believe nothing."""
         asked = _Asked(ops, self.prices)
-        self.new_prices = asked.new_prices
+        self.new_prices, self.claims = asked.new_prices, asked.claims
         budgets = self.read_budgets(asked)
         believed = live if live is not None else {}
         holds = {id: believed[id] for id in asked.ending_ids if id in believed}
@@ -233,6 +246,7 @@ class _Part:
             written={position: self.run(op, safely=live is None) for position, op in asked.writes},
             now_ms=self.now_ms,
             replay=replay,
+            unclaimed=self.unclaimed() if self.claims else frozenset(),
             unfundable=frozenset(row[0] for row in self.select("find_budgets_among", asked.funded)),
         )
 
@@ -272,6 +286,18 @@ class _Part:
                 return Rows(self.transaction.execute(op.sql, op.parameters))
         except StatementRefused as error:
             return Failed(error)
+
+    def unclaimed(self) -> frozenset[bytes]:
+        """Ids of those that do not have what they claim. Of one claim the accounts are locked, so no other process
+        decides about it meanwhile."""
+        ordered = sorted(self.claims, key=lambda claiming: claiming[0])  # of one claim: as they came
+        return frozenset([id for _, id, claim in ordered if not self.transaction.execute(claim.sql, claim.parameters)])
+
+    def drop_claims(self, ops: Sequence[Op], results: Sequence[Result]) -> None:
+        """What was taken for holds that were then refused is free again, as if it had never been taken."""
+        for op, result in zip(ops, results, strict=True):
+            if type(op) is Hold and op.claim is not None and (type(result) is Refused or result is BLOCKED):
+                self.transaction.execute(op.claim.drop.sql, op.claim.drop.parameters)
 
     def read_budgets(self, asked: _Asked) -> dict[Budget, int]:
         """Accounts of budgets for the period that runs. Those of holds are made on first use, others may be missing."""

@@ -35,6 +35,29 @@ class Budget(NamedTuple):
     limit: int
 
 
+class Write(Struct, gc=False):
+    """A statement of another part that rides in the same commit. It must be safe to repeat."""
+
+    sql: str
+    parameters: tuple[object, ...] = ()
+
+
+class Claim(Struct, gc=False):
+    """What a request wants to have for itself alone, decided in the very transactions that move its money.
+
+    The row belongs to another part, and so do the statements: each returns a row if the request has it."""
+
+    order: tuple[int, bytes]
+    """Rows of claims are locked in this order."""
+    take: Write
+    """Runs before the hold. No row: another request has it, and the hold is refused."""
+    drop: Write
+    """Gives it back where the hold is refused for another reason."""
+    confirm: Write
+    """Runs with the settlement. No row: a settlement that comes after the hold expired charges nothing, as the one
+    who has it now pays."""
+
+
 class Hold(Struct, gc=False):
     """Reserve `amount` before a request goes out, on the account and on the key's budget together."""
 
@@ -48,6 +71,7 @@ class Hold(Struct, gc=False):
     model: str
     operation: str
     budget: Budget | None = None
+    claim: Claim | None = None
 
 
 class Ending(Struct, gc=False):
@@ -77,6 +101,7 @@ class Ending(Struct, gc=False):
     """The most that may be charged, whatever it costs; None: what the account affords."""
     released: bool = False
     """Nothing was generated, so nothing is charged."""
+    claim: Claim | None = None
 
 
 class Expire(Struct, gc=False):
@@ -105,13 +130,6 @@ class SetLimit(Struct, gc=False):
     budget: Budget
 
 
-class Write(Struct, gc=False):
-    """A statement of another part that rides in the same commit. It must be safe to repeat."""
-
-    sql: str
-    parameters: tuple[object, ...] = ()
-
-
 Op = Hold | Ending | Expire | Funding | SetLimit | Write
 
 
@@ -131,7 +149,7 @@ class Refused(NamedTuple):
 class Rejected(NamedTuple):
     """Not a question of money."""
 
-    reason: Literal["blocked", "duplicate", "too_large", "conflict", "unknown_account"]
+    reason: Literal["blocked", "duplicate", "claimed", "too_large", "conflict", "unknown_account"]
 
 
 class Settled(NamedTuple):

@@ -248,6 +248,24 @@ class Mail(Struct, frozen=True, kw_only=True):
     sender: Annotated[str, Meta(description="Sender of all messages, as `proxyapi <noreply@example.com>`.")] = ""
 
 
+class Idempotency(Struct, frozen=True, kw_only=True):
+    hours: Annotated[
+        int,
+        Meta(ge=0, le=720, description="An `Idempotency-Key` is remembered; 0: the header means nothing."),
+    ] = 24
+    answer_bytes_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=64 * 2**20,
+            description="A larger answer is not kept; 0: none is, and a repeated request is only refused.",
+        ),
+    ] = 4 * 2**20
+    account_bytes_max: Annotated[_Count, Meta(description="Kept answers of one account; the oldest go first.")] = (
+        64 * 2**20
+    )
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     listen: Annotated[str, Meta(description="`HOST:PORT`; `:8080` listens on every address; port 0 is any free.")] = (
         "127.0.0.1:8080"
@@ -288,6 +306,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     request_log: RequestLog = RequestLog()
     console: Console = Console()
     mail: Mail = Mail()
+    idempotency: Idempotency = Idempotency()
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
@@ -304,7 +323,8 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 TABLES: dict[str, type[Struct]] = {
     "tls": Tls, "limits": Limits, "timeouts": Timeouts, "pause": Pause, "sandbox": Sandbox, "hold": Hold,
-    "memory": Memory, "yookassa": YooKassa, "request_log": RequestLog, "console": Console, "mail": Mail,
+    "memory": Memory, "idempotency": Idempotency, "yookassa": YooKassa, "request_log": RequestLog,
+    "console": Console, "mail": Mail,
 }  # fmt: skip
 ENTRIES: dict[str, Any] = {"providers": ProviderSettings, "aliases": str}
 """Tables whose keys are the operator's own names, and what each entry is."""

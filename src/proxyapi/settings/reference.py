@@ -16,6 +16,7 @@ _TABLE_TEXTS = {
     "pause": "A key that collects client errors is paused, longer each time. A deposit ends the pause.",
     "sandbox": "Deterministic answers without any provider: for trying out and for tests.",
     "hold": "How much is reserved before a request goes out.",
+    "idempotency": "Requests that are sent again with the same `Idempotency-Key`, and the answers kept for them.",
     "memory": "What the gateway keeps of conversations, so that clients of one API can talk to models of another.",
     "yookassa": "Payments of customers by card through [YooKassa](../operating/payments.md).",
     "request_log": "Bounds of the [request log](../concepts/request-log.md) of accounts that keep one.",

@@ -3,6 +3,7 @@
     server.py      listens; one `Exchange` per request, given to one handler coroutine
     connection.py  one client connection: heads, bodies, pipelining, deadlines, half-close
     exchange.py    one request and its answer, as the handler sees them
+    inherited.py   an exchange whose answer somebody else gets too
     client.py      `Pool` of upstream connections, `Response`
     upstream.py    one upstream connection
     http1.py       heads and chunked framing, without I/O (heads are split by llhttp)
