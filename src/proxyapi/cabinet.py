@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than the gateway keeps an idle connection: it never finds one closed under its hands."""
+NICENESS = 5
+"""Where processors are scarce, requests of the API go before pages."""
 WATCH_SECONDS = 2.0
 PRUNE_SECONDS = 600.0
 ALERT_SECONDS = 10.0
@@ -242,6 +244,7 @@ def _own_address(settings: Settings, port: int) -> str:
 
 async def run(settings: Settings, sock: socket.socket, parent: int, *, secret: bytes, port: int) -> None:
     """The console as a process of its own, on a socket that the supervisor bound."""
+    os.nice(NICENESS)
     # Until uvicorn takes the signals: an early SIGTERM ends the process at once, there is nothing to finish.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     await Cabinet(settings, secret=secret, port=port).run(sock, parent)

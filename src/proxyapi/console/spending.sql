@@ -17,7 +17,7 @@ SELECT operation, sum(charged), sum(CASE WHEN kind = 'settle' THEN 1 ELSE 0 END)
        sum(CASE WHEN kind = 'settle' THEN 0 ELSE 1 END), count(*), min(created_at)
 FROM (SELECT operation, charged, kind, key_id, created_at FROM entry
       WHERE account_id = ? AND id >= ? AND id < ? AND kind IN ('settle', 'release', 'expire', 'correction')
-      ORDER BY id DESC LIMIT 20000) newest
+      ORDER BY id DESC LIMIT ?) newest
 WHERE CAST(? AS INTEGER) = 0 OR key_id = ?
 GROUP BY operation
 

@@ -25,6 +25,8 @@ from proxyapi.usage import INPUT_TOKENS, Unit
 SQL = load_queries("proxyapi.console.pages", "entries.sql")
 
 PAGE_ROWS = 50
+LOOKED_MAX = 5_000
+"""Entries that one page looks at."""
 FIRST = b""
 LAST = b"\xff" * 16
 WHOLE = ("completed", "background")
@@ -125,18 +127,15 @@ async def newest(page: Page, wanted: Filter, *, limit: int = PAGE_ROWS) -> Found
     rows = await database.fetch(
         SQL["newest"],
         (
-            page.account_id, wanted.before, wanted.after, wanted.key_id, wanted.key_id, wanted.model, wanted.model,
-            state, state, state, state, limit + 1,
+            page.account_id, wanted.before, wanted.after, LOOKED_MAX, wanted.key_id, wanted.key_id, wanted.model,
+            wanted.model, state, state, state, state, limit + 1,
         ),
     )  # fmt: skip
     found = [entry_of(row) for row in rows[:limit]]
     if len(rows) > limit:
         return Found(found, found[-1].id)
-    ((last, looked),) = await database.fetch(SQL["last_looked_at"], (page.account_id, wanted.before, wanted.after))
-    return Found(found, last if looked == LOOKED_MAX else b"")
-
-
-LOOKED_MAX = 5000
+    last = await database.fetch(SQL["last_looked_at"], (page.account_id, wanted.before, wanted.after, LOOKED_MAX - 1))
+    return Found(found, bytes(last[0][0]) if last else b"")
 
 
 async def in_flight(page: Page) -> list[Entry]:

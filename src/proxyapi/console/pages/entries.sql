@@ -2,7 +2,7 @@
 SELECT e.id, e.kind, e.key_id, k.name, k.prefix, e.held, e.actual, e.charged, e.price_id, e.variant, e.units, e.source,
        e.ending, e.status, e.operation, e.provider, e.model, e.latency_ms, e.first_byte_ms, e.upstream_id, e.ref,
        e.created_at
-FROM (SELECT * FROM entry WHERE account_id = ? AND id < ? AND id >= ? ORDER BY id DESC LIMIT 5000) e
+FROM (SELECT * FROM entry WHERE account_id = ? AND id < ? AND id >= ? ORDER BY id DESC LIMIT ?) e
 LEFT JOIN key k ON k.id = e.key_id
 WHERE e.kind IN ('settle', 'release', 'expire', 'correction')
   AND (CAST(? AS INTEGER) = 0 OR e.key_id = ?)
@@ -14,8 +14,7 @@ WHERE e.kind IN ('settle', 'release', 'expire', 'correction')
 ORDER BY e.id DESC LIMIT ?
 
 -- last_looked_at --
-SELECT min(id), count(*) FROM (
-    SELECT id FROM entry WHERE account_id = ? AND id < ? AND id >= ? ORDER BY id DESC LIMIT 5000) looked
+SELECT id FROM entry WHERE account_id = ? AND id < ? AND id >= ? ORDER BY id DESC LIMIT 1 OFFSET ?
 
 -- one --
 SELECT e.id, e.kind, e.key_id, k.name, k.prefix, e.held, e.actual, e.charged, e.price_id, e.variant, e.units, e.source,

@@ -35,7 +35,7 @@ from proxyapi.money import format_amount
 DAYS = (1, 7, 30, 90)
 DAYS_MAX = 366
 """Of a range that is asked for by dates."""
-OPERATIONS_LOOKED_MAX = 20_000
+OPERATIONS_LOOKED_MAX = 10_000
 """Parts of the API are not in the rollups: the newest requests of the range are added up."""
 MEASURES: tuple[Measure, ...] = ("charged", "tokens", "requests")
 
@@ -165,7 +165,7 @@ async def _keys(page: Page) -> list[tuple[int, str]]:
 async def _operations(page: Page, wanted: Wanted) -> tuple[list[tuple[str, int, int, int]], int]:
     """Title, nanos, answered and failed requests of each part of the API; and how many requests were added up."""
     first, after = (least_id(ms) for ms in wanted.span.milliseconds)
-    parameters = (page.account_id, first, after, wanted.key_id, wanted.key_id)
+    parameters = (page.account_id, first, after, OPERATIONS_LOOKED_MAX, wanted.key_id, wanted.key_id)
     rows: Sequence[Sequence[Any]] = await page.desk.database.fetch(SQL["by_operation"], parameters)
     found = [
         (page.speech.gettext(ENDPOINT_WORDS.get(name, name)), int(charged), int(answered), int(failed))

@@ -6,6 +6,7 @@ export function initPlayground() {
   if (!form) return;
   const words = form.dataset;
   const decimals = new Intl.NumberFormat(words.language, { minimumFractionDigits: 4, maximumFractionDigits: 6 });
+  const short = new Intl.NumberFormat(words.language, { maximumFractionDigits: 2 });
   const stopButton = form.querySelector('[data-stop]');
   let running = null;
   let picture = '';
@@ -110,7 +111,7 @@ export function initPlayground() {
     if (live.usage && live.first) {
       const seconds = (performance.now() - live.first) / 1000;
       const tokens = live.usage.completion_tokens;
-      speed.textContent = `${tokens} ${words.tokens} · ${((live.first - began) / 1000).toFixed(2)} ${words.first} · ${Math.round(tokens / Math.max(seconds, 0.01))} ${words.tokens}/s`;
+      speed.textContent = `${short.format(tokens)} ${words.tokens} · ${short.format((live.first - began) / 1000)} ${words.first} · ${short.format(Math.round(tokens / Math.max(seconds, 0.01)))} ${words.rate}`;
     }
   }
 }
