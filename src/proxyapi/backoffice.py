@@ -86,6 +86,7 @@ class BackOffice:
             currency=settings.currency,
             clock_ms=_now_ms,
         )
+        self.clerk.submit(lambda: self.office.prices().models())  # a second of work that no page shall wait for
         self.api = Api(self.office, Tokens(database, _now_ms, os.urandom))
 
     def server(self) -> AdminServer:

@@ -39,6 +39,8 @@ class UnitPrice(Struct, frozen=True, kw_only=True):
     """The published price at the exchange rate; null: nobody publishes one."""
     own: bool
     """The price is the operator's own."""
+    follows: bool = False
+    """It is not, but is taken from one that is: reading a cache costs what the input does."""
 
 
 class ModelPrice(Struct, frozen=True, kw_only=True):
@@ -203,13 +205,15 @@ def _own(office: Office) -> dict[str, str]:
 
 def _price(office: Office, listing: Listing, own: Mapping[str, str]) -> ModelPrice:
     book = office.prices().book
-    at_cost = book.at(exchange_rate=book.exchange_rate, markup="0")
-    published = at_cost.price(listing.provider, listing.native_name, office.clock_ms() / 1000)
+    at_cost, now = book.at(exchange_rate=book.exchange_rate, markup="0"), office.clock_ms() / 1000
+    published = at_cost.price(listing.provider, listing.native_name, now)
+    usual = book.price(listing.provider, listing.native_name, now) if listing.name.lower() in own else None
     priced = parse_override(own[listing.name.lower()]) if listing.name.lower() in own else {}
     prices = [
         UnitPrice(
             unit=name, price=Money(rate), cost=None if published is None else Money(published.rates[Unit(name)]),
             own=Unit(name) in priced,
+            follows=Unit(name) not in priced and usual is not None and usual.rates[Unit(name)] != rate,
         )
         for name, rate in listing.pricing.items()
     ]  # fmt: skip

@@ -19,5 +19,18 @@ DONE = {
     "topped-up": N_("The voucher is booked"),
     "alert-saved": N_("The alert is saved"),
     "password-saved": N_("The password is changed"),
+    "account-created": N_("The account is open"),
+    "account-blocked": N_("The account is blocked"),
+    "account-unblocked": N_("The account's keys work again"),
+    "deposited": N_("The deposit is booked"),
+    "deposited-before": N_("This reference was booked before: nothing was changed"),
+    "adjusted": N_("The balance is adjusted"),
+    "refund-begun": N_("The money is taken from the account and on its way back"),
+    "pricing-saved": N_("New prices count for requests from now on"),
+    "price-saved": N_("Your price counts for requests from now on"),
+    "price-reset": N_("The published price counts again"),
+    "provider-on": N_("The provider is on"),
+    "provider-off": N_("The provider is off: its models are not sold"),
+    "vouchers-revoked": N_("The codes that are left pay no more"),
 }
 """Only these words can be put on a page by an address."""

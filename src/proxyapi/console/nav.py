@@ -28,5 +28,14 @@ TOOLS = (
     Entry("models", "/models", "models", N_("Models and prices")),
     Entry("docs", "/docs", "book", N_("Documentation")),
 )
-OPERATOR: tuple[Entry, ...] = ()
+OPERATOR: tuple[Entry, ...] = (
+    Entry("operator-accounts", "/operator/accounts", "users", N_("Accounts")),
+    Entry("operator-prices", "/operator/prices", "price", N_("Prices and markup")),
+    Entry("operator-providers", "/operator/providers", "pulse", N_("Providers")),
+    Entry("operator-revenue", "/operator/revenue", "usage", N_("Revenue")),
+    Entry("operator-vouchers", "/operator/vouchers", "wallet", N_("Vouchers")),
+    Entry("operator-record", "/operator/record", "log", N_("Operators' record")),
+    Entry("operator-audit", "/operator/audit", "shield", N_("Audit")),
+    Entry("operator-settings", "/operator/settings", "gear", N_("Configuration")),
+)
 """For users with the role `operator`."""

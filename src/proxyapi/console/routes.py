@@ -11,6 +11,9 @@ from proxyapi.console.pages import (
     keys,
     log,
     models,
+    operator_accounts,
+    operator_house,
+    operator_prices,
     overview,
     playground,
     settings,
@@ -32,4 +35,7 @@ ROUTES: tuple[Route, ...] = (
     *playground.ROUTES,
     *settings.ROUTES,
     *docs.ROUTES,
+    *operator_accounts.ROUTES,
+    *operator_prices.ROUTES,
+    *operator_house.ROUTES,
 )

@@ -173,12 +173,12 @@ def test_a_revoked_token_opens_nothing(house: Any) -> None:
         ("GET", "/accounts/99999999999999999999", None, 404, None),
         ("GET", "/nothing", None, 404, None),
         ("PUT", "/accounts", {}, 405, None),
-        ("POST", "/accounts/1/deposits", {"amount": 0}, 400, "amount"),
-        ("POST", "/accounts/1/deposits", {"amount": "ten"}, 400, "amount"),
-        ("POST", "/accounts/1/deposits", {"amount": 0.0000000001}, 400, "amount"),
-        ("POST", "/accounts/1/adjustments", {"amount": -1, "reason": "more than there is"}, 409, None),
-        ("POST", "/accounts/1/adjustments", {"amount": 1, "reason": " "}, 400, "reason"),
-        ("POST", "/accounts/1/keys", {"networks": ["nowhere"]}, 400, "networks"),
+        ("POST", "/accounts/TAKEN/deposits", {"amount": 0}, 400, "amount"),
+        ("POST", "/accounts/TAKEN/deposits", {"amount": "ten"}, 400, "amount"),
+        ("POST", "/accounts/TAKEN/deposits", {"amount": 0.0000000001}, 400, "amount"),
+        ("POST", "/accounts/TAKEN/adjustments", {"amount": -1, "reason": "more than there is"}, 409, None),
+        ("POST", "/accounts/TAKEN/adjustments", {"amount": 1, "reason": " "}, 400, "reason"),
+        ("POST", "/accounts/TAKEN/keys", {"networks": ["nowhere"]}, 400, "networks"),
         ("POST", "/accounts/999/keys", {}, 404, None),
         ("PUT", "/prices/nothing", {"prices": {"input_tokens": 1}}, 400, "model"),
         ("PUT", "/prices/openai/gpt-4o", {"prices": {"apples": 1}}, 400, "prices.apples"),
@@ -196,8 +196,8 @@ def test_a_revoked_token_opens_nothing(house: Any) -> None:
 def test_what_is_wrong_is_told_as_a_problem_that_names_the_field(
     house: Any, method: str, path: str, body: Any, status: int, field: str | None
 ) -> None:
-    house.account("taken")
-    answer = house.ask(method, path, body)
+    taken = house.account("taken")
+    answer = house.ask(method, path.replace("TAKEN", str(taken)), body)
     problem = msgspec.json.decode(answer.body)
     assert (answer.status, problem["field"]) == (status, field), problem
     assert ("content-type", "application/problem+json") in answer.headers

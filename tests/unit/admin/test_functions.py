@@ -94,7 +94,13 @@ def test_a_report_of_days_that_are_none_is_refused(house: Any, wrong: dict[str, 
 def test_prices_say_what_customers_pay_and_what_it_costs(house: Any) -> None:
     house.do("PATCH", "/pricing", {"markup": 0.1, "exchange_rate": 90})
     found = {price["unit"]: price for price in house.get("/prices/openai/gpt-4o")["prices"]}
-    assert found["input_tokens"] == {"unit": "input_tokens", "price": 247.5, "cost": 225, "own": False}
+    assert found["input_tokens"] == {
+        "unit": "input_tokens",
+        "price": 247.5,
+        "cost": 225,
+        "own": False,
+        "follows": False,
+    }
     house.do("PUT", "/prices/openai/gpt-4o", {"prices": {"input_tokens": 300}})
     own = house.get("/prices", source="own")["items"]
     assert [item["model"] for item in own] == ["openai/gpt-4o"]

@@ -1,0 +1,124 @@
+"""The operator's pages, as somebody with a browser and without scripts uses them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+PASSWORD = "correct horse battery"
+PAGES = (
+    "/operator/accounts", "/operator/prices", "/operator/price?model=openai/gpt-4o", "/operator/price",
+    "/operator/providers", "/operator/providers/openai", "/operator/revenue", "/operator/revenue?by=model",
+    "/operator/vouchers", "/operator/record", "/operator/audit", "/operator/settings",
+)  # fmt: skip
+
+
+@pytest.fixture
+def operator(house: Any, visiting: Any, new_user: Callable[..., str]) -> Any:
+    visitor = visiting.Visitor(house.url)
+    visitor.email = new_user("--operator")
+    assert visitor.sign_in(visitor.email, PASSWORD).url.endswith("/console/")
+    return visitor
+
+
+@pytest.fixture
+def account(house: Any) -> int:
+    name, _ = house.customer("500")
+    return int(house.cli("account", "show", name)["id"])
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/operator/accounts/1"])
+def test_for_customers_and_strangers_the_pages_do_not_exist(customer: Any, visitor: Any, path: str) -> None:
+    assert customer.get(path).status_code == 404
+    assert "/signin" in visitor.get(path).url
+
+
+def test_a_customer_cannot_send_an_operators_form(customer: Any, account: int, house: Any) -> None:
+    customer.get("/keys")
+    assert customer.post(f"/operator/accounts/{account}/deposit", amount="100").status_code == 404
+    assert house.cli("account", "show", str(account))["balance"] == 500
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_every_page_is_shown_in_both_languages_with_its_menu(operator: Any, language: str) -> None:
+    operator.session.headers["accept-language"] = language
+    for path in PAGES:
+        answer = operator.get(path)
+        assert answer.status_code == 200, path
+        assert {"en": "Prices and markup", "ru": "Цены и наценка"}[language] in answer.text
+        assert not re.search(r"<script(?! type=\"module\" src=)|style=", answer.text), path
+
+
+def test_money_goes_onto_an_account_and_off_it_with_a_reason(operator: Any, account: int, house: Any) -> None:
+    here = f"/operator/accounts/{account}"
+    operator.get(here)
+    done = operator.post(f"{here}/deposit", amount="1 000,50", reference=f"by-hand-{account}")
+    assert done.status_code == 200 and "The deposit is booked" in done.text
+    again = operator.post(f"{here}/deposit", amount="1 000,50", reference=f"by-hand-{account}")
+    assert "nothing was changed" in again.text
+    operator.post(f"{here}/adjust", amount="200", direction="take", reason="a mistake of ours")
+    assert house.cli("account", "show", str(account))["balance"] == 1300.5
+    refused = operator.post(f"{here}/adjust", amount="5000", direction="take", reason="too much")
+    assert refused.status_code == 400 and "1,300.50" in refused.text
+    assert operator.post(f"{here}/adjust", amount="5", direction="add", reason="").status_code == 400
+    assert operator.post(f"{here}/deposit", amount="much").status_code == 400
+    record = operator.get(f"/operator/record?subject=account+{account}").text
+    assert operator.email in record and "account.adjust" in record and "a mistake of ours" in record
+
+
+def test_an_account_is_blocked_and_works_again(operator: Any, account: int, house: Any) -> None:
+    here = f"/operator/accounts/{account}"
+    operator.get(here)
+    assert "its keys get 401" in operator.post(f"{here}/block", blocked="1").text
+    assert house.cli("account", "show", str(account))["blocked"] is True
+    operator.post(f"{here}/block", blocked="0")
+    assert house.cli("account", "show", str(account))["blocked"] is False
+
+
+def test_codes_are_shown_once(operator: Any) -> None:
+    operator.get("/operator/vouchers")
+    made = operator.post("/operator/vouchers", name="spring", amount="50", number="3", days="10")
+    codes = re.findall(r"\b(?:[0-9A-Z]{5}-){3}[0-9A-Z]{5}\b", made.text)
+    assert len(codes) == 3
+    assert not any(code in operator.get("/operator/vouchers").text for code in codes)
+    assert operator.post("/operator/vouchers", name="spring", amount="50", number="0", days="10").status_code == 400
+
+
+def test_what_another_markup_would_bring_is_seen_before_it_counts(operator: Any, house: Any) -> None:
+    seen = operator.get("/operator/prices?rate=110&markup=30").text
+    assert "Let it count: 110 and 30 %" in seen
+    saved = operator.post("/operator/prices", rate="110", markup="30")
+    assert "New prices count" in saved.text and "now 30 %" in saved.text
+    operator.post("/operator/prices", rate="x", markup="30")
+    operator.get("/operator/prices")
+    assert "now 0 %" in operator.post("/operator/prices", rate="1", markup="1", reset="1").text
+
+
+def test_an_own_price_is_set_and_taken_back(operator: Any) -> None:
+    operator.get("/operator/price?model=openai/gpt-4.1")
+    own = operator.post(
+        "/operator/price", model="openai/gpt-4.1", price_input_tokens="123,4", price_output_tokens="500"
+    )
+    assert "gpt-4.1" in own.text and "123" in own.text and "yours" in own.text
+    assert operator.post("/operator/price", model="openai/gpt-4.1", price_input_tokens="dear").status_code == 400
+    assert "counts again" in operator.post("/operator/price", model="openai/gpt-4.1", reset="1").text
+
+
+def test_a_provider_is_switched_off_and_on(operator: Any) -> None:
+    operator.get("/operator/providers")
+    assert "its models are not sold" in operator.post("/operator/providers/deepseek", to="off").text
+    assert "Off" in operator.get("/operator/providers/deepseek").text
+    operator.post("/operator/providers/deepseek", to="file")
+
+
+def test_the_audit_is_run_from_its_page(operator: Any) -> None:
+    operator.get("/operator/audit")
+    assert "every balance agrees with the journal" in operator.post("/operator/audit").text
+
+
+def test_no_secret_is_on_the_page_of_settings(operator: Any) -> None:
+    text = operator.get("/operator/settings").text
+    assert "yookassa.secret_key" in text and "exchange_rate" in text
