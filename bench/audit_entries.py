@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from postgres import postgres
 from proxyapi.ids import IdSource
 from proxyapi.ledger.audit import examine
 from proxyapi.ledger.commit import DAY_MS, HOUR_MS, SQL, add
@@ -73,7 +74,7 @@ class Filling:
         return (
             self.ids(), "settle", account_id, None, account_id, actual * 2, actual, actual, 0, price.id, "",
             msgspec.json.encode(usage).decode(), "reported", "complete", 200, "chat", "openai", model, 900, 200, 1,
-            f"req_{number_text(self.random)}", self.now_ms,
+            f"req_{number_text(self.random)}", actual // 2, self.now_ms,
         )  # fmt: skip
 
 
@@ -110,20 +111,28 @@ def insert(transaction: Transaction, batch: list[EntryRow]) -> None:
     batch.clear()
 
 
+def measure(database: Database, entries: int) -> None:
+    migrate(database)
+    fill(database, entries)
+    for full in (False, True):
+        began = time.monotonic()
+        report = examine(database, full=full, recompute=recompute)
+        seconds = time.monotonic() - began
+        assert report.ok, report.violations[:3]
+        megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(f"{'full' if full else 'fast'}: {report.checked['I2']:,} entries in {seconds:.1f} s, {megabytes} MB")
+    database.close()
+
+
 def main() -> None:
-    entries = int(sys.argv[1]) if sys.argv[1:] else 1_000_000
+    arguments = [argument for argument in sys.argv[1:] if argument != "--postgres"]
+    entries = int(arguments[0]) if arguments else 1_000_000
     with tempfile.TemporaryDirectory() as folder:
-        database = open_database(sqlite_url(Path(folder) / "proxyapi.db"), durable=False)
-        migrate(database)
-        fill(database, entries)
-        for full in (False, True):
-            began = time.monotonic()
-            report = examine(database, full=full, recompute=recompute)
-            seconds = time.monotonic() - began
-            assert report.ok, report.violations[:3]
-            megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-            print(f"{'full' if full else 'fast'}: {report.checked['I2']:,} entries in {seconds:.1f} s, {megabytes} MB")
-        database.close()
+        if "--postgres" not in sys.argv:
+            measure(open_database(sqlite_url(Path(folder) / "proxyapi.db"), durable=False), entries)
+            return
+        with postgres(Path(folder)) as server:
+            measure(open_database(server.create()), entries)
 
 
 if __name__ == "__main__":

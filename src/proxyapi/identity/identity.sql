@@ -127,7 +127,7 @@ DELETE FROM setting WHERE name = ?
 SELECT name, value FROM setting WHERE name IN ('exchange_rate', 'markup') OR name LIKE 'provider.%'
 
 -- money_exists --
-SELECT EXISTS (SELECT 1 FROM entry) OR EXISTS (SELECT 1 FROM hold)
+SELECT EXISTS (SELECT 1 FROM entry) OR EXISTS (SELECT 1 FROM hold) OR EXISTS (SELECT 1 FROM closing)
 
 -- price_put --
 INSERT INTO price_override (model, body, updated_at) VALUES (?, ?, ?)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from proxyapi.errors import Conflict, NotFound, SettingsError
+from proxyapi.identity.currency import agree_on_currency
 from proxyapi.ids import IdSource
 from proxyapi.ledger import archive
 from proxyapi.ledger.archive import digest_of, entry_table, read_columns
@@ -21,6 +22,7 @@ from proxyapi.ledger.ops import Budget, Ending, Hold
 from proxyapi.ledger.reaper import reap
 from proxyapi.ledger.sealed import sealed_now
 from proxyapi.ledger.sealing import months_to_seal, seal_month
+from proxyapi.store.database import Database
 from proxyapi.store.sqlite import SqliteDatabase
 
 NewHold = Callable[..., Hold]
@@ -31,7 +33,7 @@ FIRST, SECOND = 202401, 202402
 class Month:
     """A ledger whose clock stands in the middle of a month."""
 
-    def __init__(self, database: SqliteDatabase, month: int, new_hold: NewHold, ending_of: EndingOf) -> None:
+    def __init__(self, database: Database, month: int, new_hold: NewHold, ending_of: EndingOf) -> None:
         self.now_ms = start_of(month) + 15 * 86_400_000
         self.ids = IdSource(lambda: self.now_ms * 1_000_000)
         self.new_hold, self.ending_of = new_hold, ending_of
@@ -56,7 +58,7 @@ class Month:
 
 
 @pytest.fixture
-def used(database: SqliteDatabase, new_hold: NewHold, ending_of: EndingOf) -> SqliteDatabase:
+def used(database: Database, new_hold: NewHold, ending_of: EndingOf) -> Database:
     """Two months of use; what the fixture of the database put at the beginning of time is the first one's."""
     with database.transaction() as transaction:
         transaction.execute("UPDATE entry SET created_at = ?", (start_of(FIRST),))
@@ -66,7 +68,7 @@ def used(database: SqliteDatabase, new_hold: NewHold, ending_of: EndingOf) -> Sq
     return database
 
 
-def rows(database: SqliteDatabase) -> list[Any]:
+def rows(database: Database) -> list[Any]:
     return database.fetch_now("SELECT * FROM entry ORDER BY id")
 
 
@@ -74,11 +76,11 @@ def in_file(path: Path) -> list[Any]:
     return [row for batch in read_columns(path, entry_table().columns, 1000) for row in batch]
 
 
-def balances(database: SqliteDatabase) -> list[Any]:
+def balances(database: Database) -> list[Any]:
     return database.fetch_now("SELECT id, funded, spent, held FROM account ORDER BY id")
 
 
-def test_a_sealed_month_is_in_the_file_and_no_longer_in_the_journal(used: SqliteDatabase, tmp_path: Path) -> None:
+def test_a_sealed_month_is_in_the_file_and_no_longer_in_the_journal(used: Database, tmp_path: Path) -> None:
     before, was = rows(used), balances(used)
     sealed = seal_month(used, FIRST, tmp_path)
     path = tmp_path / "entries-2024-01.parquet"
@@ -94,7 +96,7 @@ def test_a_sealed_month_is_in_the_file_and_no_longer_in_the_journal(used: Sqlite
     assert check.stdout == f"{path.name}: OK\n"
 
 
-def test_the_books_are_proven_with_sealed_months(used: SqliteDatabase, tmp_path: Path) -> None:
+def test_the_books_are_proven_with_sealed_months(used: Database, tmp_path: Path) -> None:
     for month in months_to_seal(used, after(SECOND)):
         seal_month(used, month, tmp_path)
         assert audit(used) == audit(used, full=False) == []
@@ -113,7 +115,7 @@ DAMAGES = [
 
 @pytest.mark.parametrize(("damage", "invariant", "words"), DAMAGES)
 def test_damage_to_what_is_kept_of_a_sealed_month_is_found(
-    used: SqliteDatabase, tmp_path: Path, damage: str, invariant: str, words: str
+    used: Database, tmp_path: Path, damage: str, invariant: str, words: str
 ) -> None:
     seal_month(used, FIRST, tmp_path)
     with used.transaction() as transaction:
@@ -122,7 +124,7 @@ def test_damage_to_what_is_kept_of_a_sealed_month_is_found(
     assert any(words in text for text in found), audit(used)
 
 
-def test_damage_to_the_files_is_found(used: SqliteDatabase, tmp_path: Path) -> None:
+def test_damage_to_the_files_is_found(used: Database, tmp_path: Path) -> None:
     seal_month(used, FIRST, tmp_path)
     path = tmp_path / "entries-2024-01.parquet"
     whole = path.read_bytes()
@@ -145,7 +147,7 @@ def test_damage_to_the_files_is_found(used: SqliteDatabase, tmp_path: Path) -> N
     assert found == {"I2", "I7", "archive"}
 
 
-def test_the_same_entries_make_the_same_file(used: SqliteDatabase, tmp_path: Path) -> None:
+def test_the_same_entries_make_the_same_file(used: Database, tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
     copy = tmp_path / "copy.db"
     used.backup(copy)
@@ -155,7 +157,7 @@ def test_the_same_entries_make_the_same_file(used: SqliteDatabase, tmp_path: Pat
 
 @pytest.mark.parametrize("step", range(2, 9))
 def test_a_sealing_that_breaks_off_goes_on_where_it_was(
-    used: SqliteDatabase, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+    used: Database, tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxyapi.ledger.sealing.ROWS_AT_ONCE", 2)
     before, was = rows(used), balances(used)
@@ -176,7 +178,7 @@ def test_a_sealing_that_breaks_off_goes_on_where_it_was(
     assert examine(used, archive=tmp_path).ok
 
 
-def test_months_are_sealed_in_order(used: SqliteDatabase, tmp_path: Path) -> None:
+def test_months_are_sealed_in_order(used: Database, tmp_path: Path) -> None:
     with pytest.raises(Conflict, match="2024-01 has entries too"):
         seal_month(used, SECOND, tmp_path)
     assert months_to_seal(used, SECOND) == [FIRST]
@@ -191,7 +193,7 @@ def test_months_are_sealed_in_order(used: SqliteDatabase, tmp_path: Path) -> Non
         seal_month(used, 202412, tmp_path)
 
 
-def test_a_month_that_can_still_change_is_not_sealed(used: SqliteDatabase, tmp_path: Path) -> None:
+def test_a_month_that_can_still_change_is_not_sealed(used: Database, tmp_path: Path) -> None:
     ((now_ms,),) = used.fetch_now("SELECT @now_ms")
     with pytest.raises(Conflict, match="can be sealed 7 days after its end"):
         seal_month(used, month_of(now_ms), tmp_path)
@@ -203,7 +205,7 @@ def test_a_month_that_can_still_change_is_not_sealed(used: SqliteDatabase, tmp_p
     assert list(tmp_path.glob("*.parquet*")) == []
 
 
-def test_another_file_of_that_name_is_left_alone(used: SqliteDatabase, tmp_path: Path) -> None:
+def test_another_file_of_that_name_is_left_alone(used: Database, tmp_path: Path) -> None:
     (tmp_path / "entries-2024-01.parquet").write_bytes(b"of another installation")
     with pytest.raises(Conflict, match="holds something else"):
         seal_month(used, FIRST, tmp_path)
@@ -212,7 +214,7 @@ def test_another_file_of_that_name_is_left_alone(used: SqliteDatabase, tmp_path:
 
 
 def test_a_row_leaves_only_as_the_file_says_it_is(
-    used: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    used: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def edit(text: str, done: int, total: int) -> None:
         if text == "removing entries":
@@ -224,7 +226,7 @@ def test_a_row_leaves_only_as_the_file_says_it_is(
     assert used.fetch_now("SELECT count(*) FROM closing") == [(0,)]
 
 
-def test_a_file_that_is_gone_stops_a_sealing_that_goes_on(used: SqliteDatabase, tmp_path: Path) -> None:
+def test_a_file_that_is_gone_stops_a_sealing_that_goes_on(used: Database, tmp_path: Path) -> None:
     def fail(text: str, done: int, total: int) -> None:
         if text == "removing entries":
             raise ZeroDivisionError
@@ -241,7 +243,7 @@ def test_a_file_that_is_gone_stops_a_sealing_that_goes_on(used: SqliteDatabase, 
         seal_month(used, FIRST, tmp_path)
 
 
-def test_a_request_of_a_sealed_month_says_where_it_is(used: SqliteDatabase, tmp_path: Path) -> None:
+def test_a_request_of_a_sealed_month_says_where_it_is(used: Database, tmp_path: Path) -> None:
     seal_month(used, FIRST, tmp_path)
     sealed = sealed_now(used)
     id = start_of(FIRST).to_bytes(6, "big") + bytes(10)
@@ -251,7 +253,7 @@ def test_a_request_of_a_sealed_month_says_where_it_is(used: SqliteDatabase, tmp_
 
 
 def test_a_deposit_of_a_sealed_month_is_not_booked_again(
-    used: SqliteDatabase, tmp_path: Path, new_hold: NewHold, ending_of: EndingOf
+    used: Database, tmp_path: Path, new_hold: NewHold, ending_of: EndingOf
 ) -> None:
     seal_month(used, FIRST, tmp_path)
 
@@ -268,7 +270,7 @@ def test_a_deposit_of_a_sealed_month_is_not_booked_again(
 
 
 def test_an_ending_that_comes_after_its_month_was_sealed_charges_nothing(
-    used: SqliteDatabase, tmp_path: Path, new_hold: NewHold, ending_of: EndingOf
+    used: Database, tmp_path: Path, new_hold: NewHold, ending_of: EndingOf
 ) -> None:
     ((expired,),) = used.fetch_now("SELECT id FROM entry WHERE kind = 'expire' AND created_at < ?", (end_of(FIRST),))
     was = balances(used)
@@ -285,8 +287,17 @@ def test_an_ending_that_comes_after_its_month_was_sealed_charges_nothing(
     assert balances(used) == was and audit(used) == []
 
 
+def test_the_currency_stays_fixed_when_every_entry_is_sealed(used: Database, tmp_path: Path) -> None:
+    agree_on_currency(used, "RUB")
+    seal_month(used, FIRST, tmp_path)
+    with used.transaction() as transaction:
+        transaction.execute("DELETE FROM entry")
+    with pytest.raises(SettingsError, match="are kept in RUB"):
+        agree_on_currency(used, "USD")
+
+
 def test_without_pyarrow_it_says_what_to_install(
-    used: SqliteDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    used: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(SettingsError, match=r"pip install 'proxyapi\[seal\]'"):
