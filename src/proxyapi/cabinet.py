@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import ssl
@@ -52,6 +53,7 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than the gateway keeps an idle connection: it never finds one closed under its hands."""
 NICENESS = 5
 """Where processors are scarce, requests of the API go before pages."""
+LIST_SECONDS = 1.0
 WATCH_SECONDS = 2.0
 PRUNE_SECONDS = 600.0
 ALERT_SECONDS = 10.0
@@ -75,7 +77,7 @@ class Cabinet:
         self._back = BackOffice(settings, self._database, problem=lambda text: self._log.event("payments", text=text))
         self.desk = self._desk(port)
         static = StaticFiles()
-        pen = Pen(self.desk.languages, static)
+        self._pen = pen = Pen(self.desk.languages, static)
         self.application: Application = build(
             self.desk, pen=pen, static=static, secret=secret, on_crash=self._crashed, more=self._back.server().routes()
         )
@@ -92,7 +94,11 @@ class Cabinet:
         self._every(RECONCILE_SECONDS, self._back.payments.reconcile, self._back.tellers)
         self._every(REPLIES_SECONDS, self._back.api.prune, self._back.clerk)
         self._watch_prices()
-        self._tasks.append(asyncio.get_running_loop().create_task(self._ring()))
+        loop = asyncio.get_running_loop()
+        self._tasks.append(loop.create_task(self._ring()))
+        # What first visitors would wait for is made now: templates, and the list of some thousand prices.
+        loop.run_in_executor(None, self._pen.warm)
+        loop.call_later(LIST_SECONDS, self._catalog.models)
         with suppress(KeyboardInterrupt):
             await server.serve(sockets=[sock])
         await self._close()
@@ -245,6 +251,8 @@ def _own_address(settings: Settings, port: int) -> str:
 async def run(settings: Settings, sock: socket.socket, parent: int, *, secret: bytes, port: int) -> None:
     """The console as a process of its own, on a socket that the supervisor bound."""
     os.nice(NICENESS)
+    # Of a bug the operator gets the place, from `_crashed`; a trace could carry what people typed.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
     # Until uvicorn takes the signals: an early SIGTERM ends the process at once, there is nothing to finish.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     await Cabinet(settings, secret=secret, port=port).run(sock, parent)

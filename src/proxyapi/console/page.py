@@ -113,17 +113,17 @@ class Page:
 
     def asked(self, name: str, default: str = "") -> str:
         """A value of the query."""
-        return self.request.query_params.get(name, default)
+        return self.request.query_params.get(name, default).replace("\0", "")
 
     def field(self, name: str) -> str:
         """A text field of the form; empty if it is missing."""
         value = self._form.get(name, "") if self._form is not None else ""
-        return value.strip() if isinstance(value, str) else ""
+        return _typed(value)
 
     def fields(self, name: str) -> list[str]:
         """All values of a field, as of check boxes."""
         values = self._form.getlist(name) if self._form is not None else []
-        return [value.strip() for value in values if isinstance(value, str)]
+        return [_typed(value) for value in values if isinstance(value, str)]
 
     def secret_field(self, name: str) -> str:
         """A password, as typed."""
@@ -186,6 +186,11 @@ class Page:
     async def _balance(self) -> Balance:
         rows = await self.desk.database.fetch(BALANCE, (self.account_id,))
         return Balance(*rows[0]) if rows else Balance(0, 0, 0)
+
+
+def _typed(value: object) -> str:
+    """Text without what nobody types: blanks around it, and NUL, which PostgreSQL has no place for."""
+    return value.replace("\0", "").strip() if isinstance(value, str) else ""
 
 
 BALANCE = "SELECT funded, spent, held FROM account WHERE id = ?"

@@ -34,6 +34,12 @@ class Pen:
             for language in LANGUAGES
         }
 
+    def warm(self) -> None:
+        """Compile all templates now, rather than for their first readers."""
+        for environment in self._environments.values():
+            for name in environment.list_templates():
+                environment.get_template(name)
+
     def write(self, template: str, page: Page, **values: Any) -> str:
         """The page as HTML."""
         speech = page.speech

@@ -32,6 +32,9 @@ HOUR_MS = 60 * MINUTE_MS
 TICKET_MS = {"confirm": 72 * HOUR_MS, "reset": 2 * HOUR_MS}
 """How long a link works. A forgotten reset link is a key under the mat."""
 
+UNCONFIRMED_MS = 7 * 24 * HOUR_MS
+"""How long a sign-up that nobody confirms is kept: longer than its link works."""
+
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f<>\"(),:;\\\[\]]+@[^\s@\x00-\x1f\x7f<>\"(),:;\\\[\]]+\.[^\s@.<>\"(),:;\\\[\]]+")
 
 Role = Literal["customer", "operator"]
@@ -259,11 +262,12 @@ class Users:
             raise TooManyRequests("Too many attempts.", retry_after_seconds=(wait - now) // 1000 + 1)
 
     def prune(self) -> None:
-        """Forget links and counts whose time is over."""
+        """Forget links and counts whose time is over, and who never confirmed the address."""
         now = self._now()
         with self._database.transaction() as transaction:
             transaction.execute(SQL["tickets_prune"], (now,))
             transaction.execute(SQL["attempts_prune"], (now,))
+            transaction.execute(SQL["users_prune"], (now - UNCONFIRMED_MS,))
 
     def _token(self) -> str:
         return self._random_bytes(TOKEN_BYTES).hex()

@@ -76,5 +76,8 @@ SET count = CASE WHEN console_attempt.until <= CAST(? AS INTEGER) THEN 1 ELSE co
     until = CASE WHEN console_attempt.until <= CAST(? AS INTEGER) THEN excluded.until ELSE console_attempt.until END
 RETURNING count, until
 
+-- users_prune --
+DELETE FROM console_user WHERE confirmed_at IS NULL AND created_at <= ?
+
 -- attempts_prune --
 DELETE FROM console_attempt WHERE until <= ?

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxyapi.console import totp
-from proxyapi.console.users import BY_EMAIL, HOUR_MS, Users, normal_email
+from proxyapi.console.users import BY_EMAIL, HOUR_MS, UNCONFIRMED_MS, Users, normal_email
 from proxyapi.errors import Conflict, InvalidRequest, NotFound, TooManyRequests
 from proxyapi.store.database import Database
 
@@ -64,6 +64,16 @@ def test_an_account_name_that_is_taken_gets_a_number(users: Users, database: Dat
     user = users.add("maria@example.ru", "hash", confirmed=True)
     rows = database.fetch_now("SELECT name FROM account WHERE id = ?", (user.account_id,))
     assert rows[0][0] == "maria@example.ru #2"
+
+
+def test_a_sign_up_that_nobody_confirms_is_forgotten(users: Users, clock: Any) -> None:
+    users.add("maria@example.ru", "hash", confirmed=True)
+    users.add("nobody@example.ru", "hash")
+    users.prune()
+    assert users.find("nobody@example.ru")
+    clock.now += UNCONFIRMED_MS / 1000
+    users.prune()
+    assert users.find("nobody@example.ru") is None and users.find("maria@example.ru")
 
 
 def test_codes_are_those_of_the_rfc() -> None:
