@@ -1,7 +1,8 @@
 """How long the console's pages take before a journal of a million requests: `.venv/bin/python bench/pages.py`.
 
 Makes a database of the wanted size in a temporary directory (or `--data DIR`, which is kept), starts the gateway on it,
-signs in and asks for every page some times. Prints the median and the slowest of each in milliseconds.
+signs in and asks for every page some times. Prints the median and the slowest of each in milliseconds, and how much of
+a processor the console's process took for one: on a busy machine only that says something.
 """
 
 from __future__ import annotations
@@ -144,7 +145,14 @@ def serve(data: Path) -> tuple[subprocess.Popen[str], str]:
     return process, url
 
 
-def measure(url: str, times: int) -> int:
+def processor_ms(pid: int) -> float:
+    """What the console, the last child of the supervisor, has used of processors so far."""
+    console = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1]
+    fields = Path(f"/proc/{console}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+
+
+def measure(url: str, times: int, pid: int) -> int:
     session = requests.Session()
     page = session.get(f"{url}/console/signin", timeout=20)
     token = re.search(r'name="_csrf" value="(\w+)"', page.text)
@@ -153,14 +161,16 @@ def measure(url: str, times: int) -> int:
     assert session.post(f"{url}/console/signin", data=fields, timeout=20).url.endswith("/console/")
     slow = 0
     for path in PAGES:
-        took = []
+        took, used = [], processor_ms(pid)
         for _ in range(times):
             began = time.perf_counter()
             answer = session.get(f"{url}/console{path}", timeout=60)
             took.append((time.perf_counter() - began) * 1000)
         median = statistics.median(took)
         slow += median > 100
-        print(f"{path:40} {answer.status_code} {median:7.1f} ms, slowest {max(took):7.1f} ms, {len(answer.content):8}")
+        used = (processor_ms(pid) - used) / times
+        figures = f"{median:7.1f} ms, slowest {max(took):7.1f}, processor {used:6.1f} ms, {len(answer.content):8} bytes"
+        print(f"{path:40} {answer.status_code} {figures}")
     return slow
 
 
@@ -184,7 +194,7 @@ def main() -> int:
             subprocess.run([*command, "--data", str(data)], input=f"{PASSWORD}\n", text=True, check=True)
         process, url = serve(data)
         try:
-            return 1 if measure(url, given.times) else 0
+            return 1 if measure(url, given.times, process.pid) else 0
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=30)

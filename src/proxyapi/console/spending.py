@@ -111,8 +111,8 @@ class Spending:
     def __init__(self, span: Range, parts: dict[str, dict[int, Sums]]) -> None:
         self.span = span
         self._parts = parts
-        self.totals = {name: _total(steps.values()) for name, steps in parts.items()}
-        self.total = _total(self.totals.values())
+        self.totals = {name: whole(steps.values()) for name, steps in parts.items()}
+        self.total = whole(self.totals.values())
 
     def names(self) -> list[str]:
         """The dearest first."""
@@ -185,8 +185,9 @@ def _offset(hour: int, zone: tzinfo | None) -> int:
     return int(distance.total_seconds()) // 3600
 
 
-def _total(sums: Iterable[Sums]) -> Sums:
-    whole = Sums()
+def whole(sums: Iterable[Sums]) -> Sums:
+    """All of them together."""
+    found = Sums()
     for part in sums:
-        whole = whole.plus(part)
-    return whole
+        found = found.plus(part)
+    return found

@@ -12,7 +12,7 @@ from proxyapi.console import charts
 from proxyapi.console.page import Balance, Page, get
 from proxyapi.console.pages.entries import Filter, newest
 from proxyapi.console.speech import Speech
-from proxyapi.console.spending import EPOCH, SQL, Spending, Sums, days_until, spent, total
+from proxyapi.console.spending import EPOCH, SQL, Spending, Sums, days_until, spent, total, whole
 
 CHART_DAYS = 30
 AVERAGE_DAYS = 7
@@ -31,16 +31,18 @@ class Forecast(NamedTuple):
 async def index(page: Page) -> Response:
     database, speech = page.desk.database, page.speech
     today = speech.today()
-    month = days_until(today, today.day, speech.zone)
-    spending, this_month, balance, held, recent, keys = await asyncio.gather(
+    spending, balance, held, recent, keys = await asyncio.gather(
         spent(database, page.account_id, days_until(today, CHART_DAYS, speech.zone)),
-        total(database, page.account_id, month),
         page.balance(),
         database.fetch(SQL["held"], (page.account_id,)),
         newest(page, Filter(), limit=RECENT),
         database.fetch(HAS_KEYS, (page.account_id,)),
     )
     days = spending.by_step()
+    if today.day <= CHART_DAYS:  # nearly always the chart has all of the month
+        this_month = whole(sums for _, sums in days[: today.day])
+    else:
+        this_month = await total(database, page.account_id, days_until(today, today.day, speech.zone))
     return await page.render(
         "overview.html",
         nav="overview",
