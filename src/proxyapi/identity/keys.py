@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 import msgspec
 from msgspec import Struct
 
-from proxyapi.errors import Unauthenticated
+from proxyapi.errors import StoreUnavailable, Unauthenticated
 from proxyapi.identity.addresses import Network, is_key, parse_network, strip_key
 from proxyapi.identity.permissions import check_address, check_balance_query, check_endpoint, check_model
 from proxyapi.identity.queries import QUERIES
@@ -39,6 +39,8 @@ CALLERS_MAX = 50_000
 STRANGERS_MAX = 10_000
 STRANGER_SECONDS = 5.0
 """A wrong key is asked of the store once in so long. A new one works at once: creating it drops the cache."""
+LOOKUP_SECONDS = 1.5
+"""A store that does not answer is one that is away: the client hears so within two seconds."""
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _BYTES_FAIR = 248
@@ -189,7 +191,11 @@ class Keys:
 
     async def _load(self, digest: bytes) -> Caller | None:
         generation = self._generation
-        rows = await self._fetch(QUERIES["caller"], (digest,))
+        try:
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                rows = await self._fetch(QUERIES["caller"], (digest,))
+        except TimeoutError:
+            raise StoreUnavailable from None
         caller = caller_of(rows[0]) if rows else None
         now = self._clock()
         if caller is not None and caller.expires_at and now * 1000 >= caller.expires_at:

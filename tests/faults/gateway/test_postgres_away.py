@@ -25,11 +25,19 @@ def test_requests_are_refused_at_once_while_the_database_is_away_and_served_when
         folder = tmp_path_factory.mktemp("away")
         with gateways.Gateway(folder, config, workers=2, prices=prices, database_url=server.create()) as gateway:
             account, key = gateway.customer("100")
+            unseen = gateway.key(account)  # no worker has it in its memory
 
             def ask() -> int:
                 return int(gateway.request("POST", CHAT, key=key, body=BODY)[0])
 
             assert [ask() for _ in range(4)] == [200] * 4
+            server.pause()
+            for some in (key, unseen):
+                started = time.monotonic()
+                assert gateway.request("POST", CHAT, key=some, body=BODY)[0] == 503
+                assert time.monotonic() - started < ANSWER_SECONDS + SLACK_SECONDS
+            server.resume()
+            eventually(lambda: ask() == 200, seconds=20)
             server.kill()
             asked = len(upstream.asked)
             for _ in range(4):

@@ -24,7 +24,7 @@ from proxyapi.store.queries import LIST
 
 Answer = TypeVar("Answer")
 
-CONNECT_SECONDS: Final = 2.0
+CONNECT_SECONDS: Final = 1.5
 STATEMENT_SECONDS: Final = 10.0
 """The server ends a statement after this."""
 LOCK_SECONDS: Final = 5.0
