@@ -6,8 +6,11 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from proxyapi_fakes_faulty import Faults, faulty_writer
 
@@ -15,9 +18,17 @@ from proxyapi.store.errors import Contended, OutcomeUnknown, StatementRefused, S
 from proxyapi.store.migrate import migrate, scripts
 from proxyapi.store.postgres.engine import PostgresDatabase
 from proxyapi.store.postgres.text import many, numbered, schema, together
+from proxyapi.store.queries import load_queries
 
 ADD_ONE = "UPDATE revision SET number = number + 1 WHERE name = 'price'"
 LOCK = "SELECT number FROM revision WHERE name = ? @for_update"
+SOURCE = Path(str(files("proxyapi")))
+STATEMENTS = [
+    (".".join(("proxyapi", *file.parent.relative_to(SOURCE).parts)), file.name)
+    for file in sorted(SOURCE.rglob("*.sql"))
+    if file.parent.name != "migrations"
+]
+"""Package and name of each file."""
 DECEMBER_2025_MS = 1_764_547_200_000
 
 
@@ -85,6 +96,23 @@ def test_tables_are_spelled_for_postgres() -> None:
     )
     assert entry == "CREATE TABLE entry (id BYTEA PRIMARY KEY) PARTITION BY RANGE (id)"
     assert default == "CREATE TABLE entry_default PARTITION OF entry DEFAULT"
+
+
+def test_every_statement_of_the_program_is_understood(url: str) -> None:
+    async def refused() -> dict[str, str]:
+        connection = await asyncpg.connect(url)
+        found = {}
+        for package, name in STATEMENTS:
+            for title, sql in load_queries(package, name).items():
+                try:
+                    await connection.prepare(numbered(sql))
+                except asyncpg.PostgresError as error:
+                    found[f"{package} {name} {title}"] = str(error)
+        await connection.close()
+        return found
+
+    assert len(STATEMENTS) > 10
+    assert asyncio.run(refused()) == {}
 
 
 def test_several_nodes_may_start_at_once(postgres: Any) -> None:
