@@ -249,6 +249,29 @@ def test_what_the_gateway_refused_is_kept_with_its_reason(
         assert conversation.turns[-1].pieces[0].kind == "error"
 
 
+@pytest.mark.parametrize("connection", ["keep-alive", "close"])
+def test_a_body_that_comes_after_the_head_that_was_refused_is_kept_too(
+    sandboxed: Any, eventually: Any, connection: str
+) -> None:
+    keeper = Customer(sandboxed, eventually, "--endpoint", "embeddings")
+    body = json.dumps(CHAT).encode()
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {keeper.key}\r\n"
+        f"connection: {connection}\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    with sandboxed.connect() as client:
+        client.sendall(head.encode())
+        client.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        client.sendall(body)
+        client.settimeout(10)
+        answer = client.recv(65_536).decode()
+    assert answer.startswith("HTTP/1.1 403")
+    entry = keeper.entry(re.findall(r"x-request-id: (\S+)", answer)[0])
+    assert json.loads(entry.request.data) == CHAT
+
+
 def test_what_a_provider_refused_is_kept_too(keeper: Customer) -> None:
     status, answer, request_id = keeper.ask("/v1/chat/completions", CHAT | {"model": "sandbox/fail-503"})
     entry = keeper.entry(request_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from proxyapi.dialects import faults
@@ -21,6 +22,7 @@ from proxyapi.money import format_amount
 from proxyapi.store.errors import StoreError
 from proxyapi.telemetry import AccessLine, Log, Metrics
 from proxyapi.wire.errors import WireError
+from proxyapi.wire.exchange import BODY_BUFFER_BYTES
 from proxyapi.wire.server import Exchange
 
 if TYPE_CHECKING:
@@ -91,6 +93,8 @@ class Entrance:
                 else:
                     await self._repeats.bracket(visit, key, handler)
         except GatewayError as error:
+            if visit.record is not None and not exchange.body_complete:
+                await self._take_rest(exchange)
             self._refuse(visit, error)
         except StoreError:
             self._refuse(visit, StoreUnavailable())
@@ -165,6 +169,14 @@ class Entrance:
                 b"access-control-allow-origin: %b\r\naccess-control-expose-headers: %b\r\nvary: origin\r\n"
                 % (origin, _EXPOSED_HEADERS)
             )
+
+    @staticmethod
+    async def _take_rest(exchange: Exchange) -> None:
+        """For the log of a request that is refused by its head alone: a small body is right behind."""
+        size = exchange.head.body_bytes
+        if size is not None and size <= BODY_BUFFER_BYTES and not exchange.started and not exchange.expects_continue:
+            with suppress(WireError):
+                await exchange.read(BODY_BUFFER_BYTES)
 
     def _refuse(self, visit: Visit, error: GatewayError) -> None:
         visit.error = error.code
