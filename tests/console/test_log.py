@@ -83,6 +83,14 @@ def test_what_is_no_conversation_is_shown_raw(keeper: Any, visiting: Any, ask: A
     assert "some words" in page.text
 
 
+def test_the_log_and_the_receipt_lead_to_each_other(house: Any, keeper: Any, ask: Any) -> None:
+    id = ask()
+    assert f'href="/console/transactions/{id}"' in keeper.get(f"/log/{id}").text
+    assert f'href="/console/log/{id}"' in keeper.get(f"/transactions/{id}").text
+    house.cli("account", "edit", keeper.email, "--request-log", "off", "--yes")
+    assert "/console/log/" + id not in keeper.get(f"/transactions/{id}").text
+
+
 def test_letters_are_shown_and_not_their_escapes(keeper: Any, ask: Any) -> None:
     id = ask(messages=[{"role": "user", "content": "Привет"}])
     assert r"\u041f" in keeper.get(f"/log/{id}/request.txt").text

@@ -151,6 +151,11 @@ async def _charges(page: Page, lines: Sequence[Line]) -> dict[bytes, int]:
     return dict(rows)
 
 
+async def is_kept(page: Page, id: bytes) -> bool:
+    """The reader's log has the request."""
+    return bool(await page.desk.database.fetch(SQL["kept"], (page.account_id, id)))
+
+
 def _why(line: Line, speech: Speech) -> str:
     """Of a request that was not answered, in a few words; empty where the provider's own words say it."""
     return speech.gettext(REASONS[line.error]) if line.error in REASONS else line.error

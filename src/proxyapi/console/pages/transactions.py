@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from proxyapi.console.numbers import exact_places
 from proxyapi.console.page import PREFIX, Page, get
 from proxyapi.console.pages.entries import FIRST, LAST, Entry, Filter, bill, in_flight, newest, one
+from proxyapi.console.pages.log import is_kept
 from proxyapi.errors import NotFound
 from proxyapi.ids import parse_id
 from proxyapi.money import format_amount
@@ -60,6 +61,7 @@ async def receipt(page: Page) -> Response:
         entry=entry,
         price=price,
         lines=lines,
+        is_kept=await is_kept(page, entry.id),
         places=max((exact_places(line.amount // 10**6, 6) for line in lines), default=6),
     )
 
