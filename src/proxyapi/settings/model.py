@@ -197,7 +197,9 @@ class YooKassa(Struct, frozen=True, kw_only=True):
     ] = Secret("")
     return_url: Annotated[
         str,
-        Meta(description="Page of the console that customers come back to, such as `https://api.example.com/balance`."),
+        Meta(
+            description="Page of the console that customers come back to, `https://api.example.com/console/balance/payment`."
+        ),
     ] = ""
     amount_min: Annotated[Decimal, Meta(description="Smallest payment.")] = Decimal(100)
     amount_max: Annotated[Decimal, Meta(description="Largest payment.")] = Decimal(100_000)
