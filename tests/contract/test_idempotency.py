@@ -36,8 +36,10 @@ def upstream(upstreams: Any) -> Iterator[Any]:
         yield fake
 
 
-@pytest.fixture(scope="module")
-def nodes(gateways: Any, upstream: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, Any]]:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def nodes(
+    request: pytest.FixtureRequest, gateways: Any, upstream: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Any, Any]]:
     """Two gateways with nothing in common but their store."""
     config = f"""
 [pause]
@@ -58,7 +60,9 @@ api_key = "sk-upstream"
     models = ("openai/gpt-4o", "anthropic/claude-3-5-sonnet-20241022", "google/gemini-2.0-flash")
     folder = tmp_path_factory.mktemp("idempotency")
     prices = dict.fromkeys(models, ("100", "500"))
-    with gateways.Gateway(folder, config, prices=prices) as one, gateways.Gateway(folder, config) as other:
+    url = request.getfixturevalue("postgres").create() if request.param == "postgres" else ""
+    first = gateways.Gateway(folder, config, prices=prices, database_url=url)
+    with first as one, gateways.Gateway(folder, config, database_url=url) as other:
         yield one, other
         one.assert_clean()
 

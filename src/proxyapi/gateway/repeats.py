@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from proxyapi.errors import AnswerNotKept, IdempotencyKeyInUse, IdempotencyKeyReused, InvalidRequest
@@ -45,11 +46,11 @@ LOOKS_MAX: Final = 10
 half a second is waited before an answer counts as being made."""
 POLL_SECONDS: Final = 0.2
 """Between two looks for more of an answer that is being made."""
-PIECES_AT_ONCE: Final = 8
-"""Half a megabyte: what one repetition holds in memory."""
-FOLLOWERS_MAX: Final = 200
-"""Per worker: each asks the store five times a second."""
-ACCOUNT_FOLLOWERS_MAX: Final = 20
+PIECES_AT_ONCE: Final = 4
+"""A quarter of a megabyte: what one repetition holds in memory."""
+WAITING_MAX: Final = 200
+"""Repeated requests of one worker that wait for an answer, or read one: each asks the store five times a second."""
+ACCOUNT_WAITING_MAX: Final = 20
 PRUNE_MAX: Final = 500
 """Rows at a time: money waits for no more than that."""
 PRUNE_ROUNDS_MAX: Final = 50
@@ -96,8 +97,8 @@ class Repeats:
     def __init__(self, tapes: Tapes, *, sleep: Callable[[float], Awaitable[object]]) -> None:
         self._tapes = tapes
         self._sleep = sleep
-        self._following: dict[int, int] = {}
-        """Followers by account."""
+        self._waiting: dict[int, int] = {}
+        """Repeated requests that wait, or read, by account."""
 
     # --- a request ---------------------------------------------------------------------------------------------------
 
@@ -128,15 +129,38 @@ class Repeats:
         else:
             digest = _digest(visit.exchange, body)
         tape.recognised(digest, streams=streams)
-        for _ in range(LOOKS_MAX):
-            found = await self._find(tape)
-            stage = "void" if found is None else self._stage(found)
-            if found is None or stage == "void":
-                return
-            if stage != "running" or (found.streams and found.status):
-                break
-            await self._sleep(LOOK_SECONDS)
-        raise IdempotencyKeyInUse
+        if await self._is_known(tape):
+            with self._place(tape):
+                for _ in range(LOOKS_MAX):
+                    await self._sleep(LOOK_SECONDS)
+                    if not await self._is_known(tape):
+                        return
+            raise IdempotencyKeyInUse
+
+    async def _is_known(self, tape: Tape) -> bool:
+        """Whether the request was made before. IdempotencyKeyInUse: so it was, and there is more to say of it."""
+        found = await self._find(tape)
+        stage = "void" if found is None else self._stage(found)
+        if found is None or stage == "void":
+            return False
+        if stage != "running" or (found.streams and found.status):
+            raise IdempotencyKeyInUse
+        return True
+
+    @contextmanager
+    def _place(self, tape: Tape) -> Iterator[None]:
+        """A place among those who wait. IdempotencyKeyInUse: there is none."""
+        account_id = tape.identity[0]
+        waiting = self._waiting.get(account_id, 0)
+        if waiting >= ACCOUNT_WAITING_MAX or sum(self._waiting.values()) >= WAITING_MAX:
+            raise IdempotencyKeyInUse("Too many requests are waiting for the answers of earlier ones.")
+        self._waiting[account_id] = waiting + 1
+        try:
+            yield
+        finally:
+            self._waiting[account_id] -= 1
+            if not self._waiting[account_id]:
+                del self._waiting[account_id]
 
     async def _find(self, tape: Tape) -> Found | None:
         rows = await self._tapes.fetch(QUERIES["find"], tape.identity[:2])
@@ -158,17 +182,8 @@ class Repeats:
             raise AnswerNotKept(format_id(found.id))
         if stage == "running" and not (found.streams and found.answer == "made"):
             raise IdempotencyKeyInUse
-        account_id = tape.identity[0]
-        followers = self._following.get(account_id, 0)
-        if followers >= ACCOUNT_FOLLOWERS_MAX or sum(self._following.values()) >= FOLLOWERS_MAX:
-            raise IdempotencyKeyInUse("Too many requests are waiting for answers of earlier ones.")
-        self._following[account_id] = followers + 1
-        try:
+        with self._place(tape):
             await self._tell(visit, tape, found)
-        finally:
-            self._following[account_id] -= 1
-            if not self._following[account_id]:
-                del self._following[account_id]
 
     async def _tell(self, visit: Visit, tape: Tape, found: Found) -> None:
         """The answer from its beginning, and on while it is made."""

@@ -27,6 +27,8 @@ WAITING_BYTES_MAX: Final = 32 * 2**20
 """Of one worker: pieces that the store has not taken yet. Beyond it answers are not kept."""
 FOLLOWED_MS: Final = 20_000
 """Somebody who follows says so twice in this time; an answer that is followed is not given up."""
+ACCOUNT_DRAINS_MAX: Final = 20
+"""Answers of one account and worker that go on without their clients: none can take all of the operator's drains."""
 TRIM_EVERY: Final = 16
 """So many kept answers of an account before its size is looked at."""
 
@@ -64,6 +66,8 @@ class Tapes:
         self.waiting_bytes = 0
         self._account_bytes_max = account_bytes_max
         self._write = write
+        self._going_on: list[tuple[int, _Patience]] = []
+        """By account; those that are over are forgotten when the next one begins."""
         self._kept: dict[int, int] = {}
         """Answers by account since its size was looked at."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,6 +100,17 @@ class Tapes:
         task = asyncio.get_running_loop().create_task(run())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def goes_on(self, account_id: int, patience: _Patience, amount: int) -> bool:
+        """Whether an answer is made on without its client. `amount`: nanos on hold for it."""
+        self._going_on = [(id, each) for id, each in self._going_on if not each.over]
+        if sum(id == account_id for id, _ in self._going_on) >= ACCOUNT_DRAINS_MAX:
+            return False
+        self.drains.begin(patience, amount)
+        if patience.over:
+            return False
+        self._going_on.append((account_id, patience))
+        return True
 
     def kept(self, account_id: int) -> None:
         """One more answer of an account: now and then its oldest ones give way."""
@@ -225,8 +240,7 @@ class Tape:
         if self.held is None or self._lost or not self._tapes.answer_bytes_max:
             return False
         self._patience = _Patience(self._patience_ends)
-        self._tapes.drains.begin(self._patience, self.held)
-        return not self._patience.over
+        return self._tapes.goes_on(self._identity[0], self._patience, self.held)
 
     def _patience_ends(self) -> None:
         self._tapes.spawn(self._go_on_if_followed())

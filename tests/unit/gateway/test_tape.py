@@ -224,6 +224,23 @@ def test_an_answer_without_its_client_is_given_up_after_a_while_unless_somebody_
     bench.run(scenario)
 
 
+def test_no_account_takes_all_the_room_for_answers_without_clients(bench: Bench, monkeypatch: Any) -> None:
+    monkeypatch.setattr(taping, "ACCOUNT_DRAINS_MAX", 2)
+
+    async def scenario(bench: Bench, tapes: Tapes) -> None:
+        tapes.drains = Drains(asyncio.get_running_loop(), seconds=60, count_max=9, amount_max=None)
+        own = [await bench.tape(tapes, b"%d" % number) for number in range(3)]
+        assert [tape.client_left() for tape in own] == [True, True, False]
+        other = Tape(tapes, 2, b"key", bench.ids())
+        other.held = 10
+        assert other.client_left()
+        own[0].close()
+        assert own[2].client_left()
+        tapes.drains.stop()
+
+    bench.run(scenario)
+
+
 def test_the_oldest_answers_of_an_account_give_way(store: Any) -> None:
     bench = Bench(store, account_bytes_max=1_000)
 
