@@ -53,7 +53,16 @@ test: install ## all fast tests
 
 .PHONY: test-faults
 test-faults: install ## the long forms: fault injection, fuzzing, kill -9 under load
-	LEDGER_LAW_EXAMPLES=1000 TRANSLATION_LAW_EXAMPLES=1000 $(BIN)/pytest tests/faults tests/laws $(ARGS)
+	LEDGER_LAW_EXAMPLES=1000 TRANSLATION_LAW_EXAMPLES=1000 \
+		$(BIN)/pytest tests/faults tests/laws tests/contract/test_endings_by_dialect.py $(ARGS)
+
+.PHONY: test-mutants
+test-mutants: install ## do the tests of the ledger notice seeded bugs? About ten minutes
+	$(BIN)/python tests/faults/ledger/mutate.py $(ARGS)
+
+.PHONY: soak
+soak: install ## ten minutes of steady load while workers are killed; ARGS="--engine postgres --seconds 60"
+	$(BIN)/python tests/faults/soak.py $(ARGS)
 
 .PHONY: test-node
 test-node: install $(NODE_INSTALLED) ## real npm clients, and Claude Code, Codex and Gemini CLI (needs node 20)

@@ -43,7 +43,7 @@ for name in (
     "wires", "pairs", "canonical", "yookassa", "endings", "upstream_scripts", "visitor", "faulty",
 ):  # fmt: skip
     _load(name)
-for name in ("crowd", "pgproxy"):
+for name in ("crowd", "pgproxy", "act"):
     _load(name)
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from proxyapi.ids import IdSource
 from proxyapi.ledger.ledger import Ledger
@@ -176,7 +179,9 @@ class Crowd:
             await heir.open()
             if age:
                 await heir.write("UPDATE worker SET seen_at = seen_at - 60000 WHERE id <> ?", (heir.worker_id,))
-            expired = await reap(self.database, heir, grace_seconds=grace_seconds, claim_seconds=0)
+            expired = 0
+            while more := await reap(self.database, heir, grace_seconds=grace_seconds, claim_seconds=0):
+                expired += more
             assert await heir.close() == 0
             return expired
 
@@ -189,6 +194,30 @@ class Crowd:
             for sql in ("SELECT count(*) FROM hold", "SELECT coalesce(sum(held), 0) FROM account")
         )
         return int(count), int(amount)
+
+
+def freeze_between_transactions(pid: int, database: Database, url: str) -> None:
+    """SIGSTOP, at a moment at which the process holds no lock of the store: others would wait as long as it stands."""
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        if not someone_holds_a_lock(database, url):
+            return
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.01)
+
+
+def someone_holds_a_lock(database: Database, url: str) -> bool:
+    if url.startswith("postgresql"):
+        busy = "state LIKE 'idle in transaction%' AND datname = current_database() AND pid <> pg_backend_pid()"
+        return bool(database.fetch_now(f"SELECT count(*) FROM pg_stat_activity WHERE {busy}")[0][0])
+    lock = os.open(unquote(urlsplit(url).path[1:]) + ".lock", os.O_RDWR)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def say(text: str) -> None:

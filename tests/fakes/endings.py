@@ -450,6 +450,7 @@ FAILED = (
     Case(
         FAULTS,
         "worker killed after the answer, before it was settled",
+        upstream="thinks",
         fault="worker killed unsettled",
         **both(Outcome(WHOLE, NOTHING, OPERATORS_HOLD, ("expire", "worker_lost", ""))),
     ),

@@ -26,6 +26,7 @@ import asyncpg
 from click.testing import CliRunner
 
 from proxyapi.cli.root import proxyapi
+from proxyapi.store.database import sqlite_url
 from proxyapi.store.postgres.text import numbered
 
 Value = TypeVar("Value")
@@ -77,8 +78,9 @@ class Gateway:
         self.workers = workers
         self.log_path = folder / "gateway.log"
         keys = {name for name in os.environ if name.endswith("_API_KEY") or name.startswith("PROXYAPI_")}
-        self._database_url = database_url
-        if database_url:
+        self.on_postgres = database_url.startswith("postgresql:")
+        self.store_url = database_url if self.on_postgres else sqlite_url(self.data / "proxyapi.db")
+        if self.on_postgres:
             environ = (environ or {}) | {"DATABASE_URL": database_url}
         self.environ = {name: value for name, value in os.environ.items() if name not in keys} | (environ or {})
         self.url = ""
@@ -164,7 +166,7 @@ class Gateway:
     # --- the store, read as an auditor would ---------------------------------------------------------------------
 
     def rows(self, sql: str, *parameters: object) -> list[dict[str, Any]]:
-        if self._database_url:
+        if self.on_postgres:
             return asyncio.run(self._rows_of_postgres(sql, parameters))
         database = self.data / "proxyapi.db"
         connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
@@ -175,7 +177,7 @@ class Gateway:
             connection.close()
 
     async def _rows_of_postgres(self, sql: str, parameters: Sequence[object]) -> list[dict[str, Any]]:
-        connection = await asyncpg.connect(self._database_url, timeout=10)
+        connection = await asyncpg.connect(self.store_url, timeout=10)
         try:
             return [dict(row) for row in await connection.fetch(numbered(sql), *parameters)]
         finally:

@@ -22,7 +22,7 @@ import pytest
 from proxyapi.ids import IdSource
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.reaper import reap
-from proxyapi.store.sqlite import SqliteDatabase
+from proxyapi.store.database import open_database
 
 CHAT = "/openai/v1/chat/completions"
 BODY: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 200}
@@ -44,7 +44,7 @@ def upstream(upstreams: Any, replies: Any) -> Iterator[Any]:
 def start(gateways: Any, upstream: Any, tmp_path: Path) -> Callable[..., Any]:
     """`start(more settings)`: a gateway with two workers and nothing else, to be used with `with`."""
 
-    def make(more: str = "", workers: int = 2) -> Any:
+    def make(more: str = "", workers: int = 2, database_url: str = "") -> Any:
         config = f"""
 [pause]
 enabled = false
@@ -56,7 +56,7 @@ base_url = "{upstream.url}/v1"
 api_key = "sk-upstream"
 """
         prices = {"openai/gpt-4o": ("100", "500")}
-        return gateways.Gateway(tmp_path, config, workers=workers, prices=prices)
+        return gateways.Gateway(tmp_path, config, workers=workers, prices=prices, database_url=database_url)
 
     return make
 
@@ -117,9 +117,9 @@ class Load:
                 connection.close()
 
 
-async def recover(path: Path) -> int:
+async def recover(url: str) -> int:
     """What the reaper does a minute after a worker's death."""
-    database = SqliteDatabase(path)
+    database = open_database(url)
     ledger = Ledger(database, worker="heir", ids=IdSource())
     await ledger.open()
     await ledger.write("UPDATE worker SET seen_at = seen_at - 60000 WHERE id <> ?", (ledger.worker_id,))
@@ -131,7 +131,13 @@ async def recover(path: Path) -> int:
 
 @pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.long)])
 def test_kill_9_of_workers_under_load_loses_no_acknowledged_answer_and_no_money(
-    start: Callable[..., Any], upstreams: Any, upstream: Any, replies: Any, eventually: Any, kills: int
+    start: Callable[..., Any],
+    upstreams: Any,
+    upstream: Any,
+    replies: Any,
+    eventually: Any,
+    database_url: str,
+    kills: int,
 ) -> None:
     """F1 through the whole gateway."""
     whole = replies.chat()
@@ -144,7 +150,7 @@ def test_kill_9_of_workers_under_load_loses_no_acknowledged_answer_and_no_money(
 
     upstream.reply = reply
     chance = random.Random(kills)
-    with start() as gateway:
+    with start(database_url=database_url) as gateway:
         account, key = gateway.customer("1000000")
         with Load(gateway, key) as load:
             for _ in range(kills):
@@ -161,7 +167,7 @@ def test_kill_9_of_workers_under_load_loses_no_acknowledged_answer_and_no_money(
         assert gateway.cli("audit")["ok"] is True, "with the holds of the dead in place"
         assert gateway.log().count("ended (SIGKILL)") == kills
         assert gateway.stop() == 0
-        asyncio.run(recover(gateway.data / "proxyapi.db"))
+        asyncio.run(recover(gateway.store_url))
         gateway.assert_clean()
         entries = {entry["id"].hex(): entry for entry in gateway.entries(account)}
         finished = [entries.get(id.replace("-", "")) for id in load.acknowledged]

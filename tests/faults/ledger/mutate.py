@@ -22,6 +22,7 @@ EXAMPLES = "400"
 
 
 PLAN, COMMIT, BATCH, SQL = "ledger/plan.py", "ledger/commit.py", "ledger/batch.py", "ledger/ledger.sql"
+BUDGETS = "ledger/budgets.py"
 STORE, POSTGRES, ENGINE = "store/sqlite.py", "store/postgres/session.py", "store/postgres/engine.py"
 REPLIES, BILL, UPSTREAM = "gateway/replies.py", "gateway/bill.py", "gateway/upstream.py"
 DRAINS = "gateway/drains.py"
@@ -87,20 +88,21 @@ BUGS = (
         "with suppress(ZeroDivisionError):"),
     Bug("corrections are not looked up", COMMIT, "if entry[0] == \"expire\"]", "if entry[0] == \"expired\"]"),
     Bug("a budget that was rolled back is remembered", COMMIT,
-        "self.new_budgets[budget.key_id, budget.period, start] = opened",
-        "self.budgets[budget.key_id, budget.period, start] = opened"),
+        "            known |= self.new_budgets\n",
+        "            known |= self.new_budgets\n            self.budgets.update(self.new_budgets)\n"),
     Bug("a price that was rolled back is remembered", COMMIT, "self.new_prices[op.price.id] = op.price",
         "self.new_prices[op.price.id] = op.price\n                    prices.add(op.price.id)"),
-    Bug("used ids are not looked for among many", COMMIT, "found = {row[0] for row in newer}", "found = set()"),
-    Bug("more newer entries than are read hide a used id", COMMIT, "if len(newer) == PROBE_ROWS_MAX:", "if False:"),
+    Bug("used ids are not looked for", COMMIT, "and counts[SQL[\"entries_since\"]] and", "and False and"),
+    Bug("used ids are not looked for once something was wrong", COMMIT, "() if live is not None else asked.hold_ids",
+        "()"),
     Bug("a deposit raises a budget", PLAN, "pot is None or op.account_id in self.facts.unfundable", "pot is None"),
     Bug("a budget does not end with its day", COMMIT, "return now_ms - now_ms % DAY_MS", "return 0"),
-    Bug("a budget is funded with a stale limit", COMMIT, "rows[0][0] if rows else budget.limit", "budget.limit"),
+    Bug("a budget is funded with a stale limit", BUDGETS, "in_force.get(wanted[0], limit)", "limit"),
     Bug("a failure is committed", STORE, "connection.execute(\"ROLLBACK\")", "connection.execute(\"COMMIT\")"),
     Bug("a failing write fails its batch", COMMIT, "            return Failed(error)", "            raise error"),
     Bug("a rollup forgets tokens", SQL, "output = rollup.output + excluded.output",
         "output = excluded.output"),
-    Bug("a price row is not kept", COMMIT, "many(SQL[\"insert_price\"], rows)", "pass"),
+    Bug("a price row is not kept", COMMIT, "        if self.new_prices:\n", "        if False:\n"),
     Bug("a deposit's reference is not kept", COMMIT, "        if references:\n", "        if False:\n"),
     Bug("a deposit's reference is not looked up", COMMIT, "self.select(\"read_references\", asked.references)", "[]"),
     Bug("the cap of a request is not heeded", PLAN, "if op.limit is not None and charged > op.limit:", "if False:"),
@@ -115,7 +117,7 @@ BUGS = (
     Bug("a hold that nobody waits for is left", BATCH, "if type(op) is Hold and type(outcome) is Accepted:",
         "if False:"),
     Bug("accounts are read without a lock", SQL, " ORDER BY id @for_update", " ORDER BY id"),
-    Bug("a limit that is being edited is not waited for", SQL, "IS NOT NULL @for_share", "IS NOT NULL"),
+    Bug("a limit that is being edited is not waited for", SQL, " ORDER BY id @for_share", " ORDER BY id"),
     Bug("sums are written in any order", COMMIT, "for name, sums in sorted(total.items())",
         "for name, sums in sorted(total.items(), key=lambda _: __import__(\"random\").random())",
         tests=CIRCLE),

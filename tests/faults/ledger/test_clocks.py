@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import signal
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import pytest
-from proxyapi_fakes_crowd import Crowd, say  # loaded by conftest.py
+from proxyapi_fakes_crowd import Crowd, freeze_between_transactions, say  # loaded by conftest.py
 from proxyapi_fakes_gateway import eventually
 
 from proxyapi.ledger.audit import audit
@@ -66,7 +63,7 @@ def test_a_worker_that_was_frozen_is_expired_once_corrects_and_admits_nothing_un
     with Crowd(database_url, tmp_path) as crowd:
         (worker,) = crowd.join(mode="streams", count=STREAMS, unseen_seconds=unseen, heartbeat_seconds=unseen / 4)
         assert worker.hear() == "held"
-        freeze_between_transactions(crowd, worker)
+        freeze_between_transactions(worker.process.pid, crowd.database, crowd.url)
         began, answers = time.monotonic(), worker.answers
         eventually(lambda: time.monotonic() - began > seconds, seconds=seconds + 5)
         expired = crowd.recover(age=False, grace_seconds=grace)
@@ -83,32 +80,6 @@ def test_a_worker_that_was_frozen_is_expired_once_corrects_and_admits_nothing_un
         worker.ended()
         counts = proved(crowd, f"F10 frozen for {seconds} s, expired {expired}")
         assert STREAMS <= counts.outcomes["corrected"] <= expired
-
-
-def freeze_between_transactions(crowd: Crowd, member: Any) -> None:
-    """SIGSTOP, at a moment at which the process holds no lock of the store."""
-    while True:
-        member.signal(signal.SIGSTOP)
-        if not holds_a_lock(crowd):
-            return
-        member.signal(signal.SIGCONT)
-        time.sleep(0.01)
-
-
-def holds_a_lock(crowd: Crowd) -> bool:
-    if crowd.url.startswith("postgresql"):
-        busy = (
-            "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND pid <> pg_backend_pid()"
-        )
-        return bool(crowd.database.fetch_now(busy)[0][0])
-    lock = os.open(unquote(urlsplit(crowd.url).path[1:]) + ".lock", os.O_RDWR)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(5_000, marks=LONG)])
