@@ -1,6 +1,6 @@
 """Do the tests notice bugs? Seeds one at a time into a copy of the package and runs the tests of its decisions on it.
 
-python tests/faults/ledger/mutate.py [NAME ...]        exit code 1 if a bug survives; takes a minute or two
+python tests/faults/ledger/mutate.py [NAME ...]        exit code 1 if a bug survives; takes some ten minutes
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ BUDGETS = "ledger/budgets.py"
 STORE, POSTGRES, ENGINE = "store/sqlite.py", "store/postgres/session.py", "store/postgres/engine.py"
 REPLIES, BILL, UPSTREAM = "gateway/replies.py", "gateway/bill.py", "gateway/upstream.py"
 DRAINS = "gateway/drains.py"
-CIRCLE = ("tests/faults/ledger/test_processes.py", "-m", "not long", "-k", "circle and postgres")
 ENDINGS = ("tests/contract/test_endings.py", "tests/unit/gateway/test_drains.py", "-k", "not fails")
 
 
@@ -118,9 +117,6 @@ BUGS = (
         "if False:"),
     Bug("accounts are read without a lock", SQL, " ORDER BY id @for_update", " ORDER BY id"),
     Bug("a limit that is being edited is not waited for", SQL, " ORDER BY id @for_share", " ORDER BY id"),
-    Bug("sums are written in any order", COMMIT, "for name, sums in sorted(total.items())",
-        "for name, sums in sorted(total.items(), key=lambda _: __import__(\"random\").random())",
-        tests=CIRCLE),
     Bug("a lost COMMIT passes for none", POSTGRES, "else OutcomeUnknown(str(error))", "else translate(error)"),
     Bug("a transaction that failed stays open", ENGINE, "        session.rollback()\n", "        pass\n"),
     Bug("an answer that nobody can read is charged", REPLIES, "meter.failed is None and meter.understood",
