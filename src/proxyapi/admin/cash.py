@@ -19,8 +19,11 @@ from proxyapi.admin.views import (
 )
 from proxyapi.errors import InvalidRequest, NotFound
 from proxyapi.ids import format_id, parse_id
+from proxyapi.payments.records import VOUCHER
 
 REASON_CHARACTERS_MAX = 200
+_RESERVED = frozenset({VOUCHER, "refund", "refund-canceled"})
+"""Beginnings of references that a deposit by hand would take away from what they stand for."""
 
 
 def deposit(
@@ -29,6 +32,8 @@ def deposit(
     """Idempotent by `reference`: the payment that it stands for. It also ends the pauses of the account's keys."""
     before = account(office, account_id)
     reference, note = _text(reference, "reference"), _text(note, "note")
+    if (reference or "").partition(":")[0] in _RESERVED:
+        raise InvalidRequest("references of vouchers and refunds are taken by themselves", param="reference")
     with office.doing(operator, "account.deposit", f"account {account_id}") as act:
         new = office.ledger.deposit(account_id, nanos, reference=reference, note=note, within=act.transaction)
         if new:

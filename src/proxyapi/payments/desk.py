@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from proxyapi.errors import NotFound, PaymentError
+from proxyapi.errors import GatewayError, NotFound
 from proxyapi.payments.cashier import Cashier, Problem
 from proxyapi.payments.port import Providers
 from proxyapi.payments.refunds import Refunds
@@ -60,5 +60,5 @@ class PaymentDesk:
     def _try(self, work: Callable[[], object]) -> None:
         try:
             work()
-        except (PaymentError, StoreError) as error:
+        except (GatewayError, StoreError) as error:  # a round goes on: also past what the ledger refuses
             self._problem(f"A payment could not be followed up: {error}")

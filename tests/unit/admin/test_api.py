@@ -177,6 +177,7 @@ def test_a_revoked_token_opens_nothing(house: Any) -> None:
         ("POST", "/accounts/TAKEN/deposits", {"amount": "ten"}, 400, "amount"),
         ("POST", "/accounts/TAKEN/deposits", {"amount": 0.0000000001}, 400, "amount"),
         ("POST", "/accounts/TAKEN/adjustments", {"amount": -1, "reason": "more than there is"}, 409, None),
+        ("POST", "/accounts/TAKEN/deposits", {"amount": 1, "reference": "voucher:1"}, 400, "reference"),
         ("POST", "/accounts/TAKEN/adjustments", {"amount": 1, "reason": " "}, 400, "reason"),
         ("POST", "/accounts/TAKEN/keys", {"networks": ["nowhere"]}, 400, "networks"),
         ("POST", "/accounts/999/keys", {}, 404, None),

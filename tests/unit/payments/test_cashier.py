@@ -206,6 +206,18 @@ def test_a_failure_of_one_payment_does_not_keep_the_others_waiting(till: Any, ac
     assert till.balance(account) == 30 * ROUBLE
 
 
+def test_a_deposit_that_the_ledger_refuses_does_not_end_the_round(till: Any, account: int) -> None:
+    taken, other = till.begin(account, 10), till.begin(account, 20)
+    till.ledger.deposit(till.accounts.create("other").id, 5 * ROUBLE, reference=f"yookassa:{taken.provider_id}")
+    for payment in (taken, other):
+        till.api.pay(payment.provider_id)
+    till.later(31)
+    till.desk.reconcile()
+    assert till.balance(account) == 20 * ROUBLE
+    assert till.cashier.records.payment(taken.id).state == "pending"
+    assert "could not be followed up" in till.problems[0]
+
+
 def test_a_refused_order_is_over(till: Any, account: int) -> None:
     till.api.faults.append("refuse")
     with pytest.raises(PaymentRefused):
