@@ -12,7 +12,7 @@ from proxyapi_fakes_postgres import PostgresServer
 CHAT = "/openai/v1/chat/completions"
 BODY: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 200}
 ANSWER_SECONDS = 2.0
-SLACK_SECONDS = 1.0
+SLACK_SECONDS = 5.0
 """What a busy machine takes beside."""
 
 

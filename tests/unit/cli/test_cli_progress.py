@@ -16,9 +16,9 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Standard error, without waiting between two lines."""
+def watched(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Standard error, without waiting between two lines. Called by the test: what a fixture puts there pytest takes off
+    again before the test begins."""
     monkeypatch.setattr(progress, "FIRST_SECONDS", 0.0)
     monkeypatch.setattr(progress, "BETWEEN_SECONDS", 0.0)
     terminal = Terminal()
@@ -26,7 +26,8 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return terminal
 
 
-def test_a_line_is_rewritten_and_gone_at_the_end(terminal: Terminal) -> None:
+def test_a_line_is_rewritten_and_gone_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = watched(monkeypatch)
     with Line() as line:
         line("sums of accounts", 0, 0)
         line("entries, one by one", 20_000, 80_000)
@@ -37,7 +38,8 @@ def test_a_line_is_rewritten_and_gone_at_the_end(terminal: Terminal) -> None:
     assert "\n" not in said
 
 
-def test_nothing_is_said_with_json_or_where_nobody_looks(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_said_with_json_or_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = watched(monkeypatch)
     with Line(silent=True) as line:
         line("sums of accounts", 0, 0)
     assert terminal.getvalue() == ""
@@ -48,7 +50,8 @@ def test_nothing_is_said_with_json_or_where_nobody_looks(terminal: Terminal, mon
     assert pipe.getvalue() == ""
 
 
-def test_what_is_done_at_once_needs_no_line(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_done_at_once_needs_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = watched(monkeypatch)
     monkeypatch.setattr(progress, "FIRST_SECONDS", 60.0)
     with Line() as line:
         line("sums of accounts", 0, 0)
