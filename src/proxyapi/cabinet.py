@@ -53,7 +53,7 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than the gateway keeps an idle connection: it never finds one closed under its hands."""
 NICENESS = 15
 """Where processors are scarce, requests of the API go before pages: with 5, pages asked for as fast as they come took a
-quarter of a core that both had to share; with 15 the API's rate stays within 5 %, and there are still 50 pages a second."""
+quarter of a core that both shared; with 15 the API keeps its rate within 5 %, and there are still 50 pages a second."""
 LIST_SECONDS = 1.0
 WATCH_SECONDS = 2.0
 PRUNE_SECONDS = 600.0
