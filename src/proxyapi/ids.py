@@ -6,6 +6,9 @@ import os
 import time
 from collections.abc import Callable
 
+MS_MAX = 2**48 - 1
+"""The last millisecond that an id can name."""
+
 _RANDOM_BYTES_PER_ID = 10
 _REFILL_BYTES = 4_090
 """One system call serves 409 ids."""
@@ -45,6 +48,16 @@ def made_at(id: bytes) -> int:
 def made_at_ms(id: bytes) -> int:
     """Milliseconds since 1970 of when an id was made."""
     return int.from_bytes(id[:6], "big")
+
+
+def least_id(ms: int) -> bytes:
+    """The least id that can be made at that millisecond or later."""
+    return max(0, min(ms, MS_MAX)).to_bytes(6, "big") + bytes(10)
+
+
+def greatest_id(ms: int) -> bytes:
+    """The greatest id that can be made before the next millisecond."""
+    return max(0, min(ms, MS_MAX)).to_bytes(6, "big") + b"\xff" * 10
 
 
 def format_id(id: bytes) -> str:

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from proxyapi.ids import IdSource, format_id, parse_id
+from proxyapi.ids import IdSource, format_id, greatest_id, least_id, parse_id
 
 
 class Clock:
@@ -72,3 +72,11 @@ def test_an_id_reads_as_36_characters_and_back() -> None:
 def test_what_is_no_id_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_id(text)
+
+
+def test_bounds_of_a_millisecond_hold_all_its_ids_and_no_others() -> None:
+    at = 1_764_028_800_000
+    made = IdSource(lambda: at * 1_000_000, lambda size: b"\xff" * size)()
+    assert least_id(at) <= made <= greatest_id(at) < least_id(at + 1)
+    assert least_id(-1) == bytes(16)
+    assert greatest_id(2**60) == b"\xff" * 16

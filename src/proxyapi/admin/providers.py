@@ -22,6 +22,7 @@ from proxyapi.admin.views import Money
 from proxyapi.errors import NotFound
 from proxyapi.identity.queries import QUERIES
 from proxyapi.identity.stored import PROVIDER, store, stored_of
+from proxyapi.ids import least_id
 from proxyapi.ledger.commit import DAY_MS
 from proxyapi.providers.provider import SANDBOX, Provider
 from proxyapi.telemetry import add
@@ -143,8 +144,7 @@ def _state(at: Provider, requests: int, failed: int) -> State:
 
 def _sample(office: Office, now: int) -> list[_Request]:
     """Newest requests of the last day; ids begin with their time."""
-    since = (now - SLICES * SLICE_MS).to_bytes(6, "big") + bytes(10)
-    rows = office.database.fetch_now(SQL["recent_by_provider"], (since, SAMPLE_MAX))
+    rows = office.database.fetch_now(SQL["recent_by_provider"], (least_id(now - SLICES * SLICE_MS), SAMPLE_MAX))
     return [_request(row) for row in rows]
 
 

@@ -27,7 +27,7 @@ from proxyapi.errors import AnswerNotKept, IdempotencyKeyInUse, IdempotencyKeyRe
 from proxyapi.gateway.replies import amount_text
 from proxyapi.gateway.tape import FOLLOWED_MS, QUERIES, Tape, Tapes
 from proxyapi.identity.keys import strip_key
-from proxyapi.ids import format_id
+from proxyapi.ids import format_id, least_id
 from proxyapi.wire.errors import ClientLeft
 from proxyapi.wire.inherited import Inherited
 
@@ -244,8 +244,7 @@ class Repeats:
         """Forget what is older than the life of a key, a bounded number at a time."""
         before = self._tapes.clock_ms() - self._tapes.life_ms
         await self._tapes.prune("prune", before, rows_max=PRUNE_MAX, rounds_max=PRUNE_ROUNDS_MAX)
-        first = max(0, before).to_bytes(6, "big") + bytes(10)
-        await self._tapes.prune("prune_pieces", first, rows_max=PRUNE_MAX, rounds_max=PRUNE_ROUNDS_MAX)
+        await self._tapes.prune("prune_pieces", least_id(before), rows_max=PRUNE_MAX, rounds_max=PRUNE_ROUNDS_MAX)
 
     async def close(self) -> None:
         await self._tapes.close()

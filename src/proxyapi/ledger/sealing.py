@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from proxyapi.errors import Conflict, NotFound
-from proxyapi.ids import format_id
+from proxyapi.ids import format_id, least_id
 from proxyapi.ledger.archive import Moved, digest_of, entry_table, export_month, load_pyarrow, read_moved
 from proxyapi.ledger.commit import DAY_MS
 from proxyapi.ledger.months import after, end_of, format_month, month_of, start_of
@@ -80,7 +80,7 @@ def _check_age(snapshot: Transaction, month: int) -> None:
     now_ms = snapshot.execute(SQL["now"])[0][0]
     if now_ms < end + MARGIN_MS:
         raise Conflict(f"{name} can be sealed {MARGIN_MS // DAY_MS} days after its end: until then it can change")
-    held = snapshot.execute(SQL["find_older_hold"], (end.to_bytes(6, "big") + bytes(10),))
+    held = snapshot.execute(SQL["find_older_hold"], (least_id(end),))
     if held:
         raise Conflict(f"request {format_id(held[0][0])}, which began in {name} or before, is still on hold")
     oldest = _oldest_since(snapshot, end_of(months[-1].month) if months else 0)

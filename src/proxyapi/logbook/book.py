@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from proxyapi.ids import MS_MAX, greatest_id, least_id
 from proxyapi.logbook.packing import row
 from proxyapi.logbook.queries import QUERIES
 from proxyapi.logbook.record import Facts, Headers, Record, Room
@@ -37,7 +38,6 @@ DROPS_MAX: Final = 50
 TRIM_EVERY: Final = 50
 """So many new records of an account before its size is looked at."""
 DAY_MS: Final = 86_400_000
-MS_MAX: Final = 2**48 - 1
 """The last millisecond of a UUIDv7."""
 
 Row = tuple[object, ...]
@@ -158,7 +158,7 @@ class Logbook:
         left = DROPS_MAX
         for account, days in self._database.fetch_now(QUERIES["terms"]):
             until = self._clock_ms() - days * DAY_MS if days else MS_MAX
-            left -= self._drop_until(account, first_id(until), left)
+            left -= self._drop_until(account, least_id(until), left)
         for account in full:
             for (last,) in self._database.fetch_now(QUERIES["surplus"], (account, self._account_bytes_max)):
                 left -= self._drop_until(account, last, left)
@@ -171,16 +171,6 @@ class Logbook:
             if len(gone) < DROP_MAX:
                 return count
         return most
-
-
-def first_id(ms: int) -> bytes:
-    """The least id of a request that began at that millisecond or later."""
-    return max(0, min(ms, MS_MAX)).to_bytes(6, "big") + bytes(10)
-
-
-def last_id(ms: int) -> bytes:
-    """The greatest id of one that began before the next millisecond."""
-    return max(0, min(ms, MS_MAX)).to_bytes(6, "big") + b"\xff" * 10
 
 
 def _portions(rows: Iterable[tuple[int, Row]]) -> Iterator[list[tuple[int, Row]]]:
@@ -202,7 +192,7 @@ def forget(database: Database, account_id: int) -> int:
     count = 0
     while True:
         with database.transaction() as transaction:
-            gone = transaction.execute(QUERIES["drop"], (account_id, last_id(MS_MAX), DROP_MAX))
+            gone = transaction.execute(QUERIES["drop"], (account_id, greatest_id(MS_MAX), DROP_MAX))
         count += len(gone)
         if len(gone) < DROP_MAX:
             return count

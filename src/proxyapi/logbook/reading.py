@@ -10,8 +10,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from proxyapi.ids import parse_id
-from proxyapi.logbook.book import MS_MAX, first_id, last_id
+from proxyapi.ids import MS_MAX, greatest_id, least_id, made_at_ms, parse_id
 from proxyapi.logbook.queries import QUERIES
 from proxyapi.logbook.record import GATHERED_BYTES_MAX
 
@@ -63,7 +62,7 @@ class Line(Struct, frozen=True, kw_only=True):
     @property
     def at_ms(self) -> int:
         """When it came."""
-        return int.from_bytes(self.id[:6], "big")
+        return made_at_ms(self.id)
 
 
 class Page(Struct, frozen=True):
@@ -105,7 +104,7 @@ _HEADERS = msgspec.json.Decoder(_Headers)
 async def search(fetch: Fetch, account_id: int, wanted: Search, *, limit: int) -> Page:
     """At most `limit` requests. A page may have fewer, or none, and still have older ones behind it."""
     limit = min(limit, PAGE_MAX)
-    start, end = first_id(wanted.since_ms), last_id(wanted.until_ms)
+    start, end = least_id(wanted.since_ms), greatest_id(wanted.until_ms)
     if wanted.ids is not None:
         start, end = max(start, wanted.ids[0]), min(end, wanted.ids[1] + b"\0")
     if wanted.before is not None:

@@ -16,6 +16,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
+from proxyapi.ids import least_id, made_at_ms
 from proxyapi.store.database import Database, Progress, Row, Transaction, ignore_progress
 from proxyapi.store.errors import NotEmpty, StatementRefused
 from proxyapi.store.migrate import migrate
@@ -160,9 +161,9 @@ def _make_parts(source: Transaction, target: Database) -> None:
     """Where an engine keeps the journal in parts by month, each month that has entries gets its own."""
     oldest = bytes(16)
     while found := source.execute("SELECT id FROM entry WHERE id >= ? ORDER BY id LIMIT 1", (oldest,)):
-        made_ms = int.from_bytes(found[0][0][:6], "big")
+        made_ms = made_at_ms(found[0][0])
         target.upkeep(made_ms)
-        oldest = (made_ms // STEP_MS * STEP_MS + STEP_MS).to_bytes(6, "big") + bytes(10)
+        oldest = least_id(made_ms // STEP_MS * STEP_MS + STEP_MS)
 
 
 def restore(path: Path, target: Database, progress: Progress = ignore_progress) -> None:

@@ -16,11 +16,10 @@ from proxyapi.console.marks import N_
 from proxyapi.console.page import Balance, Page, get, post
 from proxyapi.console.pages.entries import LAST
 from proxyapi.console.pages.overview import AVERAGE_DAYS, CHART_DAYS, Forecast, forecast_of
-from proxyapi.console.pages.transactions import least_id
 from proxyapi.console.spending import EPOCH, Spending, days_until, spent
 from proxyapi.console.users import Limit, normal_email
 from proxyapi.errors import InvalidRequest, NotFound, PaymentError
-from proxyapi.ids import parse_id
+from proxyapi.ids import least_id, parse_id
 from proxyapi.payments.records import Payment
 from proxyapi.store.queries import load_queries
 

@@ -14,7 +14,7 @@ from proxyapi.console.page import PREFIX, Page, get
 from proxyapi.console.pages.entries import FIRST, LAST, Entry, Filter, bill, in_flight, newest, one
 from proxyapi.console.pages.log import is_kept
 from proxyapi.errors import NotFound
-from proxyapi.ids import parse_id
+from proxyapi.ids import format_id, least_id, parse_id
 from proxyapi.money import format_amount
 from proxyapi.store.queries import load_queries
 
@@ -134,18 +134,12 @@ def _day(page: Page) -> tuple[bytes, bytes]:
         return FIRST, LAST
 
 
-def least_id(milliseconds: int) -> bytes:
-    """The least id that is made from then on: they begin with their time."""
-    return max(0, milliseconds).to_bytes(6, "big") + bytes(10)
-
-
 def _to_receipt(page: Page, text: str) -> Response:
     try:
         id = parse_id(text)
     except ValueError:
         return page.go("/transactions?unknown=1")
-    hexadecimal = f"{id.hex()[:8]}-{id.hex()[8:12]}-{id.hex()[12:16]}-{id.hex()[16:20]}-{id.hex()[20:]}"
-    return page.dress(RedirectResponse(f"{PREFIX}/transactions/{hexadecimal}", 303))
+    return page.dress(RedirectResponse(f"{PREFIX}/transactions/{format_id(id)}", 303))
 
 
 def _id(text: str) -> bytes:

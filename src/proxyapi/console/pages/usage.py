@@ -15,7 +15,7 @@ from proxyapi.console import charts
 from proxyapi.console.page import Page, get
 from proxyapi.console.pages.keys import ENDPOINT_WORDS
 from proxyapi.console.pages.transactions import SQL as TRANSACTIONS
-from proxyapi.console.pages.transactions import download, least_id, safe
+from proxyapi.console.pages.transactions import download, safe
 from proxyapi.console.spending import (
     EPOCH,
     SQL,
@@ -30,6 +30,7 @@ from proxyapi.console.spending import (
     spent,
     total,
 )
+from proxyapi.ids import least_id
 from proxyapi.money import format_amount
 
 DAYS = (1, 7, 30, 90)

@@ -8,7 +8,7 @@ from itertools import groupby
 
 import msgspec
 
-from proxyapi.ids import format_id, made_at_ms
+from proxyapi.ids import format_id, least_id, made_at_ms
 from proxyapi.ledger.audit.report import VIOLATIONS_MAX, Report
 from proxyapi.ledger.commit import DAY_MS, HOUR_MS
 from proxyapi.ledger.months import label
@@ -109,7 +109,7 @@ def check_references(snapshot: Transaction, report: Report, sealed: Sealed) -> N
     for id, kind, reference in snapshot.execute(SQL["untaken_references"], (VIOLATIONS_MAX,)):
         name = format_id(id)
         report.wrong("I5", f"{kind} {name} does not hold its reference {reference!r}: it could be booked again", name)
-    first_id = (sealed.until_ms + CLOCKS_MS).to_bytes(6, "big") + bytes(10) if sealed.months else bytes(16)
+    first_id = least_id(sealed.until_ms + CLOCKS_MS) if sealed.months else bytes(16)
     for reference, id in snapshot.execute(SQL["idle_references"], (first_id, VIOLATIONS_MAX)):
         name = format_id(id)
         report.wrong("I5", f"the reference {reference!r} is held by {name}, which is no entry", name)
