@@ -6,9 +6,9 @@ Rows become a receipt by `receipt_of`, which is pure. Entries of months that wer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 import msgspec
 from msgspec import Raw, Struct
@@ -207,38 +207,49 @@ def _lines(entry: Entry, price: bytes | str | None) -> tuple[ReceiptLine, ...]:
 # --- from the store ---------------------------------------------------------------------------------------------------
 
 
+_Rows = Sequence[Sequence[Any]]
+_Looking = Generator[tuple[str, tuple[object, ...]], _Rows, Receipt | None]
+"""Asks for the rows of a statement with its parameters, as often as it needs, and returns the receipt."""
+
+
 async def find_receipt(database: Database, id: bytes) -> Receipt | None:
     """None: the journal knows no such request."""
-    ids = [id, correction_id(id)]
-    entries = await database.fetch(SQL["receipt_entries"], (ids,))
-    held = [] if entries else await database.fetch(SQL["receipt_hold"], (id,))
-    if not entries and not held:
-        # It may have ended between the two looks.
-        entries = await database.fetch(SQL["receipt_entries"], (ids,))
-    entry, correction = _chosen(id, entries, held)
-    if entry is None:
-        return None
-    body = await database.fetch(SQL["receipt_price"], ((correction or entry).price_id or 0,))
-    return receipt_of(entry, correction, body[0][0] if body else None)
+    looking = _look(id)
+    try:
+        asked = next(looking)
+        while True:
+            asked = looking.send(await database.fetch(*asked))
+    except StopIteration as found:
+        return cast("Receipt | None", found.value)
 
 
 def receipt_now(database: Database, id: bytes) -> Receipt | None:
     """The same, blocking."""
-    ids = [id, correction_id(id)]
-    entries = database.fetch_now(SQL["receipt_entries"], (ids,))
-    held = [] if entries else database.fetch_now(SQL["receipt_hold"], (id,))
+    looking = _look(id)
+    try:
+        asked = next(looking)
+        while True:
+            asked = looking.send(database.fetch_now(*asked))
+    except StopIteration as found:
+        return cast("Receipt | None", found.value)
+
+
+def _look(id: bytes) -> _Looking:
+    entries = yield SQL["receipt_entries"], ([id, correction_id(id)],)
+    held: _Rows = ()
+    if not entries:
+        held = yield SQL["receipt_hold"], (id,)
     if not entries and not held:
-        entries = database.fetch_now(SQL["receipt_entries"], (ids,))
+        # It may have ended between the two looks.
+        entries = yield SQL["receipt_entries"], ([id, correction_id(id)],)
     entry, correction = _chosen(id, entries, held)
     if entry is None:
         return None
-    body = database.fetch_now(SQL["receipt_price"], ((correction or entry).price_id or 0,))
+    body = yield SQL["receipt_price"], ((correction or entry).price_id or 0,)
     return receipt_of(entry, correction, body[0][0] if body else None)
 
 
-def _chosen(
-    id: bytes, entries: Sequence[Sequence[Any]], held: Sequence[Sequence[Any]]
-) -> tuple[Entry | Held | None, Entry | None]:
+def _chosen(id: bytes, entries: _Rows, held: _Rows) -> tuple[Entry | Held | None, Entry | None]:
     """The request's own row, and its correction. The id of a correction alone is no request's."""
     found = {row.id: row for row in (Entry(*entry) for entry in entries)}
     entry = found.get(id)
