@@ -56,7 +56,7 @@ from proxyapi.identity.queries import QUERIES
 from proxyapi.identity.revisions import Revisions
 from proxyapi.identity.secret import agree_on_secret
 from proxyapi.ids import IdSource, format_id
-from proxyapi.ledger.ledger import Ledger
+from proxyapi.ledger.ledger import Ledger, now_ms
 from proxyapi.ledger.reaper import reap
 from proxyapi.ledger.receipt import find_receipt
 from proxyapi.logbook.book import Logbook
@@ -66,7 +66,7 @@ from proxyapi.providers.catalog import Catalog
 from proxyapi.sale import build_catalog, renew
 from proxyapi.store.database import open_database
 from proxyapi.store.errors import StoreError
-from proxyapi.telemetry import Log, Metrics
+from proxyapi.telemetry import Log, Metrics, place_of
 from proxyapi.wire.client import Pool, Timeouts
 from proxyapi.wire.server import Exchange, Server, ServerLimits
 
@@ -140,17 +140,17 @@ class Worker:
         self.public = Pool(loop=self._loop, timeouts=_timeouts(settings), idle_per_origin_max=0, admits=is_public)
         """For addresses that customers name."""
         fetch, write, memory = self.database.fetch, self.ledger.write, settings.memory
-        self._memory = Memory(fetch=fetch, write=write, clock_ms=_now_ms, ttl_ms=memory.reasoning_hours * HOUR_MS)
+        self._memory = Memory(fetch=fetch, write=write, clock_ms=now_ms, ttl_ms=memory.reasoning_hours * HOUR_MS)
         self._conversations = Conversations(
             fetch=fetch,
             write=write,
-            clock_ms=_now_ms,
+            clock_ms=now_ms,
             keep_ms=memory.responses_days * 24 * HOUR_MS,
             account_bytes_max=memory.responses_bytes_max,
         )
         self._logbook = Logbook(
             self.database,
-            clock_ms=_now_ms,
+            clock_ms=now_ms,
             sleep=asyncio.sleep,
             body_bytes_max=settings.request_log.kept_bytes_max,
             account_bytes_max=settings.request_log.account_bytes_max,
@@ -242,7 +242,7 @@ class Worker:
         tapes = Tapes(
             fetch=self.database.fetch,
             write=self.ledger.write,
-            clock_ms=_now_ms,
+            clock_ms=now_ms,
             later=self._loop.call_later,
             drains=self._drains,
             life_ms=settings.hours * HOUR_MS,
@@ -260,7 +260,7 @@ class Worker:
         revisions.listen("price", lambda: self._reload_prices(catalog))
         self._spawn(revisions.run(asyncio.sleep))
         admission = Admission(clock, workers=self._workers)
-        self._pauses = pauses = Pauses(self.ledger, _pause_policy(settings), _now_ms, self.log)
+        self._pauses = pauses = Pauses(self.ledger, _pause_policy(settings), now_ms, self.log)
         bills = Bills(self.ledger, catalog, self.tokenizer, self.metrics, clock)
         upstream = Upstream(self.pool, self.metrics)
         self._stored = stored = Stored(
@@ -269,7 +269,7 @@ class Worker:
             upstream=upstream,
             catalog=catalog,
             conversations=self._conversations,
-            clock_ms=_now_ms,
+            clock_ms=now_ms,
             reply_bytes_max=limits.reply_bytes_max,
         )
         relay = self._relay(catalog, bills, admission, upstream, stored)
@@ -390,10 +390,7 @@ class Worker:
 
     def _crashed(self, exchange: Exchange, error: Exception) -> None:
         """A bug. The client gets a cut connection or a 500, the operator the place, never the data."""
-        where, trace = "", error.__traceback__
-        while trace is not None:
-            where, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
-        self.log.event("crash", error=type(error).__name__, where=where, path=exchange.path)
+        self.log.event("crash", error=type(error).__name__, where=place_of(error), path=exchange.path)
 
     # --- periodic work -----------------------------------------------------------------------------------------------
 
@@ -418,12 +415,12 @@ class Worker:
 
     async def _reap(self) -> None:
         expired = await reap(self.database, self.ledger)
-        await self.ledger.write(PRUNE, (_now_ms() - STRIKES_KEPT_MS,))
+        await self.ledger.write(PRUNE, (now_ms() - STRIKES_KEPT_MS,))
         if expired:
             self.log.event("holds_expired", count=expired)
 
     async def _upkeep(self) -> None:
-        await self._loop.run_in_executor(None, self.database.upkeep, _now_ms())
+        await self._loop.run_in_executor(None, self.database.upkeep, now_ms())
 
     def _reload_prices(self, catalog: Catalog) -> None:
         async def reload() -> None:
@@ -469,10 +466,6 @@ def _handlers(relay: Relay, stored: Stored, own: Own, forward: Forward) -> dict[
         "hello": own.hello,
         "console": forward.handle,
     }
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _timeouts(settings: Settings) -> Timeouts:

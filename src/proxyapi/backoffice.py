@@ -18,8 +18,8 @@ from proxyapi.admin.api.server import AdminServer, forwarded_address
 from proxyapi.admin.office import Installed, Office
 from proxyapi.admin.tokens import Tokens
 from proxyapi.identity.accounts import Accounts, KeyRing
-from proxyapi.identity.queries import QUERIES
 from proxyapi.ids import IdSource
+from proxyapi.ledger.ledger import now_ms
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.money import nanos_ceil
 from proxyapi.payments.cashier import Cashier
@@ -27,7 +27,7 @@ from proxyapi.payments.desk import PaymentDesk
 from proxyapi.payments.port import Provider
 from proxyapi.payments.refunds import Refunds
 from proxyapi.payments.vouchers import Vouchers
-from proxyapi.sale import build_catalog, renew
+from proxyapi.sale import build_catalog, renew_now
 from proxyapi.settings import shown
 
 if TYPE_CHECKING:
@@ -60,16 +60,16 @@ class BackOffice:
         ids, providers = IdSource(), payment_providers(settings)
         shop = settings.yookassa
         self.vouchers = Vouchers(
-            database, self._ledger, ids=ids, clock_ms=_now_ms, random_bytes=os.urandom, currency=settings.currency,
+            database, self._ledger, ids=ids, clock_ms=now_ms, random_bytes=os.urandom, currency=settings.currency,
             funded=funded,
         )  # fmt: skip
         self.cashier = Cashier(
             database, self._ledger, providers=providers, currency=settings.currency,
             amount_min=nanos_ceil(shop.amount_min), amount_max=nanos_ceil(shop.amount_max),
-            return_url=shop.return_url, ids=ids, clock_ms=_now_ms, funded=funded, problem=problem,
+            return_url=shop.return_url, ids=ids, clock_ms=now_ms, funded=funded, problem=problem,
         )  # fmt: skip
-        refunds = Refunds(database, self._ledger, providers=providers, ids=ids, clock_ms=_now_ms, problem=problem)
-        self.payments = PaymentDesk(self.cashier, refunds, providers=providers, clock_ms=_now_ms, problem=problem)
+        refunds = Refunds(database, self._ledger, providers=providers, ids=ids, clock_ms=now_ms, problem=problem)
+        self.payments = PaymentDesk(self.cashier, refunds, providers=providers, clock_ms=now_ms, problem=problem)
         self.office = Office(
             database=database,
             ledger=self._ledger,
@@ -84,10 +84,10 @@ class BackOffice:
                 exchange_rate=str(settings.exchange_rate), markup=str(settings.markup), settings=tuple(shown(settings))
             ),
             currency=settings.currency,
-            clock_ms=_now_ms,
+            clock_ms=now_ms,
         )
         self.clerk.submit(lambda: self.office.prices().models())  # a second of work that no page shall wait for
-        self.api = Api(self.office, Tokens(database, _now_ms, os.urandom))
+        self.api = Api(self.office, Tokens(database, now_ms, os.urandom))
 
     def server(self) -> AdminServer:
         """The routes of `/admin/v1` and of the payment providers' notices."""
@@ -103,8 +103,7 @@ class BackOffice:
         self._ledger.close()
 
     def _renew(self, catalog: Catalog) -> None:
-        fetch = self._database.fetch_now
-        renew(catalog, self._settings, fetch(QUERIES["settings_stored"]), fetch(QUERIES["prices"]))
+        renew_now(catalog, self._settings, self._database)
 
 
 @contextmanager
@@ -132,7 +131,3 @@ def payment_providers(settings: Settings) -> dict[str, Provider]:
             networks=shop.networks or NETWORKS,
         )
     }
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -33,14 +33,13 @@ from proxyapi.console.users import Users
 from proxyapi.console.webhook import Webhook
 from proxyapi.gateway.links import is_public
 from proxyapi.identity.accounts import Accounts, KeyRing
-from proxyapi.identity.queries import QUERIES
 from proxyapi.identity.revisions import Revisions
 from proxyapi.ids import IdSource
 from proxyapi.ledger.offline import OfflineLedger
-from proxyapi.sale import build_catalog, renew
+from proxyapi.sale import build_catalog, renew_now
 from proxyapi.store.database import open_database
 from proxyapi.store.errors import StoreError
-from proxyapi.telemetry import Log, Metrics
+from proxyapi.telemetry import Log, Metrics, place_of
 from proxyapi.wire.client import Origin, Pool, Timeouts
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ class Cabinet:
             playground=self._playground(port),
             languages=Languages(),
             currency=settings.currency,
-            address=settings.console.url or _own_address(settings, port),
+            address=settings.console.url or settings.url(port),
             signup=settings.console.signup,
             zone=settings.console.time_zone,
             clock=time.time,
@@ -175,10 +174,7 @@ class Cabinet:
 
     def _crashed(self, path: str, error: Exception) -> None:
         """A bug: the operator gets the place, never the data."""
-        where, trace = "", error.__traceback__
-        while trace is not None:
-            where, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
-        self._log.event("console_crash", error=type(error).__name__, where=where, path=path)
+        self._log.event("console_crash", error=type(error).__name__, where=place_of(error), path=path)
 
     # --- periodic work -----------------------------------------------------------------------------------------------
 
@@ -202,8 +198,7 @@ class Cabinet:
         self._tasks.append(asyncio.get_running_loop().create_task(run))
 
     def _renew(self) -> None:
-        fetch = self._database.fetch_now
-        renew(self._catalog, self._settings, fetch(QUERIES["settings_stored"]), fetch(QUERIES["prices"]))
+        renew_now(self._catalog, self._settings, self._database)
 
     async def _ring(self) -> None:
         while True:
@@ -240,13 +235,6 @@ def _uvicorn_config(application: Application) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=5,
     )
-
-
-def _own_address(settings: Settings, port: int) -> str:
-    """Where the gateway listens, as a browser on this machine reaches it."""
-    host = settings.address[0]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"{'https' if settings.tls.certificate else 'http'}://{shown}:{port}"
 
 
 async def run(settings: Settings, sock: socket.socket, parent: int, *, secret: bytes, port: int) -> None:

@@ -10,6 +10,7 @@ from proxyapi.errors import Conflict
 from proxyapi.identity.accounts import Accounts, KeyRing, KeySettings
 from proxyapi.identity.currency import agree_on_currency
 from proxyapi.ids import IdSource
+from proxyapi.ledger.ledger import now_ms
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.money import NANOS_PER_UNIT
 from proxyapi.store.database import Database, open_database
@@ -33,7 +34,7 @@ def prepare(settings: Settings) -> str | None:
     try:
         database.prepare()
         migrate(database)
-        database.upkeep(time.time_ns() // 1_000_000)
+        database.upkeep(now_ms())
         agree_on_currency(database, settings.currency)
         return _first_key(database)
     finally:

@@ -41,8 +41,13 @@ def build_catalog(settings: Settings, database: Database, sandbox_port: int) -> 
     catalog = Catalog(
         load_providers(configs), book, clock=time.time, aliases=settings.aliases, hold_factors=settings.hold.factors
     )
-    renew(catalog, settings, database.fetch_now(QUERIES["settings_stored"]), database.fetch_now(QUERIES["prices"]))
+    renew_now(catalog, settings, database)
     return catalog
+
+
+def renew_now(catalog: Catalog, settings: Settings, database: Database) -> None:
+    """After an edit, blocking."""
+    renew(catalog, settings, database.fetch_now(QUERIES["settings_stored"]), database.fetch_now(QUERIES["prices"]))
 
 
 def renew(catalog: Catalog, settings: Settings, stored: Rows, prices: Rows) -> None:

@@ -205,7 +205,7 @@ def _run_alone(settings: Settings, host: str, port: int, tls: SSLContext | None,
     async def main() -> None:
         worker = app.Worker(settings, _worker_name(0))
         await worker.start(host, port, shared=True, tls=tls)
-        _greet(settings, host, port, tls is not None, key)
+        _greet(settings, port, key)
         await worker.run()
 
     _with_uvloop(main)
@@ -252,7 +252,7 @@ def _run_many(settings: Settings, workers: int, host: str, port: int, tls: SSLCo
         ready = 0
         while ready < workers and select.select([ready_read], [], [], START_SECONDS)[0]:
             ready += len(os.read(ready_read, workers))
-        _greet(settings, host, port, tls is not None, key)
+        _greet(settings, port, key)
 
     supervisor = Supervisor(
         children,
@@ -294,10 +294,9 @@ def _tls_context(settings: Settings) -> SSLContext | None:
     return context
 
 
-def _greet(settings: Settings, host: str, port: int, tls: bool, key: str | None) -> None:
+def _greet(settings: Settings, port: int, key: str | None) -> None:
     """What the operator sees; the key only at the first start."""
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    url = f"{'https' if tls else 'http'}://{shown}:{port}"
+    url = settings.url(port)
     switched_on = sorted(name for name, provider in settings.providers.items() if provider.enabled and provider.api_key)
     lines = [
         f"proxyapi listens on {url}",

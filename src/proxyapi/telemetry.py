@@ -220,3 +220,11 @@ class Log:
         except OSError:
             # A closed or full log must not stop the gateway.
             self._metrics.lines_dropped += count
+
+
+def place_of(error: BaseException) -> str:
+    """File and line where it was raised: of a bug the operator gets the place, never the data."""
+    where, trace = "", error.__traceback__
+    while trace is not None:
+        where, trace = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}", trace.tb_next
+    return where

@@ -16,6 +16,7 @@ from proxyapi.admin.views import BatchView
 from proxyapi.cli.installation import Installation, installation
 from proxyapi.cli.options import AMOUNT, UNTIL, installation_options
 from proxyapi.cli.output import day_time, emit, money, table, timestamp
+from proxyapi.ledger.ledger import now_ms
 from proxyapi.money import Nanos, format_amount
 
 HERE = Operator(name="command line")
@@ -153,7 +154,7 @@ def revoke_vouchers(id: int, data: Path | None, config: Path | None, json: bool)
 
 
 def _tokens(at: Installation) -> Tokens:
-    return Tokens(at.database, lambda: time.time_ns() // 1_000_000, os.urandom)
+    return Tokens(at.database, now_ms, os.urandom)
 
 
 def _state(token: Token) -> str:

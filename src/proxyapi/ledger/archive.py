@@ -6,7 +6,6 @@ database keeps, and stands beside the file as `sha256sum --check` reads it.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from hashlib import file_digest
@@ -17,11 +16,11 @@ from typing import Any, Final, NamedTuple
 from proxyapi.errors import Conflict, SettingsError
 from proxyapi.ledger.months import format_month
 from proxyapi.store.database import Row
+from proxyapi.store.files import FILE_MODE, sync_to_disk
 from proxyapi.store.schema import Table, tables
 
 ROWS_PER_GROUP: Final = 20_000
 """Some 5 MB: what is in memory while a month is written or read."""
-FILE_MODE: Final = 0o600
 
 Moved = tuple[bytes, int, int | None, int, int]
 """What closing needs of an entry: id, account, budget, amount, charged."""
@@ -67,7 +66,7 @@ def export_month(month: int, rows: Iterator[Row], folder: Path) -> Exported:
         entries = _write(arrow, month, rows, unfinished)
         unfinished.chmod(FILE_MODE)
         digest = digest_of(unfinished)
-        _sync(unfinished)
+        sync_to_disk(unfinished)
         if not path.exists():
             unfinished.rename(path)
         elif digest_of(path) != digest:
@@ -75,9 +74,9 @@ def export_month(month: int, rows: Iterator[Row], folder: Path) -> Exported:
         note = Path(private) / f"{path.name}.sha256"
         note.write_text(f"{digest.hex()}  {path.name}\n")
         note.chmod(FILE_MODE)
-        _sync(note)
+        sync_to_disk(note)
         note.rename(folder / note.name)
-        _sync(folder)
+        sync_to_disk(folder)
     return Exported(path, digest, entries)
 
 
@@ -118,11 +117,3 @@ def digest_of(path: Path) -> bytes:
     """SHA-256."""
     with path.open("rb") as file:
         return file_digest(file, "sha256").digest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -312,6 +312,12 @@ class Settings(Struct, frozen=True, kw_only=True):
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
+    def url(self, port: int) -> str:
+        """Where the gateway listens, as this machine reaches it. `port`: that of `listen`, or the free one it got."""
+        host = self.address[0]
+        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+        return f"{'https' if self.tls.certificate else 'http'}://{shown}:{port}"
+
     @property
     def address(self) -> tuple[str, int]:
         """Host and port to listen on."""

@@ -9,5 +9,6 @@ migrations the schema, one numbered file per step
 queries    loads named statements from `.sql` files, and what they may say besides SQL
 schema     the tables that the migrations make
 copying    whole databases: backup, restore, from one engine to another
+files      files that are there whole and durably, or not at all
 script     cuts a migration into statements
 """

@@ -7,11 +7,8 @@ beside its place, and gets its name when it is whole.
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final
@@ -19,6 +16,7 @@ from typing import Final
 from proxyapi.ids import least_id, made_at_ms
 from proxyapi.store.database import Database, Progress, Row, Transaction, ignore_progress
 from proxyapi.store.errors import NotEmpty, StatementRefused
+from proxyapi.store.files import new_file
 from proxyapi.store.migrate import migrate
 from proxyapi.store.schema import Table, tables
 from proxyapi.store.sqlite import SqliteDatabase, copy_file, read_version
@@ -28,8 +26,6 @@ BATCH_BYTES: Final = 4 * 2**20
 """Of one statement: kept conversations are some of the rows."""
 STEP_MS: Final = 28 * 86_400_000
 """From one month to the next or the one after; upkeep makes those that follow a month, too."""
-FILE_MODE: Final = 0o600
-"""Balances and the digests of keys are nobody else's business."""
 REPLACED: Final = frozenset({"setting", "revision"})
 """Tables that have rows from the beginning, which a copy writes over."""
 
@@ -84,40 +80,6 @@ def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
             batch, size = [], 0
     if batch:
         yield batch
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """A name for a new file, which becomes `path`, durably, when all went well. `NotEmpty` if that exists."""
-    if path.exists():
-        raise NotEmpty(f"{path} exists already")
-    folder = Path(tempfile.mkdtemp(prefix=".proxyapi-", dir=path.parent))  # nobody else may enter it
-    try:
-        unfinished = folder / path.name
-        yield unfinished
-        unfinished.chmod(FILE_MODE)
-        _sync(unfinished)
-        _give_name(unfinished, path)
-        _sync(path.parent)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _give_name(unfinished: Path, path: Path) -> None:
-    try:
-        os.link(unfinished, path)  # unlike a rename it never replaces anything
-    except FileExistsError as error:
-        raise NotEmpty(f"{path} exists already") from error
-    except OSError:  # a file system without links
-        unfinished.rename(path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_backup(database: Database, path: Path, progress: Progress = ignore_progress) -> None:

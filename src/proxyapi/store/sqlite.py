@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from proxyapi.store.database import Parameters, Progress, Row, Step, ignore_progress
 from proxyapi.store.errors import ConstraintViolated, OutcomeUnknown, StatementRefused, StoreError, StoreFailure
+from proxyapi.store.files import sync_to_disk
 from proxyapi.store.queries import LIST, ROWS_MAX, has_values, list_position, repeated, spell
 from proxyapi.store.script import statements
 
@@ -121,8 +122,7 @@ def copy_file(source: Path, target: Path) -> None:
         raise translate(error) from error
     finally:
         connection.close()
-    with target.open("rb") as copy:
-        os.fsync(copy.fileno())
+    sync_to_disk(target)
 
 
 def read_version(path: Path) -> int:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from proxyapi.store.copying import check_empty, check_equal, copy_rows, move, new_file, write_backup
+from proxyapi.store.copying import check_empty, check_equal, copy_rows, move, write_backup
 from proxyapi.store.database import Database, open_database
 from proxyapi.store.errors import NotEmpty, StatementRefused
+from proxyapi.store.files import new_file
 from proxyapi.store.migrate import migrate
 from proxyapi.store.schema import tables
 from proxyapi.store.sqlite import SqliteDatabase
