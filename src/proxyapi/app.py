@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import signal
-import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -64,6 +63,7 @@ from proxyapi.money import nanos_ceil
 from proxyapi.pricing.tokens import Tokenizer
 from proxyapi.providers.catalog import Catalog
 from proxyapi.sale import build_catalog, renew
+from proxyapi.sandbox_host import sandbox_server
 from proxyapi.store.database import open_database
 from proxyapi.store.errors import StoreError
 from proxyapi.telemetry import Log, Metrics, place_of
@@ -87,8 +87,6 @@ MILLISECONDS = 1000
 HOUR_MS = 3_600_000
 STRIKES_KEPT_MS = 3_600_000
 """Longer than any window in which strikes count."""
-SANDBOX_BODY_MARGIN_BYTES = 1_048_576
-"""What the gateway accepts, and may add to, the sandbox takes too."""
 
 
 _WIRE_FAULTS: dict[int, type[GatewayError]] = {
@@ -489,30 +487,3 @@ def _pause_policy(settings: Settings) -> PausePolicy | None:
         steps_ms=tuple(int(seconds * MILLISECONDS) for seconds in pause.steps_seconds),
         forgive_ms=int(pause.forgive_seconds * MILLISECONDS),
     )
-
-
-def sandbox_server(settings: Settings, loop: asyncio.AbstractEventLoop, count: Callable[[str], int]) -> Server:
-    """The sandbox provider behind the same HTTP layer as the gateway: an upstream like any other."""
-    from proxyapi.sandbox.server import Sandbox
-
-    sandbox = Sandbox(count=count, pace_seconds=settings.sandbox.pace_ms / MILLISECONDS)
-    limits = ServerLimits(body_bytes_max=settings.limits.body_bytes_max + SANDBOX_BODY_MARGIN_BYTES)
-    return Server(sandbox.handler, limits=limits, fault=_sandbox_fault, loop=loop)
-
-
-def _sandbox_fault(status: int, text: str) -> tuple[bytes, bytes]:
-    return JSON_HEADERS, msgspec.json.encode({"error": {"message": text, "code": status}})
-
-
-async def run_sandbox(settings: Settings, sock: socket.socket, parent: int) -> None:
-    """The sandbox provider as a process of its own, on a socket that the supervisor bound."""
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    server = sandbox_server(settings, loop, Tokenizer().count)
-    await server.listen_socket(sock)
-    while not stopping.is_set() and os.getppid() == parent:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), HEARTBEAT_SECONDS)
-    await server.stop(settings.timeouts.stop_seconds)

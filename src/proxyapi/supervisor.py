@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import uvloop
 from msgspec import Struct
 
-from proxyapi import app, firststart
+from proxyapi import app, firststart, sandbox_host
 from proxyapi.errors import SettingsError
 from proxyapi.store.database import open_database
 
@@ -234,7 +234,7 @@ def _run_many(settings: Settings, workers: int, host: str, port: int, tls: SSLCo
 
     def run_sandbox() -> None:
         assert sandbox_socket is not None
-        _with_uvloop(lambda: app.run_sandbox(settings, sandbox_socket, parent))
+        _with_uvloop(lambda: sandbox_host.run_sandbox(settings, sandbox_socket, parent))
 
     def run_console() -> None:
         from proxyapi import cabinet  # its packages are read in its own process, after the API is up
