@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from proxyapi.console.marks import N_
 from proxyapi.console.page import Page
+from proxyapi.console.pages.keys import label
 from proxyapi.errors import NotFound
 from proxyapi.ids import format_id
 from proxyapi.ledger.plan import correction_id
@@ -174,7 +175,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
      operation, provider, model, latency_ms, first_byte_ms, upstream_id, ref, created_at) = row  # fmt: skip
     return Entry(
         id=bytes(id), state=_state(kind, ending or "", status or 0), key_id=key_id or 0,
-        key_name=name or (f"{prefix}…" if prefix else ""), held=held, charged=charged, actual=actual, price_id=price_id,
+        key_name=label(name, prefix) if prefix else "", held=held, charged=charged, actual=actual, price_id=price_id,
         variant=variant or "", units=_units(units), source=source or "", ending=ending or "", status=status or 0,
         operation=operation or "", provider=provider or "", model=model or "", latency_ms=latency_ms or 0,
         first_byte_ms=first_byte_ms or 0, upstream_id=upstream_id or "", ref=ref, created_at=created_at,
@@ -184,7 +185,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
 def _held(row: Sequence[Any]) -> Entry:
     id, key_id, name, prefix, amount, operation, provider, model, created_at = row
     return Entry(
-        id=bytes(id), state="held", key_id=key_id, key_name=name or f"{prefix}…", held=amount, charged=0,
+        id=bytes(id), state="held", key_id=key_id, key_name=label(name, prefix), held=amount, charged=0,
         operation=operation, provider=provider, model=model, created_at=created_at,
     )  # fmt: skip
 

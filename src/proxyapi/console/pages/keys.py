@@ -58,6 +58,17 @@ WRONG: Mapping[str, str] = {
 """Field -> what is said beside it if it is wrong."""
 
 
+def label(name: str, prefix: str) -> str:
+    """What a key is called: its first characters tell those without a name apart."""
+    return name or f"{prefix}…"
+
+
+async def choices(page: Page) -> list[tuple[int, str]]:
+    """The account's keys, with what they are called, to choose one by."""
+    rows = await page.desk.database.fetch(SQL["choices"], (page.account_id,))
+    return [(key_id, label(name, prefix)) for key_id, name, prefix in rows]
+
+
 class Shown(Struct, frozen=True, kw_only=True):
     """A key in the list. Amounts in nanos, times in milliseconds since 1970."""
 
@@ -76,7 +87,7 @@ class Shown(Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        return self.settings.name or f"{self.prefix}…"
+        return label(self.settings.name, self.prefix)
 
     @property
     def spent_up(self) -> bool:

@@ -16,3 +16,6 @@ LIMIT 500
 
 -- owner --
 SELECT account_id FROM key WHERE id = ?
+
+-- choices --
+SELECT id, name, prefix FROM key WHERE account_id = ? ORDER BY id LIMIT 500

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from proxyapi.console.marks import N_
 from proxyapi.console.page import Page, get, post
+from proxyapi.console.pages.keys import label
 from proxyapi.dialects.fields import compact
 from proxyapi.errors import NotFound
 from proxyapi.identity.accounts import LOG_DAYS
@@ -142,7 +143,7 @@ async def _days(page: Page) -> int:
 
 async def _keys(page: Page) -> dict[int, str]:
     rows = await page.desk.database.fetch(SQL["keys"], (page.account_id,))
-    return {key_id: name or f"{prefix}…" for key_id, name, prefix in rows}
+    return {key_id: label(name, prefix) for key_id, name, prefix in rows}
 
 
 async def _charges(page: Page, lines: Sequence[Line]) -> dict[bytes, int]:

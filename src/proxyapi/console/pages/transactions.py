@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from proxyapi.console.numbers import exact_places
 from proxyapi.console.page import PREFIX, Page, get
 from proxyapi.console.pages.entries import FIRST, LAST, Entry, Filter, bill, in_flight, newest, one
+from proxyapi.console.pages.keys import choices
 from proxyapi.console.pages.log import is_kept
 from proxyapi.errors import NotFound
 from proxyapi.ids import format_id, least_id, parse_id
@@ -33,14 +34,13 @@ async def index(page: Page) -> Response:
     found = await newest(page, wanted)
     first = wanted.before == LAST
     flying = await in_flight(page) if first and not any(page.asked(name) for name in FIELDS) else []
-    keys = await page.desk.database.fetch(SQL["keys"], (page.account_id,))
     models = await page.desk.database.fetch(SQL["models"], (page.account_id, page.desk.now_ms() // 3_600_000 - 24 * 31))
     kept = {name: value for name in FIELDS if (value := page.asked(name))}
     return await page.render(
         "transactions.html",
         nav="transactions",
         rows=[*flying, *found.rows],
-        keys=[(key_id, name or f"{prefix}…") for key_id, name, prefix in keys],
+        keys=await choices(page),
         models=[name for (name,) in models],
         kept=kept,
         unknown=page.asked("unknown") == "1",

@@ -13,8 +13,7 @@ from starlette.responses import Response
 
 from proxyapi.console import charts
 from proxyapi.console.page import Page, get
-from proxyapi.console.pages.keys import ENDPOINT_WORDS
-from proxyapi.console.pages.transactions import SQL as TRANSACTIONS
+from proxyapi.console.pages.keys import ENDPOINT_WORDS, choices
 from proxyapi.console.pages.transactions import download, safe
 from proxyapi.console.spending import (
     EPOCH,
@@ -60,7 +59,7 @@ async def index(page: Page) -> Response:
     split: Split = "key" if wanted.by == "key" else "model"
     spending = await spent(page.desk.database, page.account_id, wanted.span, split=split, key_id=wanted.key_id)
     before = await total(page.desk.database, page.account_id, wanted.span.before()) if not wanted.key_id else Sums()
-    keys = await _keys(page)
+    keys = await choices(page)
     names = {str(key_id): name for key_id, name in keys} if split == "key" else {}
     operations, looked = await _operations(page, wanted) if wanted.by == "operation" else ([], 0)
     return await page.render(
@@ -87,7 +86,7 @@ async def table(page: Page) -> Response:
     wanted = _wanted(page)
     split: Split = "key" if wanted.by == "key" else "model"
     spending = await spent(page.desk.database, page.account_id, wanted.span, split=split, key_id=wanted.key_id)
-    names = {str(key_id): name for key_id, name in await _keys(page)} if split == "key" else {}
+    names = {str(key_id): name for key_id, name in await choices(page)} if split == "key" else {}
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(("hour" if wanted.span.hourly else "day", split, *Sums._fields, "currency"))
@@ -156,11 +155,6 @@ def _iso(step: int, span: Range) -> str:
     if span.hourly:
         return datetime.fromtimestamp(step * 3600, span.first.tzinfo).isoformat(timespec="minutes")
     return (EPOCH + timedelta(step)).isoformat()
-
-
-async def _keys(page: Page) -> list[tuple[int, str]]:
-    rows = await page.desk.database.fetch(TRANSACTIONS["keys"], (page.account_id,))
-    return [(key_id, name or f"{prefix}…") for key_id, name, prefix in rows]
 
 
 async def _operations(page: Page, wanted: Wanted) -> tuple[list[tuple[str, int, int, int]], int]:
