@@ -47,10 +47,6 @@ SELECT count(*), coalesce(sum(funded - spent), 0), coalesce(sum(held), 0) FROM a
 SELECT id, kind, created_at, amount, charged, loss, provider, model, operation, ending, status, reference, note
 FROM entry
 
--- totals_by_day --
-SELECT day, sum(requests), sum(failed), sum(actual), sum(charged), sum(loss)
-FROM rollup_total WHERE day >= ? AND day < ? GROUP BY day ORDER BY day
-
 -- totals_by_model --
 SELECT provider, model, sum(requests), sum(failed), sum(input), sum(cached), sum(cache_write), sum(output), sum(reasoning),
        sum(other), sum(actual), sum(charged), sum(loss)

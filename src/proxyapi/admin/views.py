@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Struct
 
 from proxyapi.admin.acts import Act
-from proxyapi.admin.tokens import Scope
 from proxyapi.ids import format_id
 from proxyapi.money import format_amount
 from proxyapi.payments.records import Payment, PaymentState, Refund, RefundRowState
@@ -199,15 +198,6 @@ class ActView(Struct, frozen=True, kw_only=True):
     subject: str
     was: dict[str, Any] | None
     became: dict[str, Any] | None
-
-
-class TokenView(Struct, frozen=True, kw_only=True):
-    """Never the token itself."""
-
-    id: int
-    name: str
-    prefix: str
-    scope: Scope
 
 
 def batch_view(batch: Batch) -> BatchView:

@@ -7,7 +7,7 @@ the balance page shows. It is sent once; the e-mail is the one to rely on.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -23,8 +23,6 @@ SQL = load_queries("proxyapi.console", "alerts.sql")
 
 SECRET_BYTES = 32
 WEBHOOK_CHARACTERS_MAX = 500
-
-Tell = Callable[["Due"], Awaitable[None]]
 
 
 class Alert(NamedTuple):

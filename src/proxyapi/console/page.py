@@ -22,7 +22,7 @@ from proxyapi.console.sessions import Session, form_token, is_token, new_token
 from proxyapi.console.speech import Speech, language_of, zone_of
 from proxyapi.console.users import User
 from proxyapi.console.words import problem_of
-from proxyapi.errors import Forbidden, GatewayError, InvalidRequest, NotFound, PayloadTooLarge, StoreUnavailable
+from proxyapi.errors import Forbidden, GatewayError, NotFound, PayloadTooLarge, StoreUnavailable
 from proxyapi.store.errors import StoreError
 
 PREFIX = "/console"
@@ -269,8 +269,3 @@ async def problem(page: Page, error: GatewayError) -> Response:
     if error.retry_after_seconds is not None:
         response.headers["retry-after"] = str(error.retry_after_seconds)
     return response
-
-
-def complaint(page: Page, error: InvalidRequest) -> dict[str, str]:
-    """What a form shows beside its fields: field -> words."""
-    return {error.param or "form": page.speech.gettext(error.detail)}

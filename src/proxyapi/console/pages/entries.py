@@ -68,7 +68,6 @@ class Entry(Struct, frozen=True, kw_only=True):
     latency_ms: int = 0
     first_byte_ms: int = 0
     upstream_id: str = ""
-    ref: bytes | None = None
     created_at: int
 
     @property
@@ -172,13 +171,13 @@ async def bill(page: Page, entry: Entry) -> tuple[prices.Price | None, list[Line
 
 def entry_of(row: Sequence[Any]) -> Entry:
     (id, kind, key_id, name, prefix, held, actual, charged, price_id, variant, units, source, ending, status,
-     operation, provider, model, latency_ms, first_byte_ms, upstream_id, ref, created_at) = row  # fmt: skip
+     operation, provider, model, latency_ms, first_byte_ms, upstream_id, created_at) = row  # fmt: skip
     return Entry(
         id=bytes(id), state=_state(kind, ending or "", status or 0), key_id=key_id or 0,
         key_name=label(name, prefix) if prefix else "", held=held, charged=charged, actual=actual, price_id=price_id,
         variant=variant or "", units=_units(units), source=source or "", ending=ending or "", status=status or 0,
         operation=operation or "", provider=provider or "", model=model or "", latency_ms=latency_ms or 0,
-        first_byte_ms=first_byte_ms or 0, upstream_id=upstream_id or "", ref=ref, created_at=created_at,
+        first_byte_ms=first_byte_ms or 0, upstream_id=upstream_id or "", created_at=created_at,
     )  # fmt: skip
 
 

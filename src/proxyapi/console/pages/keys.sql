@@ -14,8 +14,5 @@ WHERE k.account_id = ? AND (CAST(? AS INTEGER) = 0 OR k.id = ?)
 ORDER BY CASE k.status WHEN 'revoked' THEN 1 ELSE 0 END, k.id DESC
 LIMIT 500
 
--- owner --
-SELECT account_id FROM key WHERE id = ?
-
 -- choices --
 SELECT id, name, prefix FROM key WHERE account_id = ? ORDER BY id LIMIT 500
