@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from proxyapi.wire.exchange import Exchange
@@ -34,6 +35,20 @@ class Heir:
     def client_left(self) -> bool:
         self.left.set()
         return self.wants
+
+
+def _leave_after_the_head(lab: Any, handler: Callable[[Exchange], Awaitable[None]], over: asyncio.Event) -> None:
+    """A client that asks, reads the head of its answer, and leaves; until the handler says that it is over."""
+
+    async def main() -> None:
+        async with lab.server(handler) as (_, port):
+            client = await lab.connect(port)
+            client.send(REQUEST)
+            await client.head()
+            client.reset()
+            await over.wait()
+
+    lab.run(main)
 
 
 def test_client_and_heir_get_the_same(lab: Any) -> None:
@@ -79,15 +94,7 @@ def test_an_answer_goes_on_for_an_heir_that_wants_it(lab: Any) -> None:
         inherited.finish()
         over.set()
 
-    async def main() -> None:
-        async with lab.server(handler) as (_, port):
-            client = await lab.connect(port)
-            client.send(REQUEST)
-            await client.head()
-            client.reset()
-            await over.wait()
-
-    lab.run(main)
+    _leave_after_the_head(lab, handler, over)
     assert heir.told == [(200, b"", None), b"one", b"two", True]
     assert gone == []
 
@@ -104,15 +111,7 @@ def test_without_an_heir_the_client_is_gone(lab: Any) -> None:
         assert inherited.gone
         over.set()
 
-    async def main() -> None:
-        async with lab.server(handler) as (_, port):
-            client = await lab.connect(port)
-            client.send(REQUEST)
-            await client.head()
-            client.reset()
-            await over.wait()
-
-    lab.run(main)
+    _leave_after_the_head(lab, handler, over)
     assert gone == [True]
 
 
@@ -130,15 +129,7 @@ def test_an_heir_may_give_up_later(lab: Any) -> None:
         assert inherited.gone
         over.set()
 
-    async def main() -> None:
-        async with lab.server(handler) as (_, port):
-            client = await lab.connect(port)
-            client.send(REQUEST)
-            await client.head()
-            client.reset()
-            await over.wait()
-
-    lab.run(main)
+    _leave_after_the_head(lab, handler, over)
     assert gone == [True]
 
 
