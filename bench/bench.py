@@ -9,25 +9,23 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.metadata
 import json
 import os
-import platform
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from machine import installed_mb, machine
 from postgres import postgres
 
 HERE = Path(__file__).resolve().parent
@@ -291,8 +289,9 @@ def bodies(plan: Plan, proxies: list[Proxy]) -> None:
     table("Chat completions, one body: auth, durable hold before, durable settle after (SQLite, FULL)", header, rows)
 
 
-def engines(plan: Plan, gateway: Proxy) -> None:
+def engines(plan: Plan, proxies: list[Proxy]) -> None:
     """The same gateway on PostgreSQL, whose server shares core 1 with load and upstream, behind a local socket."""
+    gateway = proxies[-1]
     WORK.chmod(0o755)
     with postgres(WORK) as server:
         for pid in family(server.pid):
@@ -339,8 +338,9 @@ def streams(plan: Plan, proxies: list[Proxy]) -> None:
     table("Streams: burst (the upstream writes all at once) and paced (20 ms between events)", header, rows)
 
 
-def translated(plan: Plan, gateway: Proxy) -> None:
+def translated(plan: Plan, proxies: list[Proxy]) -> None:
     """Clients of other dialects in front of the same provider, which speaks Chat; each beside the passed request."""
+    gateway = proxies[-1]
     gemini = "/v1beta/models/openai%2Fgpt-4o-mini:"
     rows = []
     for kind, path in (("plain", gemini + "generateContent"), ("burst", gemini + "streamGenerateContent?alt=sse")):
@@ -388,9 +388,12 @@ def memory(plan: Plan, proxies: list[Proxy]) -> None:
     table(f"Memory with {plan.open_streams:,} open streams", ("", "before MB", "peak MB", "more MB"), rows)
 
 
-def starts(plan: Plan, gateway: Proxy) -> None:
-    """Cold start to the first answered request, on all cores, with an existing data folder; idle memory after it."""
-    seconds, resident = [], 0.0
+def starts(plan: Plan, proxies: list[Proxy]) -> None:
+    """Cold start to the first answered request, on all cores, with an existing data folder; idle memory after it.
+
+    The gateway of the other tables has stopped by then.
+    """
+    gateway, seconds, resident = proxies[-1], [], 0.0
     for _ in range(plan.starts):
         proxy = gateway._replace(port=free_port())
         begun = time.monotonic()
@@ -409,43 +412,24 @@ def starts(plan: Plan, gateway: Proxy) -> None:
     table("At rest", ("", "gateway"), rows)
 
 
-def installed_mb() -> tuple[float, int]:
-    """Bytes of the package and of everything that it needs at run time, without compiled caches."""
-    todo, seen, total = ["proxyapi"], set(), 0
-    while todo:
-        name = re.sub(r"[-_.]+", "-", todo.pop()).lower()
-        if name in seen:
-            continue
-        try:
-            distribution = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:  # a marker excludes it here
-            continue
-        seen.add(name)
-        for requirement in distribution.requires or ():
-            if "extra ==" not in requirement:
-                todo.append(re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0])
-        files = [Path(str(f.locate())) for f in distribution.files or () if f.suffix != ".pyc"]
-        if name == "proxyapi":
-            files = [f for f in (HERE.parent / "src").rglob("*") if f.suffix != ".pyc"]
-        total += sum(f.stat().st_size for f in files if f.is_file())
-    return total / 1e6, len(seen)
-
-
-def machine() -> str:
-    model = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
-    memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    parts = [model.group(1) if model else platform.machine(), f"{os.cpu_count()} cores", f"{memory_gb:.0f} GB"]
-    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    python = (
-        f"Python {platform.python_version()} built {'with' if optimised else 'without'} profile-guided optimisation"
-    )
-    return ", ".join([*parts, f"Linux {platform.release()}", python])
+RUNNING: dict[str, Callable[[Plan, list[Proxy]], None]] = {
+    "bodies": bodies,
+    "engines": engines,
+    "streams": streams,
+    "translated": translated,
+    "latency": latency,
+    "memory": memory,
+}
+"""What is measured while all parties run; the gateway is the last of them."""
+STOPPED: dict[str, Callable[[Plan, list[Proxy]], None]] = {"starts": starts}
+"""What is measured once the gateway has stopped."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a smoke run of half a minute; its figures mean little")
-    parser.add_argument("--engines", action="store_true", help="only the rows of SQLite beside PostgreSQL")
+    tables = [*RUNNING, *STOPPED]
+    parser.add_argument("--only", nargs="+", choices=tables, default=tables, metavar="TABLE", help=", ".join(tables))
     asked = parser.parse_args()
     plan = QUICK if asked.quick else FULL
     print(machine())
@@ -467,18 +451,14 @@ def main() -> None:
         gateway = Proxy("gateway", gateway_port, "/v1/chat/completions", process.pid, fields)
         wait_for_answer(gateway, process)
         proxies.append(gateway)
-        if asked.engines:
-            engines(plan, gateway)
-            return
-        bodies(plan, proxies)
-        engines(plan, gateway)
-        streams(plan, proxies)
-        translated(plan, gateway)
-        latency(plan, proxies)
-        memory(plan, proxies)
+        for name in asked.only:
+            if name in RUNNING:
+                RUNNING[name](plan, proxies)
         process.terminate()
         process.wait(15)
-        starts(plan, gateway)
+        for name in asked.only:
+            if name in STOPPED:
+                STOPPED[name](plan, proxies)
         audit = proxyapi("audit")
         print(f"\nThe ledger after all this: {json.dumps(audit)[:200]}")
 
