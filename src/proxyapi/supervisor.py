@@ -61,8 +61,14 @@ class Child(Struct):
 
 
 def reserve(host: str, port: int) -> socket.socket:
-    """Bind the port that all workers share; port 0 becomes a free one. Never listened on: it only keeps the number."""
+    """Bind the port that all workers share; port 0 becomes a free one. Never listened on: it only keeps the number.
+
+    OSError if somebody listens there, another gateway too: SO_REUSEPORT alone would let the two share its connections.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as alone:
+        alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        alone.bind((host, port))
     kept = socket.socket(family, socket.SOCK_STREAM)
     kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -186,15 +192,18 @@ def _how(status: int) -> str:
 
 def serve(settings: Settings) -> int:
     """Blocks until SIGTERM or SIGINT. The exit code. SettingsError, StoreError before anything listens."""
-    key = firststart.prepare(settings)
     tls = _tls_context(settings)
     workers = settings.workers or os.cpu_count() or 1
     host, port = settings.address
     try:
         kept = reserve(host, port)
     except OSError as error:
-        raise SettingsError(f"listen: cannot use {settings.listen}: {error.strerror}") from error
+        raise SettingsError(
+            f"listen: cannot use {settings.listen}: {error.strerror}. Stop what uses it, or name another address with "
+            "--listen."
+        ) from error
     with kept:
+        key = firststart.prepare(settings)  # with a port to serve it on: the first key is shown once
         port = kept.getsockname()[1]
         if workers == 1 and not settings.console.enabled:
             return _run_alone(settings, host, port, tls, key)

@@ -139,3 +139,14 @@ def test_a_port_that_somebody_else_uses_is_an_error() -> None:
         other.listen()
         with pytest.raises(OSError, match="in use"):
             reserve("127.0.0.1", other.getsockname()[1])
+
+
+def test_a_port_that_another_gateway_listens_on_is_an_error_not_a_share_of_its_connections() -> None:
+    with reserve("127.0.0.1", 0) as kept, socket.socket() as worker:
+        port = kept.getsockname()[1]
+        worker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        worker.bind(("127.0.0.1", port))
+        worker.listen()
+        for host in ("127.0.0.1", "0.0.0.0"):
+            with pytest.raises(OSError, match="in use"):
+                reserve(host, port)

@@ -157,9 +157,11 @@ def deposit(
     proxyapi deposit acme 500
     proxyapi deposit acme 500.50 --reference invoice-17      safe to repeat
     """
+    if reference == "":  # of a script whose variable is not set: not one that may be repeated without harm
+        raise click.UsageError("--reference is empty: name the payment, or leave the option out.")
     with installation(data, config) as at:
         found = at.accounts.find(account)
-        new = at.ledger.deposit(found.id, amount, reference=reference or None)
+        new = at.ledger.deposit(found.id, amount, reference=reference)
         if new:
             at.accounts.end_pauses(found.id)
         after, currency = at.accounts.find(str(found.id)), at.currency

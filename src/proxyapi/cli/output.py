@@ -33,7 +33,7 @@ def emit(value: Mapping[str, object], text: str, *, json: bool) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "(none)") -> str:
     """Columns side by side; a column whose title ends with `>` is aligned to the right."""
-    lines = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    lines = [["" if cell is None else _harmless(str(cell)) for cell in row] for row in rows]
     if not lines:
         return empty
     titles = [title.removesuffix(">") for title in columns]
@@ -49,6 +49,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: st
 
 def facts(rows: Iterable[tuple[str, object]]) -> str:
     """One fact per line: name, value; those without a value are left out."""
-    shown = [(name, str(value)) for name, value in rows if value is not None and value != ""]
+    shown = [(name, _harmless(str(value))) for name, value in rows if value is not None and value != ""]
     width = max((len(name) for name, _ in shown), default=0)
     return "\n".join(f"{name.ljust(width)}  {value}" for name, value in shown)
+
+
+def _harmless(text: str) -> str:
+    """What customers named, without what a terminal would obey."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else "�" for one in text)

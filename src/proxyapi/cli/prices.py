@@ -96,14 +96,20 @@ def set_(model: str, data: Path | None, config: Path | None, json: bool, **amoun
     rates = {Unit[name]: _rate(Unit[name], amount) for name, amount in amounts.items() if amount is not None}
     if not rates:
         raise click.UsageError("Name at least one price, such as --input 300 --output 1200.")
+    if "/" not in model or not model.isprintable():
+        raise click.UsageError(
+            f"{model!r} is not vendor/name, such as openai/gpt-4o: `proxyapi price list` shows names."
+        )
     with installation(data, config, create=True) as at:
         body = msgspec.json.encode({unit.value: format_amount(rate) for unit, rate in rates.items()}).decode()
         with at.database.transaction() as transaction:
             transaction.execute(QUERIES["price_put"], (model, body, int(time.time() * 1000)))
             transaction.execute(QUERIES["bump_price"])
-        currency = at.currency
+        currency, on_sale = at.currency, _catalog(at).find(model, None) is not None
     value = {"model": model, "source": "own", "currency": currency, "prices": rates_json(rates)}
     emit(value, rates_text(model, rates, currency), json=json)
+    if not on_sale:
+        click.echo(f"{model} is not on sale: nobody serves it, or what it produces has no price yet.", err=True)
 
 
 @price.command()

@@ -84,6 +84,8 @@ class CommandTable(click.Group):
 def _explain(error: Exception) -> str:
     if isinstance(error, GatewayError):
         return error.detail
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
 
 

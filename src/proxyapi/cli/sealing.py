@@ -36,7 +36,7 @@ def seal(
     an audit that has to be clean. What was broken off goes on with the same command. Keep the files:
     `proxyapi audit --archive DIR` proves that they are whole.
 
-    \\b
+    \b
     proxyapi seal 2025-11 --to /archive
     proxyapi seal --before 2026-01 --to /archive
     """

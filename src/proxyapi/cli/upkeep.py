@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -11,8 +12,9 @@ from proxyapi.cli.installation import existing_database, load_settings
 from proxyapi.cli.options import installation_options
 from proxyapi.cli.output import emit
 from proxyapi.cli.progress import Line
+from proxyapi.errors import SettingsError
 from proxyapi.identity.currency import agree_on_currency, recorded_currency
-from proxyapi.store.database import Database, open_database, sqlite_url
+from proxyapi.store.database import POSTGRES_SCHEMES, Database, open_database, sqlite_url
 from proxyapi.store.migrate import migrate as apply_migrations
 
 
@@ -55,7 +57,9 @@ def migrate(to: str | None, data: Path | None, config: Path | None, json: bool) 
 
 
 def database_at(address: str) -> Database:
-    """`--to`: an address, or the path of an SQLite file."""
+    """`--to`: an address, or the path of an SQLite file. SettingsError for an address of anything else."""
+    if "://" in address and urlsplit(address).scheme not in (*POSTGRES_SCHEMES, "sqlite"):
+        raise SettingsError("--to has to be postgresql://USER@HOST/NAME, sqlite:///PATH or a path")
     return open_database(address if "://" in address else sqlite_url(Path(address)))
 
 

@@ -269,6 +269,8 @@ def checked(settings: KeySettings) -> KeySettings:
     """The settings in their normal form. InvalidRequest names the wrong one."""
     if len(settings.name) > NAME_CHARACTERS_MAX:
         raise InvalidRequest(f"name has more than {NAME_CHARACTERS_MAX} characters", param="name")
+    if not settings.name.isprintable():
+        raise InvalidRequest("name has characters that can't be printed", param="name")
     for name in ("models", "endpoints", "networks"):
         _check_list(name, getattr(settings, name))
     for endpoint in settings.endpoints:
@@ -285,7 +287,7 @@ def checked(settings: KeySettings) -> KeySettings:
     for name in ("requests_per_minute", "tokens_per_minute"):
         limit = getattr(settings, name)
         if limit is not None and not 0 < limit <= PER_MINUTE_MAX:
-            raise InvalidRequest(f"{name} has to be a number from 1", param=name)
+            raise InvalidRequest(f"{name} has to be a number from 1 to {PER_MINUTE_MAX}", param=name)
     return msgspec.structs.replace(settings, networks=networks)
 
 

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 from proxyapi.store.database import Parameters, Progress, Row, Step, ignore_progress
 from proxyapi.store.errors import ConstraintViolated, OutcomeUnknown, StatementRefused, StoreError, StoreFailure
-from proxyapi.store.files import sync_to_disk
+from proxyapi.store.files import FILE_MODE, sync_to_disk
 from proxyapi.store.queries import LIST, ROWS_MAX, has_values, list_position, repeated, spell
 from proxyapi.store.script import statements
 
@@ -74,13 +74,14 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
-def translate(error: Exception) -> StoreError:
-    """The driver's exception in our words; also an int beyond int64 and half a surrogate pair."""
+def translate(error: Exception, path: Path | None = None) -> StoreError:
+    """The driver's exception in our words; also an int beyond int64 and half a surrogate pair. `path`: where."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return StatementRefused(str(error))
     if code & 0xFF in _SICK:
-        return StoreFailure(f"{error} ({getattr(error, 'sqlite_errorname', code)})")
+        where = "" if path is None else f"{path}: "
+        return StoreFailure(f"{where}{error} ({getattr(error, 'sqlite_errorname', code)})")
     if code & 0xFF == sqlite3.SQLITE_CONSTRAINT:
         return ConstraintViolated(str(error))
     return StatementRefused(str(error))
@@ -105,7 +106,7 @@ def connect(path: Path, *, durable: bool = True, read_only: bool = False) -> sql
             connection.execute("PRAGMA secure_delete=OFF")
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIBIBYTES}")
     except sqlite3.Error as error:
-        raise translate(error) from error
+        raise translate(error, path) from error
     return connection
 
 
@@ -131,14 +132,16 @@ def read_version(path: Path) -> int:
     try:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
     except sqlite3.Error as error:
-        raise translate(error) from error
+        raise translate(error, path) from error
     finally:
         connection.close()
 
 
-def make_directory(database: Path) -> None:
-    """The directory of a database that begins; one that is there stays as it is."""
+def make_place(database: Path) -> None:
+    """Directory and file of a database that begins, for its owner alone; what is there stays as it is."""
     database.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    with suppress(FileExistsError):  # never opened: to close a file of SQLite's ends the locks of this process on it
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
 
 
 def _quoted(path: Path) -> str:
@@ -358,7 +361,7 @@ class SqliteDatabase:
             connection.close()
 
     def prepare(self) -> None:
-        make_directory(self.path)
+        make_place(self.path)
 
     def schema_version(self) -> int:
         """The file's `user_version`."""

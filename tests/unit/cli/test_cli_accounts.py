@@ -73,6 +73,7 @@ def test_a_deposit_is_booked_once_per_reference(shell: Any) -> None:
     assert "has been booked before" in shell("deposit", "acme", "50", "--reference", "invoice-17").stdout
     conflict = shell("deposit", "acme", "60", "--reference", "invoice-17", code=2)
     assert "This reference was used for another account or amount." in conflict.stderr
+    assert "--reference is empty" in shell("deposit", "acme", "50", "--reference", "", code=2).stderr
     assert conflict.stdout == ""
 
 

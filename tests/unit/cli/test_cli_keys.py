@@ -97,6 +97,8 @@ def test_a_key_can_be_disabled_enabled_and_revoked_for_ever(acme: Any) -> None:
         (("--budget", "-1"), "a budget is from 0 to 100000000"),
         (("--period", "day"), "--period belongs to --budget."),
         (("--rpm", "0"), "0 is not in the range x>=1"),
+        (("--tpm", "9999999999999"), "tokens_per_minute has to be a number from 1 to 1000000000000"),
+        (("--name", "a\x1b[2Jb"), "name has characters that can't be printed"),
         (("--model", "none", "--model", "a"), "`none` and others exclude each other."),
         (("--expires", "soon"), "'soon' is not a time such as 2026-01-31, 2026-01-31T12:00 or 7d."),
     ],

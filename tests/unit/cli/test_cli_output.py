@@ -27,3 +27,8 @@ def test_an_empty_table_says_so() -> None:
 
 def test_facts_without_a_value_are_left_out() -> None:
     assert facts([("a", 0), ("long", "x"), ("b", None), ("c", "")]) == "a     0\nlong  x"
+
+
+def test_what_customers_named_gives_no_orders_to_the_terminal() -> None:
+    assert table(("name",), [("a\x1b[2J\nb",)]).splitlines() == ["name", "a�[2J�b"]
+    assert facts([("name", "\x9b31mИмя")]) == "name  �31mИмя"

@@ -102,3 +102,14 @@ def test_prices_on_sale_are_listed_and_the_own_ones_win(shell: Any) -> None:
 def test_a_model_that_is_not_on_sale_is_named(shell: Any) -> None:
     shell("account", "create", "acme")
     assert "openai/gpt-99 is not on sale" in shell("price", "show", "openai/gpt-99", code=2).stderr
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "", "a/b\x1b[2J"])
+def test_a_price_of_what_can_be_no_model_is_refused(shell: Any, model: str) -> None:
+    assert "is not vendor/name, such as openai/gpt-4o" in shell("price", "set", model, "--input", "1", code=2).stderr
+    assert not shell.data.exists()
+
+
+def test_a_price_that_puts_nothing_on_sale_says_so(shell: Any) -> None:
+    assert "a/b is not on sale" in shell("price", "set", "a/b", "--character", "1800").stderr
+    assert shell("price", "set", "openai/gpt-4o", "--input", "300").stderr == ""

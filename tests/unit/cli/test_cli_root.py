@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -86,3 +87,15 @@ def test_serve_hands_its_flags_to_the_supervisor(shell: Any, monkeypatch: pytest
 
 def test_the_version_is_printed(shell: Any) -> None:
     assert shell("--version").stdout.startswith("proxyapi, version ")
+
+
+def test_a_busy_port_costs_nobody_the_first_key(shell: Any) -> None:
+    """It is shown once, at the first start: a start that comes to nothing must not make it."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        busy = f"127.0.0.1:{other.getsockname()[1]}"
+        assert (
+            f"cannot use {busy}: Address already in use. Stop what" in shell("serve", "--listen", busy, code=2).stderr
+        )
+    assert not shell.data.exists()

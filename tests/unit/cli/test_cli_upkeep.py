@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 import stat
 from pathlib import Path
@@ -143,3 +144,23 @@ def test_books_that_are_wrong_do_not_move(used: Any, tmp_path: Path) -> None:
     edit(used.data / "proxyapi.db", "UPDATE account SET funded = funded + 1 WHERE name = 'acme'")
     assert "I3  Account 'acme'" in used("migrate", "--to", str(tmp_path / "new.db"), code=1).stderr
     assert sqlite3.connect(tmp_path / "new.db").execute("SELECT count(*) FROM account").fetchone() == (0,)
+
+
+def test_an_address_of_no_database_is_refused(shell: Any) -> None:
+    shell("account", "create", "acme")
+    assert "--to has to be postgresql://" in shell("migrate", "--to", "mysql://u:secret@h/x", code=2).stderr
+
+
+def test_a_file_that_is_no_database_is_named(shell: Any, tmp_path: Path) -> None:
+    no_database = tmp_path / "notes.txt"
+    no_database.write_text("not a database, whatever its name\n" * 100)
+    assert shell("restore", str(no_database), code=1).stderr.startswith(f"Error: {no_database}: file is not a database")
+
+
+def test_a_server_that_is_not_there_is_named_without_its_password(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))  # and never listened on
+        port = reserved.getsockname()[1]
+        monkeypatch.setenv("DATABASE_URL", f"postgresql://u:secret@127.0.0.1:{port}/x")
+        said = shell("account", "list", code=1).stderr
+    assert f"postgresql://u@127.0.0.1:{port}/x can't be reached" in said and "secret" not in said

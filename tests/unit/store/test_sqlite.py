@@ -125,3 +125,14 @@ def test_lists_are_cut_into_statements_of_few_sizes(database: SqliteDatabase) ->
 def test_statements_are_found_by_name() -> None:
     queries = load_queries("proxyapi.ledger", "ledger.sql")
     assert queries["read_balance"].startswith("SELECT funded") and "--" not in queries["read_balance"]
+
+
+def test_a_new_file_is_readable_by_its_owner_alone_whatever_its_directory_allows(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    database = SqliteDatabase(tmp_path / "store.db", durable=False)
+    database.prepare()
+    migrate(database)
+    database.prepare()
+    found = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert found.keys() >= {"store.db", "store.db-wal"}
+    assert set(found.values()) == {0o600}, found

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, TypeVar
 import asyncpg  # type: ignore[import-untyped]
 import uvloop
 
-from proxyapi.store.database import Parameters, Row, Step
+from proxyapi.store.database import Parameters, Row, Step, described
 from proxyapi.store.errors import OutcomeUnknown, StatementRefused, StoreFailure
 from proxyapi.store.postgres.faults import DRIVER_ERRORS, is_lost, translate
 from proxyapi.store.postgres.text import many, numbered, together
@@ -90,7 +90,10 @@ def connecting(url: str, options: dict[str, Any]) -> Connect:
     """How a session gets its connection."""
 
     async def connect() -> Connection:
-        connection: Connection = await asyncpg.connect(url, **options)
+        try:
+            connection: Connection = await asyncpg.connect(url, **options)
+        except (OSError, TimeoutError) as error:
+            raise ConnectionError(f"{described(url)} can't be reached: {error or 'no answer'}") from error
         await prepare_connection(connection)
         return connection
 
