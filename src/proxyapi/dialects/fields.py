@@ -301,6 +301,7 @@ class ToolHead(msgspec.Struct):
     container: str | dict[str, Any] | None = None
     environment: str | dict[str, Any] | None = None
     vector_store_ids: list[str] | None = None
+    input_image_mask: dict[str, Any] | None = None
     input_fidelity: str | None = None
     max_num_results: int | float | None = None
     parameters: Raw = ABSENT
@@ -321,6 +322,20 @@ def tool_heads(tools: Raw, path: str = "tools") -> list[ToolHead]:
         _mistyped(text.replace("`$", f"`$.{path}", 1) if " - at `$" in text else f"{text} - at `$.{path}`")
     except (msgspec.DecodeError, RecursionError):
         raise InvalidRequest(f"Invalid value for {path}", param=path) from None
+
+
+def objects_in(container: str | dict[str, Any] | None) -> list[str]:
+    """Ids of the upstream account's objects that a container names: itself, files, and skills that were uploaded.
+
+    Skills of the vendor have plain names, as `pptx`, and belong to everybody.
+    """
+    if not isinstance(container, dict):
+        return [container] if container else []
+    files, skills = (value if isinstance(value := container.get(name), list) else [] for name in ("file_ids", "skills"))
+    own = (skill.get("skill_id") for skill in skills if isinstance(skill, dict))
+    found = [container.get("id"), container.get("container_id"), *files]
+    found += [id for id in own if isinstance(id, str) and id.startswith("skill_")]
+    return [id for id in found if isinstance(id, str)]
 
 
 class _Settings(msgspec.Struct):

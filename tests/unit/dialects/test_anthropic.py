@@ -315,3 +315,9 @@ def test_an_error_event_is_a_failure(metered, events):
 def test_a_count_is_an_answer_and_costs_nothing(metered):
     meter = metered("anthropic_count", b'{"input_tokens": 9}', body=True)
     assert (meter.usage, meter.finished) == ({}, True)
+
+
+def test_a_container_its_files_and_uploaded_skills_are_objects_of_the_provider(read):
+    skills = [{"type": "anthropic", "skill_id": "pptx"}, {"type": "custom", "skill_id": "skill_1"}]
+    assert read("anthropic", body(container={"id": "box_1", "skills": skills})).item_references == ("box_1", "skill_1")
+    assert read("anthropic", body(container="box_2")).item_references == ("box_2",)

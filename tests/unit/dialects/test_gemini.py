@@ -252,3 +252,17 @@ def test_brackets_and_escapes_inside_texts_do_not_end_an_element(metered):
     data = json.dumps([chunk({"text": text}, reason="STOP", usageMetadata=USAGE)]).encode()
     for size in range(1, 40):
         assert metered("gemini", data, size=size).texts == [text]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"fileSearch": {"fileSearchStoreNames": ["fileSearchStores/a"]}}]},
+        {"tools": {"file_search": {"file_search_store_names": ["fileSearchStores/a"]}}},
+        {"contents": [{"parts": [{"fileData": {"fileUri": "files/a"}}]}]},
+        {"cached_content": "cachedContents/a"},
+    ],
+)
+def test_objects_of_the_account_at_the_provider_are_seen_wherever_they_are_named(read, fields):
+    (seen,) = read("gemini", fields, **MODEL).item_references
+    assert seen.endswith("/a")

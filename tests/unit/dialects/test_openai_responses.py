@@ -252,3 +252,22 @@ def test_a_running_background_response_is_an_answer_without_usage(metered):
 )
 def test_an_error_event_is_a_failure(metered, events, event):
     assert metered("openai_responses", events(event)).failed.message == "boom"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"input": [{"id": "msg_9"}]},
+        {"tools": [{"type": "image_generation", "input_image_mask": {"file_id": "msg_9"}}]},
+        {"tools": [{"type": "shell", "environment": {"type": "container_reference", "container_id": "msg_9"}}]},
+        {"tools": [{"type": "a tool of tomorrow", "container": {"file_ids": ["msg_9"]}}]},
+    ],
+)
+def test_every_way_to_point_at_an_object_of_the_provider_is_seen(read, fields):
+    assert read("openai_responses", body(**fields)).item_references == ("msg_9",)
+
+
+def test_uploaded_skills_belong_to_somebody_and_those_of_the_vendor_to_all(read):
+    skills = [{"type": "skill_reference", "skill_id": id} for id in ("skill_1", "openai-spreadsheets")]
+    tools = [{"type": "shell", "environment": {"type": "container_auto", "skills": skills}}]
+    assert read("openai_responses", body(tools=tools)).item_references == ("skill_1",)

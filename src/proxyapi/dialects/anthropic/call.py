@@ -21,6 +21,7 @@ from proxyapi.dialects.fields import (
     decode,
     enum_items,
     named,
+    objects_in,
     once,
     plain,
     tool_heads,
@@ -166,10 +167,7 @@ class Anthropic:
         for schema in (wire.output_config.format if wire.output_config else ABSENT, wire.output_format):
             if given(schema):
                 prompt.texts.append(compact(schema))
-        if isinstance(wire.container, str):
-            prompt.references.append(wire.container)
-        elif wire.container and isinstance(wire.container.get("id"), str):
-            prompt.references.append(wire.container["id"])
+        prompt.references += objects_in(wire.container)
         heads = tool_heads(wire.tools)
         tools = compact(wire.tools) if heads else ""
         return Call(

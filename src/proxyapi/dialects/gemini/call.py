@@ -141,6 +141,13 @@ class _Tool(Struct):
     computer_use: Raw = ABSENT
 
 
+class _Stores(Struct):
+    fileSearchStoreNames: list[str] = []
+    file_search_store_names: list[str] = []
+
+
+_STORES = msgspec.json.Decoder(_Stores)
+
 _SERVER_TOOLS: dict[str, ToolKind] = {
     "googleSearch": "web_search",
     "google_search": "web_search",
@@ -356,6 +363,9 @@ def _call(wire: _Request, operation: Operation, dialect: WireName, model: str, s
     cached = wire.cachedContent or wire.cached_content
     if cached:
         prompt.references.append(cached)
+    for raw in (raw for tool in tools for raw in (tool.fileSearch, tool.file_search) if given(raw)):
+        stores = decode(_STORES, raw)
+        prompt.references += [*stores.fileSearchStoreNames, *stores.file_search_store_names]
     modalities = config.responseModalities or config.response_modalities or ()
     candidates = either(
         whole("generationConfig.candidateCount", config.candidateCount, least=1, most=CHOICES_MAX),
@@ -428,7 +438,7 @@ class _PromptReader:
             self.medium(blob.data or "", blob.mimeType or blob.mime_type or "", detail)
         elif file := part.fileData or part.file_data:
             address = file.fileUri or file.file_uri or ""
-            if "/files/" in address and "googleapis.com" in address:
+            if address.startswith("files/") or ("/files/" in address and "googleapis.com" in address):
                 self.references.append(address)
             self.medium("", file.mimeType or file.mime_type or "", detail)
         elif answer := part.functionResponse or part.function_response:

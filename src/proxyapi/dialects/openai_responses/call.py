@@ -30,6 +30,7 @@ from proxyapi.dialects.fields import (
     decode,
     enum_items,
     named,
+    objects_in,
     once,
     tool_heads,
     whole,
@@ -218,7 +219,8 @@ class _PromptReader:
                 self.item(item)
 
     def item(self, item: _Item) -> None:
-        if item.type == "item_reference":
+        # OpenAI takes an id without anything beside it for a reference, too.
+        if item.type == "item_reference" or (item.type is None and item.role is None):
             if item.id:
                 self.references.append(item.id)
             return
@@ -285,6 +287,9 @@ def _server_tools(heads: list[ToolHead], references: list[str]) -> tuple[ServerT
         wire_type = head.type or ""
         # Of a computer it is a word, such as `browser`; of a shell an object that may name a container.
         environment = head.environment if isinstance(head.environment, dict) else {}
+        mask = (head.input_image_mask or {}).get("file_id")
+        references += [*(head.vector_store_ids or ()), *([mask] if isinstance(mask, str) else ())]
+        references += objects_in(head.container or environment)
         kind: ToolKind | None = _SERVER_TOOLS.get(wire_type)
         if kind is None and wire_type.startswith("web_search_"):
             kind = "web_search"
@@ -303,13 +308,8 @@ def _server_tools(heads: list[ToolHead], references: list[str]) -> tuple[ServerT
             options.append(("model", advisor_model(head)))
         if head.partial_images:
             options.append(("partial_images", str(whole("tools[].partial_images", head.partial_images, most=100))))
-        references += head.vector_store_ids or ()
         box = head.container or environment
-        if isinstance(box, str):
-            references.append(box)
-        elif box:
-            references += [v for v in (*(box.get("file_ids") or ()), box.get("container_id")) if isinstance(v, str)]
-            if isinstance(box.get("memory_limit"), str):
-                options.append(("memory_limit", box["memory_limit"]))
+        if isinstance(box, dict) and isinstance(box.get("memory_limit"), str):
+            options.append(("memory_limit", box["memory_limit"]))
         found.append(ServerTool(kind, options=tuple(options)))
     return tuple(found)
