@@ -19,7 +19,7 @@ from postgres import postgres
 from proxyapi.ids import IdSource
 from proxyapi.ledger.audit import examine
 from proxyapi.ledger.commit import DAY_MS, HOUR_MS, SQL, add
-from proxyapi.ledger.plan import COLUMN_OF_UNIT, SUMS, EntryRow, funding_row
+from proxyapi.ledger.plan import COLUMN_OF_UNIT, SUMS, TOTALS, EntryRow, funding_row
 from proxyapi.pricing.charge import charge, recompute
 from proxyapi.pricing.price import Price, make_price
 from proxyapi.store.database import Database, Transaction, open_database, sqlite_url
@@ -64,13 +64,14 @@ class Filling:
         price = PRICES[model]
         actual = charge(usage, price)
         self.spent[account_id] += actual
-        sums = [0] * (len(SUMS) + 1)
-        sums[SUMS.index("requests")] = 1
-        sums[SUMS.index("actual")] = sums[SUMS.index("charged")] = actual
+        sums = [0] * (len(TOTALS) + 1)
+        sums[TOTALS.index("requests")] = 1
+        sums[TOTALS.index("actual")] = sums[TOTALS.index("charged")] = sums[TOTALS.index("costed")] = actual
+        sums[TOTALS.index("upstream_cost")] = actual // 2
         for unit, quantity in usage.items():
             sums[COLUMN_OF_UNIT[unit]] += quantity
-        add(self.rollup, (self.now_ms // HOUR_MS, account_id, account_id, model), sums)
-        add(self.total, (self.now_ms // DAY_MS, model, "openai"), sums)
+        add(self.rollup, (self.now_ms // HOUR_MS, account_id, account_id, model), sums, SUMS)
+        add(self.total, (self.now_ms // DAY_MS, model, "openai"), sums, TOTALS)
         return (
             self.ids(), "settle", account_id, None, account_id, actual * 2, actual, actual, 0, price.id, "",
             msgspec.json.encode(usage).decode(), "reported", "complete", 200, "chat", "openai", model, 900, 200, 1,

@@ -49,12 +49,12 @@ FROM entry
 
 -- totals_by_model --
 SELECT provider, model, sum(requests), sum(failed), sum(input), sum(cached), sum(cache_write), sum(output), sum(reasoning),
-       sum(other), sum(actual), sum(charged), sum(loss)
+       sum(other), sum(actual), sum(charged), sum(loss), sum(upstream_cost), sum(costed)
 FROM rollup_total WHERE day >= ? AND day < ? GROUP BY provider, model ORDER BY sum(charged) DESC, provider, model
 
 -- totals_by_model_and_day --
 SELECT day, provider, model, sum(requests), sum(failed), sum(input), sum(cached), sum(cache_write), sum(output),
-       sum(reasoning), sum(other), sum(actual), sum(charged), sum(loss)
+       sum(reasoning), sum(other), sum(actual), sum(charged), sum(loss), sum(upstream_cost), sum(costed)
 FROM rollup_total WHERE day >= ? AND day < ? GROUP BY day, provider, model
 
 -- recent_by_provider --

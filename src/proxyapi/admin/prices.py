@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from proxyapi.admin.acts import Operator, amount
 from proxyapi.admin.office import LIMIT_MAX, Office
-from proxyapi.admin.revenue import Sums, cost_of, factor_of, month_before, sums_by_model
+from proxyapi.admin.revenue import Cost, Sums, cost_of, factor_of, month_before, sums_by_model
 from proxyapi.admin.views import Money, Page, page
 from proxyapi.errors import InvalidRequest, NotFound
 from proxyapi.identity.queries import QUERIES
@@ -21,6 +21,7 @@ from proxyapi.money import NANOS_MAX, format_amount
 from proxyapi.pricing.book import PRICED_UNITS, parse_override
 from proxyapi.pricing.price import RATE_UNITS
 from proxyapi.providers.listing import Listing
+from proxyapi.providers.provider import SANDBOX
 from proxyapi.usage import Unit
 
 Source = Literal["all", "own"]
@@ -78,6 +79,8 @@ class WhatIf(Struct, frozen=True, kw_only=True):
     """As `2026-01`."""
     was: Outcome
     would: Outcome
+    cost_estimated: Money
+    """The part of the cost as it was that is an estimate; the rest was recorded with the requests."""
 
 
 # --- models --------------------------------------------------------------------------------------------------------
@@ -176,19 +179,24 @@ def what_if(office: Office, *, exchange_rate: Decimal, markup: Decimal) -> WhatI
     first, last, month = month_before(office.clock_ms())
     book, own = office.prices().book, _own(office)
     rate_factor = Fraction(exchange_rate) / Fraction(Decimal(book.exchange_rate))
-    price_factor = rate_factor * (1 + Fraction(markup)) / factor_of(book.markup)
-    was, would = [0, 0], [0, 0]
+    factor, now = rate_factor * (1 + Fraction(markup)), factor_of(book.markup)
+    was, would, estimated = [0, 0], [0, 0], 0
     for sums in sums_by_model(office, first, last):
         cost = cost_of(office, sums, own)
         was[0] += sums.charged
-        was[1] += cost
-        would[0] += _then(sums, own, price_factor)
-        would[1] += int(cost * rate_factor)
-    return WhatIf(month=month, was=_outcome(*was), would=_outcome(*would))
+        was[1] += cost.total
+        estimated += cost.estimated
+        would[0] += sums.charged if sums.model.lower() in own else _then(sums, cost, factor, now)
+        would[1] += int(cost.total * rate_factor)
+    return WhatIf(month=month, was=_outcome(*was), would=_outcome(*would), cost_estimated=Money(estimated))
 
 
-def _then(sums: Sums, own: Mapping[str, str], factor: Fraction) -> int:
-    return sums.charged if sums.model.lower() in own else int(sums.charged * factor)
+def _then(sums: Sums, cost: Cost, factor: Fraction, now: Fraction) -> int:
+    """What customers would have been charged at `factor` on the cost instead of `now`: the same part of what they were
+    asked for. The sandbox, which costs nothing, sells at the prices of what it stands for."""
+    if not sums.actual or sums.provider == SANDBOX:
+        return int(sums.charged * factor / now)
+    return int(cost.total * factor * Fraction(sums.charged, sums.actual))
 
 
 def _outcome(revenue: int, cost: int) -> Outcome:

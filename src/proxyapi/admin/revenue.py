@@ -1,8 +1,9 @@
 """What was earned, what it cost, what was lost: from the rollups, whatever the size of the journal.
 
-Revenue and losses are exact. The cost of a model with published prices is its revenue and losses without the markup
-that is in force; of a model with own prices, its tokens at published prices. So the cost is right for as long as
-markup and published prices did not change; receipts of single requests have the price that was in force.
+Revenue and losses are exact, and so is the cost of requests that were recorded with one: what published prices said
+when they were made. Of the others (older releases recorded none, and some of the operator's own models have no
+published price) it is estimated: of a model with published prices, the price without the markup that is in force; of
+a model with own prices, its tokens at published prices.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from proxyapi.usage import Unit
 By = Literal["day", "model", "provider"]
 DAYS_MAX = 400
 """Of one report."""
+_NUMBERS = 6
+"""Summed in a line: requests, failed, charged, cost, its estimated part, loss."""
 
 _COLUMNS: tuple[Unit | None, ...] = (
     Unit.INPUT,
@@ -51,6 +54,20 @@ class Sums(NamedTuple):
     actual: int
     charged: int
     loss: int
+    upstream_cost: int
+    costed: int
+    """The part of `actual` of which `upstream_cost` is the cost."""
+
+
+class Cost(NamedTuple):
+    """What providers get, in nanos."""
+
+    recorded: int
+    estimated: int
+
+    @property
+    def total(self) -> int:
+        return self.recorded + self.estimated
 
 
 class Line(Struct, frozen=True, kw_only=True):
@@ -60,7 +77,9 @@ class Line(Struct, frozen=True, kw_only=True):
     failed: int
     revenue: Money
     cost: Money
-    """An estimate: see the documentation."""
+    """What providers get for it."""
+    cost_estimated: Money
+    """The part of the cost that is an estimate; the rest was recorded with the requests."""
     loss: Money
     """What requests cost that no balance covered, and what lost workers held."""
     margin: Money
@@ -90,12 +109,13 @@ def report(office: Office, *, by: By = "day", since: str = "", until: str = "") 
         raise InvalidRequest(f"a report covers 1 to {DAYS_MAX} days", param="since")
     own = {str(model).lower(): str(body) for model, body in office.database.fetch_now(QUERIES["prices"])}
     cells: dict[str, list[int]] = {}
-    total = [0] * 5
+    total = [0] * _NUMBERS
     for row in office.database.fetch_now(SQL["totals_by_model_and_day"], (first, last + 1)):
         sums = _sums(row[1:])
-        numbers = (sums.requests, sums.failed, sums.charged, cost_of(office, sums, own), sums.loss)
+        cost = cost_of(office, sums, own)
+        numbers = (sums.requests, sums.failed, sums.charged, cost.total, cost.estimated, sums.loss)
         name = {"day": day_name(row[0]), "model": sums.model, "provider": sums.provider}[by]
-        cell = cells.setdefault(name, [0] * 5)
+        cell = cells.setdefault(name, [0] * _NUMBERS)
         for at, number in enumerate(numbers):
             cell[at] += number
             total[at] += number
@@ -113,13 +133,19 @@ def sums_by_model(office: Office, first: int, last: int) -> list[Sums]:
     return [_sums(row) for row in office.database.fetch_now(SQL["totals_by_model"], (first, last))]
 
 
-def cost_of(office: Office, sums: Sums, own: Mapping[str, str]) -> int:
-    """What the provider gets for it, in nanos. `own`: models with own prices, in lower case."""
-    if sums.provider == SANDBOX:
-        return 0
-    book = office.prices().book
+def cost_of(office: Office, sums: Sums, own: Mapping[str, str]) -> Cost:
+    """What the provider gets for it. `own`: models with own prices, in lower case."""
+    rest = sums.actual - sums.costed
+    if rest <= 0 or sums.provider == SANDBOX:
+        return Cost(sums.upstream_cost, 0)
     if sums.model.lower() not in own:
-        return int(sums.actual / factor_of(book.markup))
+        return Cost(sums.upstream_cost, int(rest / factor_of(office.prices().book.markup)))
+    return Cost(sums.upstream_cost, _published(office, sums) * rest // sums.actual)
+
+
+def _published(office: Office, sums: Sums) -> int:
+    """Its tokens at published prices; 0: nobody publishes one."""
+    book = office.prices().book
     vendor, _, native = sums.model.partition("/")
     name = native if vendor == sums.provider else sums.model
     price = book.at(exchange_rate=book.exchange_rate, markup="0").price(
@@ -163,13 +189,13 @@ def _day(text: str, name: str, default: int) -> int:
 
 def _sums(row: tuple[object, ...]) -> Sums:
     provider, model = str(row[0]), str(row[1])
-    requests, failed, *units, actual, charged, loss = (int(number) for number in row[2:])  # type: ignore[call-overload]
-    return Sums(provider, model, requests, failed, tuple(units), actual, charged, loss)
+    requests, failed, *units, actual, charged, loss, cost, costed = (int(number) for number in row[2:])  # type: ignore[call-overload]
+    return Sums(provider, model, requests, failed, tuple(units), actual, charged, loss, cost, costed)
 
 
 def _line(name: str, numbers: list[int]) -> Line:
-    requests, failed, charged, cost, loss = numbers
+    requests, failed, charged, cost, estimated, loss = numbers
     return Line(
-        name=name, requests=requests, failed=failed, revenue=Money(charged), cost=Money(cost), loss=Money(loss),
-        margin=Money(charged - cost),
+        name=name, requests=requests, failed=failed, revenue=Money(charged), cost=Money(cost),
+        cost_estimated=Money(estimated), loss=Money(loss), margin=Money(charged - cost),
     )  # fmt: skip

@@ -43,6 +43,8 @@ from proxyapi.ledger.plan import (
     BLOCKED,
     ENDING_COLUMNS,
     ENTRY_COLUMNS,
+    SUMS,
+    TOTALS,
     Done,
     Facts,
     HoldRow,
@@ -360,8 +362,8 @@ class _Part:
             rollup: dict[_Name, list[int]] = {}
             total: dict[_Name, list[int]] = {}
             for (account_id, key_id, model, provider), sums in decided.rollup.items():
-                add(rollup, (hour, account_id, key_id, model), sums)
-                add(total, (day, model, provider), sums)
+                add(rollup, (hour, account_id, key_id, model), sums, SUMS)
+                add(total, (day, model, provider), sums, TOTALS)
             yield SQL["add_rollup"], [(*name, *sums) for name, sums in sorted(rollup.items())]
             yield SQL["add_rollup_total"], [(*name, *sums) for name, sums in sorted(total.items())]
 
@@ -369,7 +371,7 @@ class _Part:
 _Name = tuple[int | str, ...]
 
 
-def add(cells: dict[_Name, list[int]], name: _Name, sums: Sequence[int]) -> None:
-    """`sums` has a cell more than the table has columns: units that are no quantity of use."""
+def add(cells: dict[_Name, list[int]], name: _Name, sums: Sequence[int], columns: Sequence[str]) -> None:
+    """`sums` begins with those of the table's columns, and has more."""
     before = cells.get(name)
-    cells[name] = list(sums[:-1]) if before is None else list(map(operator.add, before, sums))
+    cells[name] = list(sums[: len(columns)]) if before is None else list(map(operator.add, before, sums))

@@ -66,15 +66,16 @@ ON CONFLICT (hour, account_id, key_id, model) DO UPDATE SET
 
 -- add_rollup_total --
 INSERT INTO rollup_total (day, model, provider, requests, failed, input, cached, cache_write, output, reasoning, other,
-                          actual, charged, loss)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                          actual, charged, loss, upstream_cost, costed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (day, model, provider) DO UPDATE SET
     requests = rollup_total.requests + excluded.requests, failed = rollup_total.failed + excluded.failed,
     input = rollup_total.input + excluded.input, cached = rollup_total.cached + excluded.cached,
     cache_write = rollup_total.cache_write + excluded.cache_write, output = rollup_total.output + excluded.output,
     reasoning = rollup_total.reasoning + excluded.reasoning, other = rollup_total.other + excluded.other,
     actual = rollup_total.actual + excluded.actual, charged = rollup_total.charged + excluded.charged,
-    loss = rollup_total.loss + excluded.loss
+    loss = rollup_total.loss + excluded.loss,
+    upstream_cost = rollup_total.upstream_cost + excluded.upstream_cost, costed = rollup_total.costed + excluded.costed
 
 -- insert_ending --
 INSERT INTO entry (id, kind, account_id, budget_id, key_id, held, actual, charged, loss, price_id, variant, units, source,

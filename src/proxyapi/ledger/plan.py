@@ -55,11 +55,14 @@ ENDING_COLUMNS: Final = ENTRY_COLUMNS.index("amount")
 SUMS: Final = (
     "requests", "failed", "input", "cached", "cache_write", "output", "reasoning", "other", "actual", "charged", "loss",
 )  # fmt: skip
-"""Columns of the rollups, in order."""
-_REQUESTS, _FAILED, _OTHER, _ACTUAL, _CHARGED, _LOSS = (
-    SUMS.index(name) for name in ("requests", "failed", "other", "actual", "charged", "loss")
+"""Columns of `rollup`, in order."""
+TOTALS: Final = (*SUMS, "upstream_cost", "costed")
+"""Columns of `rollup_total`: also what providers ask for it, and the part of `actual` of which that is known."""
+_REQUESTS, _FAILED, _OTHER, _ACTUAL, _CHARGED, _LOSS, _COST, _COSTED = (
+    TOTALS.index(name)
+    for name in ("requests", "failed", "other", "actual", "charged", "loss", "upstream_cost", "costed")
 )
-_IGNORED = len(SUMS)
+_IGNORED = len(TOTALS)
 """A cell more than there are columns, for units that are no quantity of use."""
 
 
@@ -143,7 +146,7 @@ class Plan:
         self.deltas: list[tuple[int, int, int, int]] = []
         """To be added to funded, spent, held of the account that comes last; sorted by it."""
         self.rollup: dict[tuple[int, int, str, str], list[int]] = {}
-        """`SUMS` by account, key, model and provider."""
+        """`TOTALS` by account, key, model and provider, and a cell for units that are no quantity of use."""
 
 
 def derived_id(id: bytes, purpose: bytes) -> bytes:
@@ -319,16 +322,16 @@ class _Decision:
         )  # fmt: skip
         self.plan.entries.append(entry if ref is None else (*entry, 0, ref, None, None))
         self.done[id] = (kind, account_id, budget_id, key_id, charged, loss)
-        self.roll_up(kind, account_id, key_id, op.model, op.provider, usage, actual, charged, loss)
+        self.roll_up(kind, account_id, key_id, op.model, op.provider, usage, actual, charged, loss, op.upstream_cost)
 
     def roll_up(
         self, kind: str, account_id: int, key_id: int, model: str, provider: str, usage: Mapping[Unit, int],
-        actual: int, charged: int, loss: int,
+        actual: int, charged: int, loss: int, upstream_cost: int | None,
     ) -> None:  # fmt: skip
         name = (account_id, key_id, model, provider)
         sums = self.plan.rollup.get(name)
         if sums is None:
-            sums = self.plan.rollup[name] = [0] * (len(SUMS) + 1)
+            sums = self.plan.rollup[name] = [0] * (_IGNORED + 1)
         if kind == "settle":
             sums[_REQUESTS] += 1
         elif kind != "correction":
@@ -338,6 +341,9 @@ class _Decision:
         sums[_ACTUAL] += actual
         sums[_CHARGED] += charged
         sums[_LOSS] += loss
+        if upstream_cost is not None:
+            sums[_COST] += upstream_cost
+            sums[_COSTED] += actual
 
     def expire(self, op: Expire) -> Settled:
         row = self.holds.pop(op.id, None) if op.id in self.facts.lost else None
@@ -359,7 +365,7 @@ class _Decision:
             )
         )  # fmt: skip
         self.done[row.id] = ("expire", row.account_id, row.budget_id, row.key_id, 0, row.amount)
-        self.roll_up("expire", row.account_id, row.key_id, row.model, row.provider, {}, 0, 0, row.amount)
+        self.roll_up("expire", row.account_id, row.key_id, row.model, row.provider, {}, 0, 0, row.amount, None)
         return Settled(0, row.amount, wallet.free(), "expired")
 
     def fund(self, op: Funding) -> Result:

@@ -79,7 +79,7 @@ class House(Struct):
         id = ids()
         ending = {
             "provider": "openai", "usage": {Unit.INPUT: 1_000_000}, "actual": price.rates[Unit.INPUT],
-            "first_byte_ms": 420,
+            "first_byte_ms": 420, "upstream_cost": None,
         } | changed  # fmt: skip
         await ledger.hold(
             Hold(id=id, account_id=account_id, key_id=1, amount=ending["actual"], price=price,

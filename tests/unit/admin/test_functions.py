@@ -39,6 +39,32 @@ def test_the_cost_of_a_model_with_an_own_price_is_its_tokens_at_published_prices
     assert (total["revenue"], total["cost"], total["margin"]) == (200, 250, -50)
 
 
+def test_the_cost_that_requests_were_recorded_with_wins_over_any_estimate(house: Any) -> None:
+    account = house.account(deposit="100000")
+    asyncio.run(house.spend(account, upstream_cost=240 * 10**9))  # the markup was another one then
+    house.do("PATCH", "/pricing", {"markup": 0.25})
+    total = house.get("/revenue")["total"]
+    assert (total["revenue"], total["cost"], total["cost_estimated"]) == (250, 240, 0)
+    asyncio.run(house.spend(account))  # 312.5, of which nothing was recorded
+    total = house.get("/revenue")["total"]
+    assert (total["revenue"], total["cost"], total["cost_estimated"]) == (562.5, 490, 250)
+    house.do("PUT", "/prices/openai/gpt-4o", {"prices": {"input_tokens": 1000}})
+    total = house.get("/revenue")["total"]  # two million tokens cost 500: 312.5 of 562.5 were not recorded
+    assert (total["cost"], total["cost_estimated"]) == (517.777777777, 277.777777777)
+
+
+def test_another_markup_is_put_on_the_recorded_cost(house: Any) -> None:
+    account = house.account(deposit="100000")
+    asyncio.run(house.spend(account, upstream_cost=200 * 10**9))
+    asyncio.run(house.spend(account, provider="sandbox", upstream_cost=0))
+    house.do("PATCH", "/pricing", {"markup": 0.25})
+    _move_to_last_month(house)
+    found = house.get("/pricing/what-if", exchange_rate="100", markup="0.5")
+    assert found["was"] == {"revenue": 500, "cost": 200, "margin": 300}
+    assert found["would"] == {"revenue": 300 + 300, "cost": 200, "margin": 400}
+    assert found["cost_estimated"] == 0
+
+
 def test_the_sandbox_costs_nothing(house: Any) -> None:
     account = house.account(deposit="1000")
     asyncio.run(house.spend(account, provider="sandbox"))

@@ -66,7 +66,7 @@ def test_the_audit_names_the_entries_that_are_wrong(funded: Any) -> None:
 def test_only_the_first_violations_are_printed_for_people(funded: Any) -> None:
     for number in range(60):
         edit(funded, f"INSERT INTO rollup VALUES ({number}, 1, 1, 'm', 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
-        edit(funded, f"INSERT INTO rollup_total VALUES ({number}, 'm', 'p', 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)")
+        edit(funded, f"INSERT INTO rollup_total VALUES ({number}, 'm', 'p', 1, {', '.join('0' * 12)})")
     lines = funded("audit", code=1).stdout.splitlines()
     assert len(lines) == 51 and lines[-1].startswith("… and ")
     assert len(funded.json("audit", code=1)["violations"]) > 60

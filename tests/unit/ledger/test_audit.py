@@ -12,6 +12,8 @@ from proxyapi.ledger.audit import audit, examine
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.ops import Budget, Ending, Hold
 from proxyapi.ledger.reaper import reap
+from proxyapi.store.migrate import scripts
+from proxyapi.store.script import statements
 from proxyapi.store.sqlite import SqliteDatabase
 
 NewHold = Callable[..., Hold]
@@ -97,6 +99,7 @@ EMPTY = "INSERT INTO rollup SELECT 1, account_id, key_id, model, 0, 0, 0, 0, 0, 
         ("UPDATE rollup SET other = 1", {"I7": "other 1 instead of 0"}),
         ("UPDATE rollup SET charged = charged + 1", {"I7": "differ from its entries: charged by 0.000000001 more"}),
         ("UPDATE rollup_total SET requests = 0", {"I7": "requests 0 instead of 1"}),
+        ("UPDATE rollup_total SET upstream_cost = 5", {"I7": "upstream_cost 5 instead of 0"}),
         ("UPDATE rollup_total SET provider = 'google'", {"I7": "lacks the sums for"}),
         ("DELETE FROM rollup_total", {"I7": "lacks the sums for"}),
         (EMPTY, {"I7": "of which there is no entry"}),
@@ -169,3 +172,13 @@ def test_a_fast_audit_proves_all_sums_and_reads_the_last_day_one_by_one(used: Sq
     assert {violation.invariant for violation in audit(used, full=False)} == {"I7"}
     assert len(audit(used, full=False)) == 2
     assert len(audit(used)) == 3, "a full one also finds the quantity"
+
+
+def test_an_upgrade_finds_in_the_journal_what_was_sold_at_which_cost(used: SqliteDatabase) -> None:
+    fill = statements(scripts()["0011_upstream_cost.sql"])[-1]
+    with used.transaction() as transaction:
+        transaction.execute("UPDATE entry SET upstream_cost = 7 WHERE kind = 'settle'")
+        transaction.execute("UPDATE rollup_total SET upstream_cost = 0, costed = 0")
+        transaction.execute(fill)
+    assert used.fetch_now("SELECT sum(upstream_cost), sum(costed) FROM rollup_total") == [(7, 950 + 60)]
+    assert audit(used, recompute=one_nano_per_token) == []

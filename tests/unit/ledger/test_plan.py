@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from proxyapi.ledger.ops import (
@@ -20,7 +21,7 @@ from proxyapi.ledger.ops import (
     SetLimit,
     Settled,
 )
-from proxyapi.ledger.plan import ENDING_COLUMNS, ENTRY_COLUMNS, SUMS, Facts, HoldRow, Plan, correction_id, plan
+from proxyapi.ledger.plan import ENDING_COLUMNS, ENTRY_COLUMNS, SUMS, TOTALS, Facts, HoldRow, Plan, correction_id, plan
 
 NewHold = Callable[..., Hold]
 EndingOf = Callable[..., Ending]
@@ -247,6 +248,19 @@ def test_rollups_are_the_sums_of_the_entries(new_hold: NewHold, ending_of: Endin
     (sums,) = decided.rollup.values()
     assert list(decided.rollup) == [(1, 11, "openai/gpt", "openai")]
     assert dict(zip(SUMS, sums, strict=False)) == dict.fromkeys(SUMS, 0) | expected
+
+
+def test_totals_know_what_providers_ask_for_which_part(new_hold: NewHold, ending_of: EndingOf) -> None:
+    holds = [new_hold(100) for _ in range(3)]
+    known = facts(accounts={1: Balance(1000, 0, 300)}, holds=held(holds[0]) | held(holds[1]) | held(holds[2]))
+    costs = ((70, 50), (30, None), (20, 0))
+    ops = [
+        msgspec.structs.replace(ending_of(hold, actual), upstream_cost=cost)
+        for hold, (actual, cost) in zip(holds, costs, strict=True)
+    ]
+    (sums,) = plan(ops, known).rollup.values()
+    told = dict(zip(TOTALS, sums, strict=False))
+    assert (told["actual"], told["upstream_cost"], told["costed"]) == (120, 50, 90)
 
 
 def test_a_capped_request_is_charged_its_cap_whatever_the_account_has(new_hold: NewHold, ending_of: EndingOf) -> None:

@@ -72,7 +72,8 @@ SELECT reference.reference, reference.entry_id
 SELECT id, body FROM price
 
 -- metered_entries --
-SELECT id, kind, account_id, key_id, actual, charged, loss, price_id, variant, units, model, provider, created_at
+SELECT id, kind, account_id, key_id, actual, charged, loss, price_id, variant, units, model, provider,
+       upstream_cost, created_at
   FROM entry
  WHERE created_at >= ? AND kind IN ('settle', 'release', 'expire', 'correction')
  ORDER BY created_at
@@ -117,7 +118,8 @@ SELECT account_id, key_id, model, requests, failed, input, cached, cache_write, 
   FROM rollup WHERE hour = ?
 
 -- rollup_total --
-SELECT model, provider, requests, failed, input, cached, cache_write, output, reasoning, other, actual, charged, loss
+SELECT model, provider, requests, failed, input, cached, cache_write, output, reasoning, other, actual, charged, loss,
+       upstream_cost, costed
   FROM rollup_total WHERE day = ?
 
 -- deposits --

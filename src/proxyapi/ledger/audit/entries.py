@@ -1,4 +1,4 @@
-"""I5, I6, I8, I10, and the quantities of I7: entries and holds one by one, in memory that does not grow with them."""
+"""I5, I6, I8, I10, and of I7 quantities and upstream costs: entries and holds one by one, in little memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from proxyapi.ids import format_id, least_id, made_at_ms
 from proxyapi.ledger.audit.report import VIOLATIONS_MAX, Report
 from proxyapi.ledger.commit import DAY_MS, HOUR_MS
 from proxyapi.ledger.months import label
-from proxyapi.ledger.plan import COLUMN_OF_UNIT, SUMS
+from proxyapi.ledger.plan import COLUMN_OF_UNIT, SUMS, TOTALS
 from proxyapi.ledger.sealed import Sealed
 from proxyapi.money import format_amount
 from proxyapi.store.database import Row, Transaction
@@ -25,6 +25,7 @@ CLOCKS_MS = DAY_MS
 """Between the clock that made an id and the one that wrote its entry, at the most."""
 QUANTITIES = slice(SUMS.index("input"), SUMS.index("other") + 1)
 MONEY = tuple(SUMS.index(name) for name in ("requests", "failed", "actual", "charged", "loss"))
+_ACTUAL, _CHARGED, _LOSS, _COST, _COSTED = map(TOTALS.index, ("actual", "charged", "loss", "upstream_cost", "costed"))
 FUNDING = frozenset({"deposit", "adjust", "limit"})
 CHARGING = frozenset({"settle", "release", "expire", "correction"})
 
@@ -149,7 +150,7 @@ class _Reader:
         if hour * HOUR_MS // DAY_MS != self.day:
             self.close_day()
             self.day = hour * HOUR_MS // DAY_MS
-        cells: _Cells = defaultdict(lambda: [0] * (len(SUMS) + 1))
+        cells: _Cells = defaultdict(lambda: [0] * (len(TOTALS) + 1))
         for row in rows:
             self.read(cells, *row)
         self.compare("rollup", hour, self.hours, cells)
@@ -157,19 +158,22 @@ class _Reader:
     def read(
         self, cells: _Cells, id: bytes, kind: str, account_id: int, key_id: int | None, actual: int, charged: int,
         loss: int, price_id: int | None, variant: str | None, units: str | None, model: str | None,
-        provider: str | None, _: int,
+        provider: str | None, upstream_cost: int | None, _: int,
     ) -> None:  # fmt: skip
         usage = _units(units or "{}")
         own = cells[account_id, key_id or 0, model or ""]
-        total = self.total.setdefault((model or "", provider or ""), [0] * (len(SUMS) + 1))
+        total = self.total.setdefault((model or "", provider or ""), [0] * (len(TOTALS) + 1))
         for sums in (own, total):
             for unit, quantity in usage.items():
                 sums[COLUMN_OF_UNIT.get(unit, -1)] += quantity
             sums[0] += kind == "settle"
             sums[1] += kind in {"release", "expire"}
-            sums[-4] += actual
-            sums[-3] += charged
-            sums[-2] += loss
+            sums[_ACTUAL] += actual
+            sums[_CHARGED] += charged
+            sums[_LOSS] += loss
+        if upstream_cost is not None:
+            total[_COST] += upstream_cost
+            total[_COSTED] += actual
         self.check_price(id, kind, price_id, variant or "", usage, actual)
 
     def check_price(
@@ -211,7 +215,8 @@ class _Reader:
         if at * span < self.since:
             return
         left.discard(at)
-        expected = {name: sums[:-1] for name, sums in cells.items()}
+        names = SUMS if table == "rollup" else TOTALS
+        expected = {name: sums[: len(names)] for name, sums in cells.items()}
         width, columns = (3, QUANTITIES) if table == "rollup" else (2, slice(None))
         when = label(at * span)
         for row in self.snapshot.execute(SQL[table], (at,)):
@@ -221,7 +226,7 @@ class _Reader:
                 if columns == slice(None) or not any(booked[column] for column in MONEY):
                     self.report.wrong("I7", f"{table} of {when} has sums for {name}, of which there is no entry")
             elif proven[columns] != booked[columns]:
-                difference = _difference(SUMS[columns], booked[columns], proven[columns])
+                difference = _difference(names[columns], booked[columns], proven[columns])
                 self.report.wrong("I7", f"{table} of {when} for {name} says {difference}")
         for name, proven in expected.items():
             if any(proven[columns]):

@@ -1,7 +1,7 @@
 """I1 to I4 and I7: sums, taken by the database, against what accounts and rollups say.
 
 What has no violation here is proven to the last nano, also in a fast audit: every entry and every hold is summed. Only
-quantities of use (tokens and the like), which are inside the entries' JSON, are left to `entries`.
+quantities of use (tokens and the like), which are inside the entries' JSON, and upstream costs are left to `entries`.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ def _check_pot(report: Report, pot: Pot, held: int, spent: int, funded: int) -> 
 
 
 def check_rollups(snapshot: Transaction, report: Report, sealed: Sealed, days_until: int) -> None:
-    """I7 but for quantities: hours against entries, sealed months against their closings, days against hours; of
-    `days_until` and later, `entries` compares the days with the entries themselves."""
+    """I7 but for quantities and upstream costs: hours against entries, sealed months against their closings, days
+    against hours; of `days_until` and later, `entries` compares the days with the entries themselves."""
     report.progress("sums of reports", 0, 0)
     report.checked["I7"] = snapshot.execute(SQL["count_rollups"])[0][0]
     since = sealed.until_ms
