@@ -58,16 +58,19 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
 def within(decoder: msgspec.json.Decoder[T], raw: Raw, place: str) -> T:
     """The typed fields of a value somewhere in the body. InvalidRequest names its place."""
     try:
-        return decode(decoder, bytes(raw))
-    except InvalidRequest as error:
-        param = f"{place}.{error.param}" if error.param else place
-        raise InvalidRequest(f"Invalid value for {param}: {error.detail}", param=param) from None
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        _mistyped(str(error), place)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"Invalid value for {place}: {error}", param=place) from None
 
 
-def _mistyped(text: str) -> NoReturn:
+def _mistyped(text: str, place: str = "") -> NoReturn:
     match = _PATH.match(text)
     what, path = (match.group(1), match.group(2) or "") if match else (text, "")
     path = path.replace("[...]", "[]")
+    if place:
+        path = f"{place}{'' if not path or path.startswith('[') else '.'}{path}"
     if missing := _MISSING.search(what):
         param = f"{path}.{missing.group(1)}" if path else missing.group(1)
         raise InvalidRequest(f"Missing required field: {param}", param=param)

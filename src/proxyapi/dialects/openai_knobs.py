@@ -47,15 +47,20 @@ TIERS: dict[Tier, str] = {
 def sampling(asked: Sampling, quirks: Quirks, losses: Losses) -> Wire:
     """`temperature` and `top_p`, the two that both have."""
     wire: Wire = {}
-    for field in ("temperature", "top_p"):
-        value = getattr(asked, field)
-        if value is not None and quirks.no_sampling:
-            losses.drop(f"sampling.{field}")
-        elif value is not None:
-            wire[field] = value
-    if wire.get("temperature", 0) > quirks.temperature_max:
-        losses.approximate("sampling.temperature")
-        wire["temperature"] = quirks.temperature_max
+    temperature, top_p = asked.temperature, asked.top_p
+    if temperature is not None:
+        if quirks.no_sampling:
+            losses.drop("sampling.temperature")
+        elif temperature > quirks.temperature_max:
+            losses.approximate("sampling.temperature")
+            wire["temperature"] = quirks.temperature_max
+        else:
+            wire["temperature"] = temperature
+    if top_p is not None:
+        if quirks.no_sampling:
+            losses.drop("sampling.top_p")
+        else:
+            wire["top_p"] = top_p
     if quirks.no_temperature_with_top_p and len(wire) == 2:
         losses.drop("sampling.top_p")
         del wire["top_p"]

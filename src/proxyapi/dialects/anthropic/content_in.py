@@ -13,7 +13,7 @@ from proxyapi.dialects import carriers, media
 from proxyapi.dialects.anthropic import citations, hosted
 from proxyapi.dialects.anthropic.marks import Cache, read_mark
 from proxyapi.dialects.anthropic.tools_in import read_tool
-from proxyapi.dialects.codec import Unseal
+from proxyapi.dialects.codec import Unseal, sealed_nothing
 from proxyapi.dialects.fields import within
 from proxyapi.dialects.model import (
     ABSENT,
@@ -54,7 +54,7 @@ class _Source(Struct):
     data: str | None = None
     url: str | None = None
     file_id: str | None = None
-    content: str | list[Raw] | None = None
+    content: Raw = ABSENT
 
 
 class _Flag(Struct):
@@ -99,16 +99,21 @@ class _Block(Struct):
 
 class WireMessage(Struct):
     role: str
-    content: str | list[Raw]
+    content: Raw
 
 
 _BLOCK = msgspec.json.Decoder(_Block)
-_CONTENT = msgspec.json.Decoder(str | list[Raw] | None)
+_CONTENT: msgspec.json.Decoder[str | list[_Block]] = msgspec.json.Decoder(str | list[_Block])
+_RAW_CONTENT: msgspec.json.Decoder[str | list[Raw]] = msgspec.json.Decoder(str | list[Raw])
+_RAWS = msgspec.json.Decoder(list[Raw])
+_ANY_CONTENT = msgspec.json.Decoder(str | list[Raw] | None)
 
 
-def read_system(content: str | list[Raw] | None) -> tuple[Message, ...]:
+def read_system(content: Raw) -> tuple[Message, ...]:
     """The top-level instructions, one part for each text."""
-    parts = _Reader(lambda text: None).parts(content, "system")
+    if not given(content):
+        return ()
+    parts = _Reader(sealed_nothing).parts(content, "system")
     return (Message(role="system", parts=parts),) if parts else ()
 
 
@@ -132,7 +137,18 @@ def read_messages(messages: Sequence[WireMessage], unseal: Unseal) -> tuple[Mess
 
 
 def _results_first(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    return tuple(sorted(parts, key=lambda part: not isinstance(part, ToolResult)))
+    return parts if len(parts) < 2 else tuple(sorted(parts, key=lambda part: not isinstance(part, ToolResult)))
+
+
+def _read(wire: Raw, place: str) -> str | list[_Block]:
+    """A text, or blocks. InvalidRequest names the one that is odd."""
+    try:
+        return _CONTENT.decode(wire)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        content = within(_RAW_CONTENT, wire, place)
+        if isinstance(content, str):
+            return content
+        return [within(_BLOCK, raw, f"{place}[{number}]") for number, raw in enumerate(content)]
 
 
 class _Reader:
@@ -143,19 +159,23 @@ class _Reader:
         self._names: dict[str, str] = {}
         """Names of the calls so far, by their ids: results don't say them."""
 
-    def parts(self, content: str | list[Raw] | None, place: str) -> tuple[Part, ...]:
+    def parts(self, wire: Raw, place: str) -> tuple[Part, ...]:
         """Of one message."""
-        if not isinstance(content, list):
+        content = _read(wire, place)
+        if isinstance(content, str):
             return (Text(content),) if content else ()
         parts: list[Part] = []
         state: ReasoningState | None = None
-        for number, raw in enumerate(content):
-            block = within(_BLOCK, raw, f"{place}[{number}]")
-            if block.type in ("thinking", "redacted_thinking"):
+        raws: list[Raw] = []
+        for number, block in enumerate(content):
+            kind = block.type
+            if kind == "thinking" or kind == "redacted_thinking":
                 state = self._thinking(block, parts) or state
                 continue
-            read = _BLOCKS.get(block.type) or (_result if block.type.endswith("_tool_result") else _native)
-            part = read(self, block, raw, f"{place}[{number}]")
+            if kind not in _READ and not raws:
+                raws += _RAWS.decode(wire)
+            read = _BLOCKS.get(kind) or (_result if kind.endswith("_tool_result") else _native)
+            part = read(self, block, raws[number] if raws else ABSENT, f"{place}[{number}]")
             if part is not None:
                 parts.append(part if state is None else replace(part, state=state))
                 state = None
@@ -164,17 +184,17 @@ class _Reader:
                 parts[-1] = replace(parts[-1], cache=parts[-1].cache or read_mark(block.cache_control))
         return tuple(parts)
 
-    def nested(self, content: str | list[Raw] | None, place: str) -> tuple[Any, ...]:
+    def nested(self, wire: Raw, place: str) -> tuple[Any, ...]:
         """Of a tool's result or a document: only what such a place can hold."""
-        if not isinstance(content, list):
+        content = _read(wire, place) if given(wire) else ""
+        if isinstance(content, str):
             return (Text(content),) if content else ()
         parts: list[Part] = []
-        for number, raw in enumerate(content):
+        for number, block in enumerate(content):
             here = f"{place}[{number}]"
-            block = within(_BLOCK, raw, here)
             if block.type not in _NESTED:
                 raise InvalidRequest(f"{here}: a block of type {block.type!r} can't stand here", param=f"{here}.type")
-            part = _BLOCKS[block.type](self, block, raw, here)
+            part = _BLOCKS[block.type](self, block, ABSENT, here)
             if part is not None:
                 parts.append(part)
         return tuple(parts)
@@ -231,7 +251,7 @@ class _Reader:
         return SearchResult(
             block.source if isinstance(block.source, str) else "",
             block.title or "",
-            self.nested(within(_CONTENT, block.content, f"{place}.content"), f"{place}.content"),
+            self.nested(block.content, f"{place}.content"),
             citations=_enabled(block),
             cache=read_mark(block.cache_control),
         )
@@ -249,10 +269,9 @@ class _Reader:
 
     def tool_result(self, block: _Block, raw: Raw, place: str) -> Part:
         identity = _needed(block.tool_use_id, f"{place}.tool_use_id")
-        content = within(_CONTENT, block.content, f"{place}.content")
         return ToolResult(
             identity,
-            self.nested(content, f"{place}.content"),
+            self.nested(block.content, f"{place}.content"),
             name=self._names.get(identity, ""),
             is_error=block.is_error,
             cache=read_mark(block.cache_control),
@@ -274,7 +293,7 @@ class _Reader:
         )
 
     def compaction(self, block: _Block, raw: Raw, place: str) -> Part:
-        content = within(_CONTENT, block.content, f"{place}.content")
+        content = within(_ANY_CONTENT, block.content, f"{place}.content")
         text = content if isinstance(content, str) else ""
         _, state = carriers.read(block.encrypted_content or block.signature or "", self._unseal)
         kept = ABSENT if state is not None else raw
@@ -316,6 +335,8 @@ _BLOCKS: dict[str, Callable[[_Reader, _Block, Raw, str], Part | None]] = {
     "tool_removal": _Reader.tool_change,
 }
 """Any other block that is no result of a hosted tool is kept for its own dialect."""
+_READ = _BLOCKS.keys() - {"compaction", "tool_addition", "tool_removal"}
+"""Of all others the block as received may be kept."""
 _NESTED = frozenset({"text", "image", "document", "search_result", "tool_reference"})
 
 

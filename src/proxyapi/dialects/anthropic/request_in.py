@@ -15,6 +15,8 @@ from proxyapi.dialects.effort import SCALE
 from proxyapi.dialects.fields import decode, named, once, whole, within
 from proxyapi.dialects.model import (
     ABSENT,
+    NO_CACHE,
+    NO_SAMPLING,
     CacheOptions,
     Effort,
     JsonSchema,
@@ -89,7 +91,7 @@ class _Request(Struct):
     messages: list[WireMessage]
     model: str | None = None
     max_tokens: int | float | None = None
-    system: str | list[Raw] | None = None
+    system: Raw = ABSENT
     stream: bool | None = None
     tools: list[Raw] | None = None
     mcp_servers: list[Raw] | None = None
@@ -113,8 +115,6 @@ _REQUEST = msgspec.json.Decoder(_Request)
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _ENCODER = msgspec.json.Encoder()
 _READ = frozenset(_Request.__struct_fields__)
-_PARTLY = ("context_management", "container")
-"""Fields of which only a part has a canonical form: the whole object is kept for the same dialect."""
 
 
 def read_request(body: bytes, *, model: str | None, stream: bool, unseal: Unseal) -> Request:
@@ -130,21 +130,21 @@ def read_request(body: bytes, *, model: str | None, stream: bool, unseal: Unseal
     return Request(
         model=named(model or wire.model),
         system=system,
-        messages=_cleared(messages, edits),
-        tools=read_tools(wire.tools, wire.mcp_servers),
-        tool_choice=_tool_choice(wire.tool_choice),
+        messages=_cleared(messages, edits) if edits else messages,
+        tools=read_tools(wire.tools, wire.mcp_servers) if wire.tools or wire.mcp_servers else (),
+        tool_choice=_tool_choice(wire.tool_choice) if wire.tool_choice is not None else None,
         stream=bool(wire.stream) or stream,
         output_tokens_max=whole("max_tokens", wire.max_tokens),
         stop=wire.stop_sequences or (),
-        sampling=Sampling(temperature=wire.temperature, top_p=wire.top_p, top_k=_top_k(wire.top_k)),
-        reasoning=_reasoning(wire.thinking, wire.output_config),
-        format=_format(wire),
-        cache=CacheOptions(automatic=read_mark(wire.cache_control)),
-        compaction_threshold=_compaction_threshold(edits),
+        sampling=_sampling(wire),
+        reasoning=_reasoning(wire.thinking, wire.output_config) if wire.thinking or wire.output_config else None,
+        format=_format(wire) if wire.output_config or wire.output_format else None,
+        cache=CacheOptions(automatic=read_mark(wire.cache_control)) if wire.cache_control else NO_CACHE,
+        compaction_threshold=_compaction_threshold(edits) if edits else None,
         user=(wire.metadata.user_id or "") if wire.metadata else "",
         tier="fast" if wire.speed == "fast" else _TIERS.get(wire.service_tier),
         container=(wire.container if isinstance(wire.container, str) else wire.container and wire.container.id) or "",
-        extra=_extra(members),
+        extra=_extra(members, wire),
     )
 
 
@@ -152,14 +152,19 @@ def _is_instruction(message: Message) -> bool:
     return message.role == "system" and all(isinstance(part, Text) for part in message.parts)
 
 
-def _top_k(value: float | None) -> int | None:
-    """A negative one is taken, and limits nothing."""
-    return None if value is not None and value < 0 else whole("top_k", value)
+def _sampling(wire: _Request) -> Sampling:
+    """A negative `top_k` is taken, and limits nothing."""
+    temperature, top_p, top_k = wire.temperature, wire.top_p, wire.top_k
+    if temperature is None and top_p is None and top_k is None:
+        return NO_SAMPLING
+    return Sampling(
+        temperature=temperature,
+        top_p=top_p,
+        top_k=None if top_k is None or top_k < 0 else whole("top_k", top_k),
+    )
 
 
-def _tool_choice(wire: _ToolChoice | None) -> ToolChoice | None:
-    if wire is None:
-        return None
+def _tool_choice(wire: _ToolChoice) -> ToolChoice:
     mode: Any = _MODES.get(wire.type)
     if mode is None or (wire.type == "tool" and not wire.name):
         param = "tool_choice.name" if mode else "tool_choice.type"
@@ -238,14 +243,17 @@ def _cleared(messages: tuple[Message, ...], edits: list[_Edit]) -> tuple[Message
 # --- what has no canonical form -----------------------------------------------------------------------------------
 
 
-def _extra(members: dict[str, Raw]) -> dict[str, Raw]:
+def _extra(members: dict[str, Raw], wire: _Request) -> dict[str, Raw]:
     """Fields that no other dialect has, by wire name."""
-    extra = {name: raw for name, raw in members.items() if name not in _READ}
-    for name in _PARTLY:
-        raw = members.get(name, ABSENT)
-        if bytes(raw).startswith(b"{"):
-            extra[name] = raw
-    if given(members.get("output_config", ABSENT)):
+    extra: dict[str, Raw] = {}
+    if not _READ.issuperset(members):
+        extra |= {name: raw for name, raw in members.items() if name not in _READ}
+    # Of these only a part has a canonical form: the whole object is kept for the same dialect.
+    if wire.context_management is not None:
+        extra["context_management"] = members["context_management"]
+    if isinstance(wire.container, _Container):
+        extra["container"] = members["container"]
+    if wire.output_config is not None:
         config = within(_OBJECT, members["output_config"], "output_config")
         rest = {name: raw for name, raw in config.items() if name not in _OutputConfig.__struct_fields__}
         if rest:

@@ -58,6 +58,9 @@ from proxyapi.dialects.model.parts import (
     Video,
 )
 from proxyapi.dialects.model.request import (
+    NO_CACHE,
+    NO_SAMPLING,
+    NO_STORAGE,
     AudioOut,
     CacheOptions,
     Format,
@@ -110,6 +113,9 @@ from proxyapi.dialects.model.vocabulary import (
 
 __all__ = [
     "ABSENT",
+    "NO_CACHE",
+    "NO_SAMPLING",
+    "NO_STORAGE",
     "Audio",
     "AudioOut",
     "CacheMark",

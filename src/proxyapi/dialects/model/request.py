@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from msgspec import Raw, Struct, field
+from msgspec import Raw, Struct
 
 from proxyapi.dialects.model.parts import Message
 from proxyapi.dialects.model.tools import Tool, ToolChoice
@@ -68,7 +68,7 @@ class Sampling(Struct, frozen=True, kw_only=True):
     """-2 to 2; C and G."""
     seed: int | None = None
     """C and G."""
-    logit_bias: Mapping[str, float] = field(default_factory=dict[str, float])
+    logit_bias: Mapping[str, float] = {}
     """C only; token ids of one tokenizer."""
 
 
@@ -105,6 +105,10 @@ class AudioOut(Struct, frozen=True, kw_only=True):
     """G `speechConfig` as received."""
 
 
+NO_SAMPLING, NO_CACHE, NO_STORAGE = Sampling(), CacheOptions(), Storage()
+"""Of a request that says nothing of them: shared, so that whoever reads them sees it at a glance."""
+
+
 class Request(Struct, frozen=True, kw_only=True):
     model: str
     """As the client named it. In G it stands in the path."""
@@ -128,7 +132,7 @@ class Request(Struct, frozen=True, kw_only=True):
     """Stop sequences."""
     choices: int = 1
     """C `n`, G `candidateCount`."""
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Sampling = NO_SAMPLING
     """Knobs."""
     logprobs: int | None = None
     """Alternatives per token: None off, 0 only the chosen one."""
@@ -146,9 +150,9 @@ class Request(Struct, frozen=True, kw_only=True):
     """C: expected text."""
     media_detail: Detail | None = None
     """G `mediaResolution`."""
-    cache: CacheOptions = field(default_factory=CacheOptions)
+    cache: CacheOptions = NO_CACHE
     """Request-level caching."""
-    storage: Storage = field(default_factory=Storage)
+    storage: Storage = NO_STORAGE
     """State kept at the provider."""
     truncation: Literal["auto", "disabled"] | None = None
     """R."""
@@ -156,7 +160,7 @@ class Request(Struct, frozen=True, kw_only=True):
     """R `context_management` compaction, M `compact_20260112` trigger."""
     user: str = ""
     """End user: C and R `safety_identifier` or `user`, M `metadata.user_id`."""
-    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    metadata: Mapping[str, str] = {}
     """C and R `metadata`, G `labels`."""
     tier: Tier | None = None
     """Speed or price class."""
@@ -166,5 +170,5 @@ class Request(Struct, frozen=True, kw_only=True):
     """M container of code execution."""
     legacy_calls: bool = False
     """C: the tools came as `functions`, so the reply's call is a `function_call`."""
-    extra: Mapping[str, Raw] = field(default_factory=dict[str, Raw])
+    extra: Mapping[str, Raw] = {}
     """Every other top-level field, by wire name. Written back to the same dialect only, but for the allow-list."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from hashlib import sha256
 from typing import Any
 
@@ -72,9 +72,12 @@ class MessageWriter:
         self._detail = detail
         self._wire: list[Wire] = []
 
-    def write(self, system: Sequence[Message], messages: Sequence[Message]) -> list[Wire]:
-        """Untranslatable names what this dialect or this provider has no way to say."""
-        messages = answered(summarised(messages, kept=lambda part: False))
+    def write(self, system: Sequence[Message], messages: Sequence[Message], kinds: Set[type]) -> list[Wire]:
+        """Untranslatable names what this dialect or this provider has no way to say. `kinds`: of all their parts."""
+        if Compaction in kinds:
+            messages = summarised(messages, kept=lambda part: False)
+        if ToolUse in kinds or ToolResult in kinds:
+            messages = answered(messages)
         if system and self._quirks.system_role == "user":
             self._losses.approximate("system")
             messages = _prepended(system, messages)
@@ -101,10 +104,15 @@ class MessageWriter:
         if role == "user":
             self._losses.approximate("messages.system")
             self._user(reminded(message))
+        elif (text := _one_text(message.parts)) is not None:
+            self._add(role, message, text)
         elif parts := self._parts(message.parts):
             self._add(role, message, self._content(parts))
 
     def _user(self, message: Message) -> None:
+        if (text := _one_text(message.parts)) is not None:
+            self._add("user", message, text)
+            return
         moved: list[Wire] = []
         for part in message.parts:
             if isinstance(part, ToolResult):
@@ -120,6 +128,10 @@ class MessageWriter:
         return wire
 
     def _result(self, result: ToolResult, moved: list[Wire]) -> None:
+        if not result.is_error and result.cache is None and (text := _one_text(result.parts)) is not None:
+            identity = self._call_id(result.tool_use_id)
+            self._wire.append({"role": "tool", "tool_call_id": identity, "content": text})
+            return
         texts: list[Part] = []
         media: list[Part] = []
         for part in result.parts:
@@ -142,6 +154,9 @@ class MessageWriter:
     # --- an assistant's turn -------------------------------------------------------------------------------------
 
     def _assistant(self, message: Message) -> None:
+        if (text := _one_text(message.parts)) is not None and message.parts[0].state is None:
+            self._add("assistant", message, text)
+            return
         calls = [self._tool_use(part) for part in message.parts if isinstance(part, ToolUse)]
         parts = self._answer(message.parts)
         wire = self._add("assistant", message, self._content(parts, joint="") if parts or not calls else None)
@@ -240,13 +255,16 @@ class MessageWriter:
 
     def _content(self, parts: Sequence[Wire], joint: str = _PARAGRAPH) -> str | list[Wire]:
         """One text is a string; several are a list, unless the provider knows strings only. (A mark needs a list.)"""
-        if all(part.keys() == _PLAIN for part in parts) and (len(parts) < 2 or self._quirks.no_content_lists):
+        if (len(parts) < 2 or self._quirks.no_content_lists) and all(part.keys() == _PLAIN for part in parts):
             return joint.join(part["text"] for part in parts)
         return list(parts)
 
     def _parts(self, parts: Iterable[Part]) -> list[Wire]:
         wire: list[Wire] = []
         for part in parts:
+            if isinstance(part, Text) and part.cache is None:
+                wire.append(_text(part.text))
+                continue
             written = _PARTS[type(part)](self, part)
             if written:
                 self._marks.on_content(written[-1], part.cache, "messages.cache")
@@ -380,6 +398,13 @@ def _prepended(system: Sequence[Message], messages: Sequence[Message]) -> tuple[
     if first is None or first.role != "user" or first.name:
         return (Message(role="user", parts=parts), *messages)
     return (replace(first, parts=(*parts, *first.parts)), *messages[1:])
+
+
+def _one_text(parts: Sequence[Part]) -> str | None:
+    """Of a turn that is one text without a mark, as most are. None: there is more to it."""
+    if len(parts) == 1 and isinstance(part := parts[0], Text) and part.cache is None:
+        return part.text
+    return None
 
 
 def _is_medium(part: Part) -> bool:

@@ -14,12 +14,16 @@ from proxyapi.dialects.codec import Encoded, TargetModel, Untranslatable
 from proxyapi.dialects.effort import nearest
 from proxyapi.dialects.losses import Losses
 from proxyapi.dialects.model import (
+    NO_CACHE,
+    NO_SAMPLING,
     JsonObject,
     JsonSchema,
     Message,
     PlainText,
+    Reasoning,
     Request,
     Text,
+    ToolChange,
 )
 from proxyapi.dialects.openai_chat.marks import Marks
 from proxyapi.dialects.openai_chat.messages_out import MessageWriter
@@ -72,71 +76,78 @@ class _Writer:
         self._marks = Marks(target.quirks, self._losses)
 
     def encoded(self) -> Encoded:
-        request = self._request
+        request, losses = self._request, self._losses
         self._refuse()
         shape, system = self._format()
+        kinds = {type(part) for message in request.messages for part in message.parts}
+        wire: Wire = {"model": self._target.model, "messages": ()}
         # The order of the prompt: of many cache marks the last ones stay.
-        tools = WireTools(self._quirks, self._losses, self._marks).fields(
-            request.tools, request.tool_choice, request.messages
-        )
-        writer = MessageWriter(self._target, self._losses, self._marks, detail=request.media_detail)
-        messages = writer.write(system, request.messages)
+        if request.tools or request.tool_choice is not None or ToolChange in kinds:
+            tools = WireTools(self._quirks, losses, self._marks)
+            wire |= tools.fields(request.tools, request.tool_choice, request.messages)
+        writer = MessageWriter(self._target, losses, self._marks, detail=request.media_detail)
+        wire["messages"] = writer.write(system, request.messages, kinds)
         self._marks.limit()
-        stop, cut = self._stop()
-        wire = (
-            {"model": self._target.model, "messages": messages}
-            | tools
-            | shape
-            | stop
-            | self._sampling()
-            | self._reasoning(has_tools="tools" in tools)
-            | self._output()
-            | self._cache()
-            | self._account()
-        )
+        wire |= shape
+        cut = self._stop(wire)
+        if request.sampling is not NO_SAMPLING:
+            self._sampling(wire)
+        if request.reasoning is not None:
+            wire |= self._reasoning(request.reasoning, has_tools="tools" in wire)
+        self._output(wire)
+        if request.cache is not NO_CACHE:
+            wire |= self._cache()
+        self._account(wire)
         self._extras(wire)
         for field in self._quirks.refused_fields:
             if field in _KNOBS and wire.pop(field, None) is not None:
-                self._losses.drop(_KNOBS[field])
+                losses.drop(_KNOBS[field])
         if request.stream:
             wire |= {"stream": True, "stream_options": {"include_usage": True}}
         return Encoded(
             body=_ENCODER.encode(wire),
-            dropped=self._losses.dropped,
-            approximated=self._losses.approximated,
-            names=self._losses.names,
+            dropped=losses.dropped,
+            approximated=losses.approximated,
+            names=losses.names,
             stop=cut,
         )
 
     def _refuse(self) -> None:
         """What changes the meaning of a request, and has no counterpart here."""
-        request = self._request
-        for field, said, why in (
-            ("storage.previous_response_id", request.storage.previous_response_id, "Chat keeps no conversations"),
-            ("storage.conversation", request.storage.conversation, "Chat keeps no conversations"),
-            ("storage.background", request.storage.background, "Chat answers at once"),
-            ("cache.content", request.cache.content, "Chat has no resources of cached content"),
-            ("container", request.container, "Chat has no containers"),
-            ("reasoning.mode", request.reasoning and request.reasoning.mode == "pro", "Chat has no such mode"),
-            ("output_tokens_max", request.output_tokens_max == 0, "Chat can't fill a cache without an answer"),
-            ("logprobs", request.logprobs is not None and self._quirks.no_logprobs, "this model tells none"),
-        ):
-            if said:
-                raise Untranslatable(field, why)
-        for field, said in (
-            ("truncation", request.truncation == "auto"),
-            ("compaction_threshold", request.compaction_threshold is not None),
-            ("server_tool_calls_max", request.server_tool_calls_max is not None),
-            ("reasoning.context", request.reasoning and request.reasoning.context),
-        ):
-            if said:
-                self._losses.drop(field)
+        request, reasoning = self._request, self._request.reasoning
+        storage = request.storage
+        if storage.previous_response_id:
+            raise Untranslatable("storage.previous_response_id", "Chat keeps no conversations")
+        if storage.conversation:
+            raise Untranslatable("storage.conversation", "Chat keeps no conversations")
+        if storage.background:
+            raise Untranslatable("storage.background", "Chat answers at once")
+        if request.cache.content:
+            raise Untranslatable("cache.content", "Chat has no resources of cached content")
+        if request.container:
+            raise Untranslatable("container", "Chat has no containers")
+        if reasoning is not None and reasoning.mode == "pro":
+            raise Untranslatable("reasoning.mode", "Chat has no such mode")
+        if request.output_tokens_max == 0:
+            raise Untranslatable("output_tokens_max", "Chat can't fill a cache without an answer")
+        if request.logprobs is not None and self._quirks.no_logprobs:
+            raise Untranslatable("logprobs", "this model tells none")
+        if request.truncation == "auto":
+            self._losses.drop("truncation")
+        if request.compaction_threshold is not None:
+            self._losses.drop("compaction_threshold")
+        if request.server_tool_calls_max is not None:
+            self._losses.drop("server_tool_calls_max")
+        if reasoning is not None and reasoning.context:
+            self._losses.drop("reasoning.context")
 
     # --- the answer ----------------------------------------------------------------------------------------------
 
     def _format(self) -> tuple[Wire, tuple[Message, ...]]:
         """`response_format`, and the instructions with what the model has to be told of it."""
         request = self._request
+        if request.format is None:
+            return {}, request.system
         match request.format:
             case JsonSchema() as shape if self._quirks.no_json_schema:
                 self._losses.approximate("format")
@@ -151,8 +162,6 @@ class _Writer:
                 return {"response_format": {"type": "json_object"}}, system
             case PlainText():
                 return {"response_format": {"type": "text"}}, request.system
-            case None:
-                return {}, request.system
 
     def _schema(self, shape: JsonSchema) -> Wire:
         wire: Wire = {"name": knobs.schema_name(shape), "schema": shape.schema}
@@ -161,9 +170,8 @@ class _Writer:
         strict = knobs.bound(shape.strict, shape.schema, self._quirks, self._losses, "format.strict")
         return wire if strict is None else wire | {"strict": strict}
 
-    def _output(self) -> Wire:
+    def _output(self, wire: Wire) -> None:
         request = self._request
-        wire: Wire = {}
         if request.output_tokens_max is not None:
             wire[self._quirks.max_tokens_field] = request.output_tokens_max
         if request.choices > 1:
@@ -176,13 +184,11 @@ class _Writer:
             wire["verbosity"] = request.verbosity
         if request.prediction is not None:
             wire["prediction"] = {"type": "content", "content": request.prediction}
-        return wire | self._modalities()
+        if request.modalities:
+            wire |= self._modalities()
 
     def _modalities(self) -> Wire:
-        request = self._request
-        if not request.modalities:
-            return {}
-        modalities = list(request.modalities)
+        modalities = list(self._request.modalities)
         if "audio" not in modalities:
             return {"modalities": modalities}
         if "text" not in modalities:
@@ -198,20 +204,22 @@ class _Writer:
 
     # --- knobs ---------------------------------------------------------------------------------------------------
 
-    def _stop(self) -> tuple[Wire, tuple[str, ...]]:
-        """What the provider is told, and what the gateway has to cut itself."""
+    def _stop(self, wire: Wire) -> tuple[str, ...]:
+        """Tells the provider, and returns what the gateway has to cut itself."""
         stop = self._request.stop
-        if self._quirks.no_stop:
-            return {}, stop
-        return ({"stop": list(stop[:STOP_MAX])} if stop else {}), stop[STOP_MAX:]
+        if not stop or self._quirks.no_stop:
+            return stop
+        wire["stop"] = list(stop[:STOP_MAX])
+        return stop[STOP_MAX:]
 
-    def _sampling(self) -> Wire:
+    def _sampling(self, wire: Wire) -> None:
         asked = self._request.sampling
         quirks = self._quirks
-        wire = knobs.sampling(asked, quirks, self._losses)
-        for field in ("frequency_penalty", "presence_penalty"):
-            if (value := getattr(asked, field)) is not None:
-                wire[field] = value
+        wire |= knobs.sampling(asked, quirks, self._losses)
+        if asked.frequency_penalty is not None:
+            wire["frequency_penalty"] = asked.frequency_penalty
+        if asked.presence_penalty is not None:
+            wire["presence_penalty"] = asked.presence_penalty
         if asked.seed is not None:
             if quirks.no_seed:
                 self._losses.drop("sampling.seed")
@@ -219,12 +227,8 @@ class _Writer:
                 wire[quirks.seed_field] = asked.seed
         if asked.logit_bias:
             wire["logit_bias"] = asked.logit_bias
-        return wire
 
-    def _reasoning(self, *, has_tools: bool) -> Wire:
-        asked = self._request.reasoning
-        if asked is None:
-            return {}
+    def _reasoning(self, asked: Reasoning, *, has_tools: bool) -> Wire:
         effort = knobs.effort(asked)
         if effort is None and not asked.adaptive:
             return {}
@@ -249,9 +253,8 @@ class _Writer:
             wire["cache_control"] = self._marks.spelled(asked.automatic)
         return wire
 
-    def _account(self) -> Wire:
+    def _account(self, wire: Wire) -> None:
         request = self._request
-        wire: Wire = {}
         if request.storage.store is not None:
             wire["store"] = request.storage.store
         if request.metadata:
@@ -267,7 +270,6 @@ class _Writer:
                 wire["service_tier"] = knobs.TIERS[request.tier]
             else:
                 self._losses.drop("tier")
-        return wire
 
     def _extras(self, wire: Wire) -> None:
         """Fields that the client's dialect does not have."""
