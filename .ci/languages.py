@@ -1,5 +1,6 @@
 """Checks the console's catalogues: every text of templates and modules is there in every language, and nothing else.
 
+Texts stand in `_("…")`, or are sentences of functions underneath that pages show (`sentences.py` reads them).
 A translation is wrong if it is missing, marked as fuzzy, lacks or invents a placeholder, or has too few plural forms.
 `--missing LANGUAGE` prints the missing entries, ready to be filled in.
 """
@@ -11,11 +12,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import sentences
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract
 from jinja2.ext import babel_extract
 
-from proxyapi.console.speech import LANGUAGES, SOURCE, Language, catalogues
+from proxyapi.console.speech import LANGUAGES, SENTENCES, SOURCE, Language, catalogues
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = (ROOT / "src" / "proxyapi",)
@@ -40,6 +42,8 @@ def said() -> Said:
             if b"console" in file.read_bytes():
                 with file.open("rb") as stream:
                     _note(found, file, extract("python", stream, KEYWORDS))
+    for text, place in sentences.sentences():
+        found.setdefault(text, place)
     return found
 
 
@@ -63,6 +67,10 @@ def wrong(language: Language, spoken: Said) -> Iterator[str]:
     for key, place in spoken.items():
         if key not in known:
             yield f"{language}: {place}: {key!r} is not translated"
+    told = {message.id for part in catalogues(language, SENTENCES) for message in part}
+    for text, place in sentences.sentences():
+        if text in known and text not in told:
+            yield f"{language}: {place}: {text!r} belongs in {SENTENCES}"
     for key in known:
         if key not in spoken:
             yield f"{language}: {key!r} is said nowhere"

@@ -66,7 +66,7 @@ def test_money_goes_onto_an_account_and_off_it_with_a_reason(operator: Any, acco
     assert operator.post(f"{here}/adjust", amount="5", direction="add", reason="").status_code == 400
     assert operator.post(f"{here}/deposit", amount="much").status_code == 400
     record = operator.get(f"/operator/record?subject=account+{account}").text
-    assert operator.email in record and "account.adjust" in record and "a mistake of ours" in record
+    assert operator.email in record and "Adjusted a balance" in record and "a mistake of ours" in record
 
 
 def test_an_account_is_blocked_and_works_again(operator: Any, account: int, house: Any) -> None:
@@ -122,3 +122,23 @@ def test_the_audit_is_run_from_its_page(operator: Any) -> None:
 def test_no_secret_is_on_the_page_of_settings(operator: Any) -> None:
     text = operator.get("/operator/settings").text
     assert "yookassa.secret_key" in text and "exchange_rate" in text
+
+
+def test_what_functions_underneath_refuse_is_said_in_the_language_of_the_page(operator: Any) -> None:
+    form = {"name": "Spring", "amount": "5", "number": "2", "days": "9999"}
+    said = {"en": "Codes are good for 1 to 3650 days.", "ru": "Коды действуют от 1 до 3650 дней."}
+    for language, words in said.items():
+        operator.session.headers["accept-language"] = language
+        operator.get("/operator/vouchers")
+        refused = operator.post("/operator/vouchers", form)
+        assert refused.status_code == 400 and words in refused.text
+
+
+def test_an_audit_and_the_record_are_told_in_russian(operator: Any, account: int) -> None:
+    operator.session.headers["accept-language"] = "ru"
+    operator.get("/operator/audit")
+    audit = operator.post("/operator/audit").text
+    assert "Суммы отчётов сходятся с журналом." in audit and "The sums behind" not in audit
+    operator.post(f"/operator/accounts/{account}/block", blocked="1")
+    record = operator.get("/operator/record").text
+    assert "Счёт заблокирован" in record and f"счёт {account}" in record and "account.block" not in record

@@ -22,7 +22,7 @@ SIGNS = {"RUB": "₽", "USD": "$", "EUR": "€", "GBP": "£", "KZT": "₸", "CNY
 """Of currencies; others are written as their code."""
 _PLACES = 9
 _THOUSANDS = {"ru": NARROW, "en": ","}
-_DECIMAL = {"ru": ",", "en": "."}
+DECIMAL = {"ru": ",", "en": "."}
 _UNITS = {"ru": {3: "тыс.", 6: "млн", 9: "млрд"}, "en": {3: "K", 6: "M", 9: "B"}}
 _SECOND = {"ru": "с", "en": "s"}
 
@@ -90,7 +90,7 @@ def money(nanos: int, places: int, language: Language, currency: str, *, sign: b
     text = amount(nanos, places, language)
     mark = MINUS if text.startswith(MINUS) else "+" if sign and nanos > 0 else ""
     text = text.removeprefix(MINUS)
-    whole, point, decimals = text.partition(_DECIMAL[language])
+    whole, point, decimals = text.partition(DECIMAL[language])
     if not places:
         shown = Markup(escape(whole))
     elif places > 2:
@@ -110,4 +110,4 @@ def _decimal(scaled: int, places: int, language: Language) -> str:
     """An integer of the last shown decimals as text."""
     whole, rest = divmod(scaled, 10**places)
     text = count(whole, language)
-    return f"{text}{_DECIMAL[language]}{rest:0{places}d}" if places else text
+    return f"{text}{DECIMAL[language]}{rest:0{places}d}" if places else text

@@ -21,12 +21,15 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from proxyapi.console import numbers
+from proxyapi.console.sentences import Sentences
 
 Language = Literal["ru", "en"]
 LANGUAGES: dict[Language, str] = {"ru": "Русский", "en": "English"}
 """What each calls itself."""
 SOURCE: Language = "en"
 ZONES = frozenset(available_timezones())
+SENTENCES = "sentences.po"
+"""The part of a catalogue with what the functions underneath say."""
 ACCEPTED_MAX = 20
 """Entries of Accept-Language that are looked at."""
 
@@ -35,7 +38,14 @@ class Speech:
     """One language in one time zone: what a page says is said through it."""
 
     def __init__(
-        self, language: Language, translations: gettext.NullTranslations, *, currency: str, zone: tzinfo, now: float
+        self,
+        language: Language,
+        translations: gettext.NullTranslations,
+        sentences: Sentences,
+        *,
+        currency: str,
+        zone: tzinfo,
+        now: float,
     ) -> None:
         """`now` is seconds since 1970."""
         self.language = language
@@ -45,6 +55,8 @@ class Speech:
         self.gettext: Callable[[str], str] = translations.gettext
         self.ngettext: Callable[[str, str, int], str] = translations.ngettext
         self.pgettext: Callable[[str, str], str] = translations.pgettext
+        self.retell: Callable[[str], str] = sentences.retell
+        """For sentences of the functions underneath, which say them in English."""
 
     # --- sums --------------------------------------------------------------------------------------------------------
 
@@ -138,9 +150,14 @@ class Languages:
         self._translations: dict[Language, gettext.NullTranslations] = {
             language: _read(language) if language != SOURCE else gettext.NullTranslations() for language in LANGUAGES
         }
+        self._sentences: dict[Language, Sentences] = {
+            language: Sentences(_texts(language), decimal=numbers.DECIMAL[language]) for language in LANGUAGES
+        }
 
     def speech(self, language: Language, *, currency: str, zone: tzinfo, now: float) -> Speech:
-        return Speech(language, self._translations[language], currency=currency, zone=zone, now=now)
+        return Speech(
+            language, self._translations[language], self._sentences[language], currency=currency, zone=zone, now=now
+        )
 
 
 def _read(language: Language) -> gettext.GNUTranslations:
@@ -156,11 +173,20 @@ def _read(language: Language) -> gettext.GNUTranslations:
     return gettext.GNUTranslations(compiled)
 
 
-def catalogues(language: Language) -> Iterable[Catalog]:
-    """The parts of a language's catalogue."""
+def _texts(language: Language) -> Iterable[tuple[str, str]]:
+    """What the functions underneath say, and its translation; nothing of the source."""
+    if language != SOURCE:
+        for part in catalogues(language, SENTENCES):
+            for message in part:
+                if message.id:
+                    yield str(message.id), str(message.string)
+
+
+def catalogues(language: Language, part: str = ".po") -> Iterable[Catalog]:
+    """The parts of a language's catalogue whose files end so."""
     folder = files("proxyapi.console").joinpath("locale", language)
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".po"):
+        if file.name.endswith(part):
             yield read_po(BytesIO(file.read_bytes()), locale=language)
 
 

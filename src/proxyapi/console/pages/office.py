@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from proxyapi.admin.acts import Operator
+from proxyapi.console import deeds
 from proxyapi.console.marks import N_
 from proxyapi.errors import Conflict, InsufficientFunds, InvalidRequest, PaymentError
 
@@ -29,9 +31,14 @@ def acting(page: Page) -> Operator:
 
 
 async def show(page: Page, template: str, nav: str, *, status: int = 200, **values: Any) -> Response:
-    """A page of operators. `ms` writes the times of views."""
+    """A page of operators. `ms` writes the times of views, `deed` and its like the record."""
     values.setdefault("problem", "")
-    return await page.render(template, status=status, nav=nav, ms=milliseconds, **values)
+    speech = page.speech
+    return await page.render(
+        template, status=status, nav=nav, ms=milliseconds, deed=partial(deeds.deed, speech),
+        subject_of=partial(deeds.subject, speech), operator_name=partial(deeds.operator, speech),
+        told_facts=partial(deeds.facts, speech), **values,
+    )  # fmt: skip
 
 
 async def attempt(
@@ -44,7 +51,7 @@ async def attempt(
         free = page.speech.plain(max(0, error.available), 2)
         return None, page.speech.gettext(N_("Only %(sum)s of it is free: nothing was changed.")) % {"sum": free}
     except (InvalidRequest, Conflict, PaymentError) as error:
-        return None, page.speech.gettext(error.detail)
+        return None, page.speech.retell(error.detail)
 
 
 def milliseconds(at: datetime) -> int:

@@ -15,6 +15,7 @@ from proxyapi.console.forms import Problems, amount_of, count_of
 from proxyapi.console.marks import N_
 from proxyapi.console.page import Page, get, post
 from proxyapi.console.pages.office import LINES, acting, attempt, show
+from proxyapi.ledger.audit.report import REMEDIES
 from proxyapi.money import NANOS_PER_UNIT
 
 STATE_WORDS = {
@@ -159,7 +160,15 @@ def _acts(office: Office, subject: str, operator: str, after: str) -> views.Page
 
 async def audit(page: Page) -> Response:
     last = await page.desk.at_office(house.last_audit)
-    return await show(page, "operator-audit.html", "operator-audit", last=last)
+    return await show(
+        page, "operator-audit.html", "operator-audit", last=last, retell=page.speech.retell, sentences=_sentences
+    )
+
+
+def _sentences(wrong: house.Wrong) -> tuple[str, str]:
+    """What is wrong, and what to do about it."""
+    remedy = REMEDIES[wrong.invariant]
+    return wrong.sentence.removesuffix(remedy).strip(), remedy
 
 
 async def run_audit(page: Page) -> Response:

@@ -13,24 +13,11 @@ from proxyapi.console.forms import plain_number
 from proxyapi.console.marks import N_
 from proxyapi.console.page import Page, get, post
 from proxyapi.console.pages.office import LINES, acting, attempt, show
+from proxyapi.console.units import UNITS
 from proxyapi.errors import NotFound
 from proxyapi.pricing.book import PRICED_UNITS
 
-UNIT_WORDS = {
-    "input_tokens": N_("input"),
-    "output_tokens": N_("output"),
-    "cache_read_tokens": N_("cached"),
-    "reasoning_tokens": N_("reasoning"),
-    "input_audio_tokens": N_("audio input"),
-    "output_audio_tokens": N_("audio output"),
-    "input_image_tokens": N_("image input"),
-    "output_image_tokens": N_("image output"),
-    "images": N_("images"),
-    "characters": N_("characters"),
-    "audio_seconds": N_("seconds"),
-    "requests": N_("requests"),
-}
-"""Others are shown as the API names them."""
+UNIT_WORDS = {unit.value: word for unit, word in UNITS.items()}
 _NOT_A_NUMBER = N_("This is not a number, such as 92.50.")
 
 

@@ -46,8 +46,9 @@ def check_holds(snapshot: Transaction, report: Report, stale_seconds: float) -> 
     report.checked["I10"] = holds
     for id, worker_id, age_ms in snapshot.execute(SQL["stale_holds"], (int(stale_seconds * 1000), VIOLATIONS_MAX)):
         name = format_id(id)
-        unseen = f"not seen for {age_ms // 1000} seconds"
-        report.wrong("I10", f"request {name} is held by worker {worker_id}, {unseen}", name)
+        report.wrong(
+            "I10", f"request {name} is held by worker {worker_id}, not seen for {age_ms // 1000} seconds", name
+        )
 
 
 def check_amounts(snapshot: Transaction, report: Report, since: int) -> None:
@@ -75,15 +76,21 @@ def _explain(
     elif kind in {"release", "expire"} and (charged or actual):
         report.wrong("I6", f"{who} charged {format_amount(charged)} although nothing was generated", name)
     elif kind == "expire":
-        was = f"{format_amount(held)} were held and {format_amount(loss)} are booked as loss"
-        report.wrong("I6", f"{who} does not account for its hold: {was}", name)
+        report.wrong(
+            "I6",
+            f"{who} does not account for its hold: {format_amount(held)} were held and {format_amount(loss)} are "
+            "booked as loss",
+            name,
+        )
     elif charged < 0 or charged > actual:
         report.wrong("I6", f"{who} charged {format_amount(charged)} for what cost {format_amount(actual)}", name)
     elif charged + loss != actual:
-        sums = (
-            f"{format_amount(charged)} charged and {format_amount(loss)} lost are not the cost {format_amount(actual)}"
+        report.wrong(
+            "I6",
+            f"{who}: {format_amount(charged)} charged and {format_amount(loss)} lost are not the cost "
+            f"{format_amount(actual)}",
+            name,
         )
-        report.wrong("I6", f"{who}: {sums}", name)
     else:
         least = format_amount(min(actual, held))
         report.wrong("I6", f"{who} charged {format_amount(charged)} although {least} were held for it", name)
@@ -97,12 +104,23 @@ def check_corrections(snapshot: Transaction, report: Report, sealed: Sealed) -> 
         if kind == "correction" and ref is not None and corrected is None and made_at_ms(ref) < sealed.until_ms:
             continue
         if kind != "correction" or corrected != "expire":
-            to = "nothing" if ref is None else f"{format_id(ref)}, which is {corrected or 'no entry'}"
-            report.wrong("I5", f"{kind} {name} corrects {to}, and not one that had expired", name)
+            if ref is None:
+                report.wrong("I5", f"{kind} {name} corrects nothing, and not one that had expired", name)
+            else:
+                report.wrong(
+                    "I5",
+                    f"{kind} {name} corrects {format_id(ref)}, which is {corrected or 'no entry'}, and not one that "
+                    "had expired",
+                    name,
+                )
         elif charged + loss + expired != actual:
-            sums = f"charge {format_amount(charged)}, loss {format_amount(loss)} and the loss {format_amount(expired)}"
-            cost = f"of what it corrects are not the cost {format_amount(actual)}"
-            report.wrong("I6", f"correction {name}: {sums} {cost}", name, format_id(ref))
+            report.wrong(
+                "I6",
+                f"correction {name}: charge {format_amount(charged)}, loss {format_amount(loss)} and the loss "
+                f"{format_amount(expired)} of what it corrects are not the cost {format_amount(actual)}",
+                name,
+                format_id(ref),
+            )
 
 
 def check_references(snapshot: Transaction, report: Report, sealed: Sealed) -> None:
@@ -193,8 +211,12 @@ class _Reader:
                 return
             if expected != actual:
                 name = format_id(id)
-                costs = f"costs {format_amount(expected)} by its price row, but {format_amount(actual)} was booked"
-                self.report.wrong("I8", f"{kind} {name} {costs}", name)
+                self.report.wrong(
+                    "I8",
+                    f"{kind} {name} costs {format_amount(expected)} by its price row, but {format_amount(actual)} was "
+                    "booked",
+                    name,
+                )
 
     def close_day(self) -> None:
         self.compare("rollup_total", self.day, self.days, self.total)

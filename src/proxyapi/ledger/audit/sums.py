@@ -72,17 +72,26 @@ def check_accounts(snapshot: Transaction, report: Report) -> None:
 
 
 def _check_pot(report: Report, pot: Pot, held: int, spent: int, funded: int) -> None:
-    for invariant, says, booked, proven in (
-        ("I1", "has {} on hold, but its holds sum to {}", pot.held, held),
-        ("I2", "has spent {}, but its entries charged {}", pot.spent, spent),
-        ("I3", "was funded with {}, but its deposits, adjustments and limits sum to {}", pot.funded, funded),
-    ):
-        if booked != proven:
-            report.wrong(invariant, f"{pot.who} {says.format(format_amount(booked), format_amount(proven))}")
+    if pot.held != held:
+        report.wrong(
+            "I1", f"{pot.who} has {format_amount(pot.held)} on hold, but its holds sum to {format_amount(held)}"
+        )
+    if pot.spent != spent:
+        report.wrong(
+            "I2", f"{pot.who} has spent {format_amount(pot.spent)}, but its entries charged {format_amount(spent)}"
+        )
+    if pot.funded != funded:
+        report.wrong(
+            "I3",
+            f"{pot.who} was funded with {format_amount(pot.funded)}, but its deposits, adjustments and limits sum to "
+            f"{format_amount(funded)}",
+        )
     if pot.held < 0 or pot.spent < 0 or pot.funded + pot.credit - pot.spent - pot.held < 0:
-        amounts = map(format_amount, (pot.funded, pot.credit, pot.spent, pot.held))
-        words = "funded {}, credit {}, spent {}, held {}".format(*amounts)
-        report.wrong("I4", f"{pot.who} is overdrawn or below zero: {words}")
+        report.wrong(
+            "I4",
+            f"{pot.who} is overdrawn or below zero: funded {format_amount(pot.funded)}, "
+            f"credit {format_amount(pot.credit)}, spent {format_amount(pot.spent)}, held {format_amount(pot.held)}",
+        )
 
 
 def check_rollups(snapshot: Transaction, report: Report, sealed: Sealed, days_until: int) -> None:
@@ -93,13 +102,19 @@ def check_rollups(snapshot: Transaction, report: Report, sealed: Sealed, days_un
     since = sealed.until_ms
     rows = snapshot.execute(SQL["rollup_differences"], (since, since // HOUR_MS, VIOLATIONS_MAX))
     for hour, account_id, key_id, model, *differences in rows:
-        where = f"hour {label(hour * HOUR_MS)}, account {account_id}, key {key_id}, {model or 'no model'}"
-        report.wrong("I7", f"the hourly sums (rollup) of {where} {_told(differences, 'its entries')}")
+        report.wrong(
+            "I7",
+            f"the hourly sums (rollup) of hour {label(hour * HOUR_MS)}, account {account_id}, key {key_id}, "
+            f"{model or 'no model'} differ from its entries: {_told(differences)}",
+        )
     for day, model, *differences in snapshot.execute(
         SQL["total_differences"], (days_until, days_until, VIOLATIONS_MAX)
     ):
-        where = f"day {label(day * DAY_MS)[:10]}, {model or 'no model'}"
-        report.wrong("I7", f"the daily sums (rollup_total) of {where} {_told(differences, 'the hourly sums')}")
+        report.wrong(
+            "I7",
+            f"the daily sums (rollup_total) of day {label(day * DAY_MS)[:10]}, {model or 'no model'} differ from the "
+            f"hourly sums: {_told(differences)}",
+        )
     for month in sealed.months:
         _check_sealed(snapshot, report, month.month)
 
@@ -116,15 +131,18 @@ def _check_sealed(snapshot: Transaction, report: Report, month: int) -> None:
     budgets = {row[0] for row in snapshot.execute(SQL["accounts"]) if row[1] == "budget"}
     for id in sorted(({*proven} | {*booked}) - budgets):
         if booked.get(id, 0) != proven.get(id, 0):
-            sums = f"{format_amount(booked.get(id, 0))}, but its sealed entries {format_amount(proven.get(id, 0))}"
-            report.wrong("I7", f"the sums of reports for account {id} in the sealed month {month} charge {sums}")
+            report.wrong(
+                "I7",
+                f"the sums of reports for account {id} in the sealed month {month} charge "
+                f"{format_amount(booked.get(id, 0))}, but its sealed entries {format_amount(proven.get(id, 0))}",
+            )
 
 
-def _told(differences: list[int], other: str) -> str:
+def _told(differences: list[int]) -> str:
     """What the sums lack (or have too much, if negative)."""
     parts = []
     for column, difference in zip(MONEY, differences, strict=True):
         if difference:
             amount = format_amount(abs(difference)) if column in {"actual", "charged", "loss"} else str(abs(difference))
-            parts.append(f"{column} by {amount} {'less' if difference > 0 else 'more'}")
-    return f"differ from {other}: {', '.join(parts)}"
+            parts.append(f"{column} by {amount} less" if difference > 0 else f"{column} by {amount} more")
+    return ", ".join(parts)
