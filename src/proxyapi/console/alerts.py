@@ -7,6 +7,7 @@ the balance page shows. It is sent once; the e-mail is the one to rely on.
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -23,6 +24,9 @@ SQL = load_queries("proxyapi.console", "alerts.sql")
 
 SECRET_BYTES = 32
 WEBHOOK_CHARACTERS_MAX = 500
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::\d{{1,5}})?")
+"""A name of labels that a resolver takes, or an address; no user."""
 
 
 class Alert(NamedTuple):
@@ -87,15 +91,13 @@ class Alerts:
 
 def check_webhook(address: str) -> None:
     """HTTPS, to a named host. Whether the host may be connected to is known when its name is resolved."""
-    parts = urlsplit(address)
     plain = address.isascii() and address.isprintable() and " " not in address
-    if (
-        parts.scheme != "https"
-        or not parts.hostname
-        or parts.username
-        or len(address) > WEBHOOK_CHARACTERS_MAX
-        or not plain
-    ):
+    try:
+        parts = urlsplit(address)
+        named = _HOST.fullmatch(parts.netloc) is not None and parts.port != 0
+    except ValueError:  # a port beyond 65535, half a bracket
+        named = False
+    if not named or not plain or parts.scheme != "https" or len(address) > WEBHOOK_CHARACTERS_MAX:
         raise InvalidRequest(N_("An address that begins with https://"), param="webhook")
 
 

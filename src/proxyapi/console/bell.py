@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from proxyapi.console.alerts import Due, signature, webhook_body
 from proxyapi.console.desk import Desk
 from proxyapi.console.pen import Pen
 from proxyapi.console.speech import language_of, zone_of
 from proxyapi.console.webhook import Webhook
+
+AT_ONCE_MAX = 20
+"""Owners that are told at a time: one whose webhook is slow keeps no other waiting."""
 
 
 class Bell:
@@ -19,12 +24,20 @@ class Bell:
 
     async def ring(self) -> None:
         """Look for balances that have fallen, and tell their owners. StoreError."""
-        for due in await self._desk.write(self._desk.alerts.due):
-            if due.email:
-                await self._mail(due)
-            if due.webhook:
-                body = webhook_body(due, self._desk.currency, self._desk.now_ms())
-                await self._webhook.send(due.webhook, body, signature(due.secret, body))
+        at_once = asyncio.Semaphore(AT_ONCE_MAX)
+
+        async def tell(due: Due) -> None:
+            async with at_once:
+                await self._tell(due)
+
+        await asyncio.gather(*map(tell, await self._desk.write(self._desk.alerts.due)))
+
+    async def _tell(self, due: Due) -> None:
+        if due.email:
+            await self._mail(due)
+        if due.webhook:
+            body = webhook_body(due, self._desk.currency, self._desk.now_ms())
+            await self._webhook.send(due.webhook, body, signature(due.secret, body))
 
     async def _mail(self, due: Due) -> None:
         desk = self._desk

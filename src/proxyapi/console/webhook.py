@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from proxyapi.console.alerts import check_webhook
+from proxyapi.errors import InvalidRequest
 from proxyapi.wire.client import Origin, Pool, Timeouts
 from proxyapi.wire.errors import WireError
 
@@ -20,6 +22,10 @@ class Webhook:
 
     async def send(self, address: str, body: bytes, signature: str) -> bool:
         """False: it was not taken. Nothing of the answer but its status is looked at."""
+        try:
+            check_webhook(address)  # it may be older than a rule
+        except InvalidRequest:
+            return False
         parts = urlsplit(address)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         origin = Origin("https", parts.hostname or "", parts.port or HTTPS_PORT)

@@ -53,8 +53,11 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PORTS = {"http": 80, "https": 443}
 _USER_PORTS = 1_024
 """Below are mail, shells and the like; files come from the two usual ports, or from here on."""
-_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("2002::/16"))
-"""IPv6 addresses that lead to IPv4 ones, whichever: RFC 6052, RFC 3056."""
+_PUBLIC_V6 = ipaddress.ip_network("2000::/3")
+"""All that was ever given to the internet at large (IANA, IPv6 address space). What lies outside leads to IPv4
+addresses, whichever (::/96, 64:ff9b::/96), into sites (fec0::/10) or through an operator's network (5f00::/16)."""
+_SPECIAL = tuple(map(ipaddress.ip_network, ("2002::/16", "3fff::/20", "192.88.99.0/24")))
+"""Ways from IPv6 to IPv4 (RFC 3056, RFC 7526) and examples (RFC 9637), which Python 3.11 takes for public."""
 
 Linked = Image | Audio | Video | Document
 
@@ -64,7 +67,9 @@ def is_public(text: str) -> bool:
     address = parse_address(text)
     if address is None or not address.is_global or address.is_multicast:
         return False
-    return not any(address in network for network in _TRANSLATED)
+    if address.version == 6 and address not in _PUBLIC_V6:
+        return False
+    return not any(address in network for network in _SPECIAL)
 
 
 class Links:
@@ -127,7 +132,7 @@ class Links:
             try:
                 if response.status not in _REDIRECTS:
                     return await self._content(response, url)
-                at = urljoin(at, (response.header(b"location") or b"").decode("latin-1"))
+                at = _moved(at, (response.header(b"location") or b"").decode("latin-1"), url)
             finally:
                 response.close()
         raise _refusal(url, "it is redirected again and again")
@@ -163,6 +168,13 @@ def _request(url: str, asked: str) -> tuple[Origin, bytes]:
     place = shown if port == _PORTS[parts.scheme] else f"{shown}:{port}"
     head = b"GET %b HTTP/1.1\r\nhost: %b\r\naccept: */*\r\naccept-encoding: identity\r\nuser-agent: proxyapi\r\n\r\n"
     return Origin(parts.scheme, name, port), head % (target, place.encode("ascii", "replace"))
+
+
+def _moved(at: str, location: str, asked: str) -> str:
+    try:
+        return urljoin(at, location)
+    except ValueError:
+        raise _refusal(asked, "it is redirected to what is no address") from None
 
 
 def _refusal(url: str, why: str) -> InvalidRequest:

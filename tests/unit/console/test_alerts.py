@@ -57,7 +57,9 @@ def test_a_changed_alert_tells_anew_and_keeps_its_secret(alerts: Alerts, databas
 @pytest.mark.parametrize(
     "address",
     ["http://example.com", "https://", "ftp://example.com", "https://user:pass@example.com", "https://e.com/a b",
-     "https://e.com/\r\nHost: x", "javascript:alert(1)", "https://пример.рф/", "https://e.com/" + "x" * 500],
+     "https://e.com/\r\nHost: x", "javascript:alert(1)", "https://пример.рф/", "https://e.com/" + "x" * 500,
+     "https://e.com:99999/", "https://e.com:0/", "https://e.com:x/", "https://[::1", "https://e..com/",
+     "https://" + "e" * 64 + ".com/", "https://:pass@e.com/", "https://e%0d%0a.com/", "https://[v1.a]/"],
 )  # fmt: skip
 def test_only_plain_https_addresses_are_taken(address: str) -> None:
     with pytest.raises(InvalidRequest):

@@ -94,11 +94,14 @@ def test_a_redirection_is_followed_and_looked_at(server: Any, upstreams: Any) ->
             return upstreams.Reply(302, {"location": "/round"})
         if asked.path == "/away":
             return upstreams.Reply(302, {"location": "file:///etc/passwd"})
+        if asked.path == "/broken":
+            return upstreams.Reply(302, {"location": "http://[::1"})
         return upstreams.Reply(body=PNG)
 
     server.reply = reply
     assert inlined(asked(Image(Link(f"{server.url}/old")))).messages[0].parts == (Image(PICTURE),)
-    for path, why in (("/round", "redirected again and again"), ("/away", "no address such as")):
+    refused = (("/round", "again and again"), ("/away", "no address such as"), ("/broken", "to what is no address"))
+    for path, why in refused:
         with pytest.raises(InvalidRequest, match=why):
             inlined(asked(Image(Link(server.url + path))))
 
@@ -141,6 +144,12 @@ def test_the_operators_own_network_is_not_reached(server: Any, url: str) -> None
         ("::ffff:10.0.0.1", False),
         ("64:ff9b::a00:1", False),
         ("2002:a00:1::", False),
+        ("::7f00:1", False),
+        ("::ffff:0:7f00:1", False),
+        ("64:ff9b:1::7f00:1", False),
+        ("fec0::1", False),
+        ("192.88.99.1", False),
+        ("3fff::1", False),
         ("nonsense", False),
     ],
 )
