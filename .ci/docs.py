@@ -3,6 +3,8 @@
 * every relative link of README.md and docs/ leads to a file, and to a heading where it names one;
 * every page can be reached from README.md;
 * every source file that a page names in backticks (`src/...`, `bench/...`) exists;
+* every page for customers has its twin in the console's other languages, with the same headings, examples, tables,
+  lists and names in code: a change of one without the other is seen;
 * every example of the command line names commands and options that exist;
 * the generated reference (settings, command line, quirks) is what the program says of itself today, and the table of
   endings what the tests act out.
@@ -23,6 +25,8 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import click
 
 from proxyapi.cli.root import proxyapi
+from proxyapi.console import handbook
+from proxyapi.console.speech import LANGUAGES, SOURCE
 from proxyapi.dialects.quirks import Quirks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,6 +95,46 @@ def unreachable() -> Iterator[str]:
     for page in pages():
         if page not in seen:
             yield f"{page.relative_to(ROOT)}: no link leads here"
+
+
+def unlike_their_twins() -> Iterator[str]:
+    for language in LANGUAGES:
+        if language == SOURCE:
+            continue
+        for name in sorted(handbook.NAMES - handbook.ENGLISH_ONLY):
+            twin = ROOT / "docs" / language / f"{name}.md"
+            if not twin.exists():
+                yield f"docs/{language}/{name}.md is missing"
+                continue
+            english, other = shape(ROOT / "docs" / f"{name}.md"), shape(twin)
+            for what, there in english.items():
+                if there != other[what]:
+                    how = differing(there, other[what])
+                    yield f"docs/{language}/{name}.md: {what} differ from docs/{name}.md: {how}"
+
+
+def shape(page: Path) -> dict[str, list[str]]:
+    """What a translation leaves as it is."""
+    text = page.read_text()
+    prose = _CODE_BLOCK.sub("", text)
+    return {
+        "examples": _CODE_BLOCK.findall(text),
+        "levels of headings": re.findall(r"^(#+) ", prose, re.MULTILINE),
+        "rows of tables and items of lists": re.findall(r"^ *(?:\||-|\d+\.)(?= )|^\|", prose, re.MULTILINE),
+        "names in code": sorted(set(re.findall(r"`([^`\n]+)`", prose))),
+        "links": sorted(
+            re.sub(r"^docs/\w\w/", "docs/", str(target.relative_to(ROOT)))
+            for _, target, _ in links(page)
+            if target != page
+        ),
+    }
+
+
+def differing(english: list[str], other: list[str]) -> str:
+    """What only one of the two has, or how many."""
+    lacking, more = ([part for part in a if part not in b] for a, b in ((english, other), (other, english)))
+    lacking, more = ([part[:80] for part in parts[:3]] for parts in (lacking, more))
+    return f"lacks {lacking}, has {more}" if lacking or more else f"{len(other)} instead of {len(english)}"
 
 
 def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
@@ -212,7 +256,7 @@ def main() -> int:
     problems = list(stale(write="--write" in sys.argv))
     for page in pages():
         problems += [*broken(page), *wrong_examples(page)]
-    problems += unreachable()
+    problems += [*unreachable(), *unlike_their_twins()]
     for problem in problems:
         print(problem)
     print(f"docs: {len(pages())} pages, {len(problems)} problems")

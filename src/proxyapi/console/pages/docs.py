@@ -14,7 +14,7 @@ async def index(page: Page) -> Response:
 
 
 async def show(page: Page) -> Response:
-    found = chapter(page.path("name"))
+    found = chapter(page.path("name"), page.speech.language)
     if found is None:
         raise NotFound("There is no such page.")
     return await page.render(
@@ -24,6 +24,7 @@ async def show(page: Page) -> Response:
         current=page.path("name"),
         heading=found.title,
         text=shown(found, page.origin),
+        written_in=found.language,
     )
 
 
