@@ -12,9 +12,9 @@ from proxyapi.identity.currency import agree_on_currency
 from proxyapi.ids import IdSource
 from proxyapi.ledger.ledger import now_ms
 from proxyapi.ledger.offline import OfflineLedger
+from proxyapi.ledger.workers import upgrade
 from proxyapi.money import NANOS_PER_UNIT
 from proxyapi.store.database import Database, open_database
-from proxyapi.store.migrate import migrate
 
 if TYPE_CHECKING:
     from proxyapi.settings import Settings
@@ -28,12 +28,13 @@ TEST_MONEY = 1_000 * NANOS_PER_UNIT
 def prepare(settings: Settings) -> str | None:
     """Bring the database up to date. The first key, if the database had no account; else None.
 
-    SettingsError if the currency does not fit the money that is there; StoreError if the store can't be written.
+    SettingsError if the currency does not fit the money that is there; StoreError if the store can't be written;
+    Conflict if workers of an older version are alive.
     """
     database = open_database(settings.database)
     try:
         database.prepare()
-        migrate(database)
+        upgrade(database)
         database.upkeep(now_ms())
         agree_on_currency(database, settings.currency)
         return _first_key(database)

@@ -14,9 +14,9 @@ from proxyapi.identity.accounts import Accounts, KeyRing
 from proxyapi.identity.currency import agree_on_currency, recorded_currency
 from proxyapi.ids import IdSource
 from proxyapi.ledger.offline import OfflineLedger
+from proxyapi.ledger.workers import upgrade
 from proxyapi.settings import Settings
 from proxyapi.store.database import Database, open_database
-from proxyapi.store.migrate import migrate
 
 
 class Installation:
@@ -65,7 +65,7 @@ def installation(data: Path | None, config: Path | None, *, create: bool = False
     try:
         if create:
             database.prepare()
-        migrate(database)
+        upgrade(database)
         if create and recorded_currency(database) is None:
             agree_on_currency(database, settings.currency)
         yield opened

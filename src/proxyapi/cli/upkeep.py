@@ -14,8 +14,8 @@ from proxyapi.cli.output import emit
 from proxyapi.cli.progress import Line
 from proxyapi.errors import SettingsError
 from proxyapi.identity.currency import agree_on_currency, recorded_currency
+from proxyapi.ledger.workers import upgrade
 from proxyapi.store.database import POSTGRES_SCHEMES, Database, open_database, sqlite_url
-from proxyapi.store.migrate import migrate as apply_migrations
 
 
 @click.command()
@@ -43,7 +43,7 @@ def migrate(to: str | None, data: Path | None, config: Path | None, json: bool) 
     database = open_database(settings.database)
     try:
         database.prepare()
-        applied = apply_migrations(database)
+        applied = upgrade(database)
         if recorded_currency(database) is None:
             agree_on_currency(database, settings.currency)
     finally:
@@ -68,7 +68,7 @@ def _move(source: Database, target: Database, *, json: bool) -> None:
     from proxyapi.store.copying import make_ready, move
 
     try:
-        apply_migrations(source)
+        upgrade(source)
         make_ready(target)
         with Line(silent=json) as line:
             with alone(source):

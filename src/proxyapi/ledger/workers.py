@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from proxyapi.errors import Conflict
 from proxyapi.ledger.reaper import GRACE_SECONDS
 from proxyapi.store.database import Database, Transaction
+from proxyapi.store.migrate import migrate, newest_schema
 from proxyapi.store.queries import load_queries
 
 SQL = load_queries("proxyapi.ledger", "workers.sql")
@@ -31,6 +32,26 @@ def live_workers(transaction: Transaction) -> list[LiveWorker]:
     return [LiveWorker(*row) for row in rows]
 
 
+def upgrade(database: Database) -> list[str]:
+    """`migrate`, unless a worker of an older version goes on writing by the schema that it knows, and the books would
+    not agree any more. `Conflict` names such workers."""
+    if 0 < database.schema_version() < newest_schema():
+        with database.transaction() as transaction:
+            workers = live_workers(transaction)
+        # Another process may have done it meanwhile, and its workers be the ones that are alive.
+        if workers and database.schema_version() < newest_schema():
+            raise Conflict(
+                f"The database is of an older version, and workers of that version are alive: {_named(workers)}. Stop "
+                f"the gateway there before you use this version. One that was killed counts as alive for "
+                f"{GRACE_SECONDS:.0f} seconds."
+            )
+    return migrate(database)
+
+
+def _named(workers: list[LiveWorker]) -> str:
+    return ", ".join(f"{worker.name} (seen {worker.unseen_ms // 1000} s ago)" for worker in workers)
+
+
 @contextmanager
 def alone(database: Database) -> Iterator[Callable[[], None]]:
     """No money moves until the end of the block. `Conflict` names the workers that are alive.
@@ -40,10 +61,9 @@ def alone(database: Database) -> Iterator[Callable[[], None]]:
         transaction.execute(SQL["lock_accounts"])
         workers = live_workers(transaction)
         if workers:
-            names = ", ".join(f"{worker.name} (seen {worker.unseen_ms // 1000} s ago)" for worker in workers)
             raise Conflict(
-                f"Stop the gateway first: these workers are alive: {names}. One that was killed counts as alive for "
-                f"{GRACE_SECONDS:.0f} seconds."
+                f"Stop the gateway first: these workers are alive: {_named(workers)}. One that was killed counts as "
+                f"alive for {GRACE_SECONDS:.0f} seconds."
             )
         last = time.monotonic()
 

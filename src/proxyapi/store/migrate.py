@@ -25,6 +25,11 @@ def migrate(database: Database) -> list[str]:
     return applied
 
 
+def newest_schema() -> int:
+    """The number that this program brings a database to."""
+    return max(_steps())
+
+
 def _steps() -> dict[int, str]:
     """File name by number: `0001_initial.sql` is 1."""
     names = [file.name for file in files("proxyapi.store").joinpath("migrations").iterdir()]
