@@ -14,6 +14,7 @@ from proxyapi.ledger.ledger import now_ms
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.ledger.workers import upgrade
 from proxyapi.money import NANOS_PER_UNIT
+from proxyapi.sale import build_catalog
 from proxyapi.store.database import Database, open_database
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def prepare(settings: Settings) -> str | None:
         upgrade(database)
         database.upkeep(now_ms())
         agree_on_currency(database, settings.currency)
+        if settings.fallbacks:
+            build_catalog(settings, database, 0).check_fallbacks()
         return _first_key(database)
     finally:
         database.close()

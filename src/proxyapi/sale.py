@@ -39,7 +39,12 @@ def build_catalog(settings: Settings, database: Database, sandbox_port: int) -> 
         configs["sandbox"] = ProviderConfig(base_url=f"http://127.0.0.1:{sandbox_port or 1}")
     book = PriceBook(load_snapshot(), exchange_rate=settings.exchange_rate, markup=settings.markup)
     catalog = Catalog(
-        load_providers(configs), book, clock=time.time, aliases=settings.aliases, hold_factors=settings.hold.factors
+        load_providers(configs),
+        book,
+        clock=time.time,
+        aliases=settings.aliases,
+        fallbacks=settings.fallbacks,
+        hold_factors=settings.hold.factors,
     )
     renew_now(catalog, settings, database)
     return catalog

@@ -30,6 +30,7 @@ _HELP = {
     "proxyapi_loss_nanos_total": ("counter", "Cost that no balance covered, in nanos of the currency."),
     "proxyapi_refused_total": ("counter", "Requests refused by the gateway itself, by code."),
     "proxyapi_upstream_errors_total": ("counter", "Failures of providers, by code."),
+    "proxyapi_fallbacks_total": ("counter", "Requests that went on to another provider, by how this one ended them."),
     "proxyapi_log_lines_dropped_total": ("counter", "Log lines lost to a slow reader."),
     "proxyapi_connections": ("gauge", "Open client connections."),
     "proxyapi_requests_in_flight": ("gauge", "Requests being answered."),
@@ -53,6 +54,7 @@ class Metrics:
         self.requests: defaultdict[tuple[str, str, int], int] = defaultdict(int)
         self.refused: defaultdict[str, int] = defaultdict(int)
         self.upstream_errors: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.fallbacks: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.units: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.charged = 0
         self.loss = 0
@@ -83,6 +85,10 @@ class Metrics:
             "proxyapi_upstream_errors_total": {
                 f'provider="{provider}",code="{code}"': count
                 for (provider, code), count in self.upstream_errors.items()
+            },
+            "proxyapi_fallbacks_total": {
+                f'provider="{provider}",ending="{ending}"': count
+                for (provider, ending), count in self.fallbacks.items()
             },
             "proxyapi_units_total": {
                 f'provider="{provider}",unit="{unit}"': count for (provider, unit), count in self.units.items()

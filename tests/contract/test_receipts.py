@@ -64,7 +64,8 @@ def test_a_receipt_says_what_was_used_at_which_price_and_what_returned(gateway: 
     assert told["held"] - told["charged"] == told["returned"]
     assert Decimal(gateway.balance(account)) == 10 - told["charged"]
     assert (told["state"], told["usage_source"], told["ending_text"]) == ("settled", "reported", "answered")
-    assert "provider" not in told and "upstream_cost" not in told
+    assert (told["provider"], told["attempts"], told["tried"]) == ("openai", 1, [])
+    assert "upstream_cost" not in told
 
 
 def test_a_key_sees_its_own_requests_and_with_the_permission_those_of_its_account(gateway: Any) -> None:

@@ -17,9 +17,8 @@ PATIENCE_SECONDS = 20.0
 HELLO: Any = [{"role": "user", "content": "Hello"}]
 PATHS = {"passed through": "/v1/chat/completions", "translated": "/v1/messages"}
 """The provider speaks Chat Completions."""
-MODELS = {name: f"{name}/gpt-4o" for name in ("openai", "drained", "nowhere")} | {
-    "openrouter": "openrouter/openai/gpt-4o"
-}
+PROVIDERS = ("openai", "drained", "nowhere", "spared", "unspared", "unreached", "fallback", "failing")
+MODELS = {name: f"{name}/gpt-4o" for name in PROVIDERS} | {"openrouter": "openrouter/openai/gpt-4o"}
 MAX_TOKENS = 2_000
 """A hold of one unit and a little."""
 DRAINS_MAX = 2
@@ -50,6 +49,20 @@ on_gone = "drain"
 [providers.nowhere]
 base_url = "http://127.0.0.1:{nowhere}/v1"
 api_key = "sk-upstream"
+[providers.spared]
+base_url = "{url}/v1"
+[providers.unspared]
+base_url = "{url}/v1"
+[providers.unreached]
+base_url = "http://127.0.0.1:{nowhere}/v1"
+[providers.fallback]
+base_url = "{url}/fallback/v1"
+[providers.failing]
+base_url = "{url}/v1"
+[fallbacks]
+"spared/gpt-4o" = ["fallback/gpt-4o"]
+"unreached/gpt-4o" = ["failing/gpt-4o-of-nobody", "fallback/gpt-4o"]
+"unspared/gpt-4o" = ["failing/gpt-4o"]
 """
 
 

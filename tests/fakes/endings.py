@@ -80,7 +80,8 @@ class Case(NamedTuple):
     fault: str = ""
     """What happens to the gateway; such a case has a gateway of its own."""
     provider: str = "openai"
-    """As the gateway of the test knows it: `drained` has `on_gone = "drain"`, at `nowhere` nobody listens."""
+    """As the gateway of the test knows it: `drained` has `on_gone = "drain"`, at `nowhere` and `unreached` nobody
+    listens; `spared`, `unreached` and `unspared` have a fallback, which answers but for the last."""
     funds: int = FUNDS
     ways: tuple[str, ...] = ("passed through", "translated")
 
@@ -156,10 +157,11 @@ def both(outcome: Outcome) -> dict[str, Outcome]:
 
 # --- the cases -------------------------------------------------------------------------------------------------------
 
-ANSWERS, REFUSES, BREAKS, LEAVES, OURS, FAULTS = (
+ANSWERS, REFUSES, BREAKS, ELSEWHERE, LEAVES, OURS, FAULTS = (
     "The provider answers",
     "The provider refuses",
     "The provider breaks off",
+    "The model has a fallback",
     "The client leaves",
     "The gateway refuses",
     "The gateway or its store fails",
@@ -338,6 +340,53 @@ BROKEN_OFF = (
 
 LEFT_COUNTED = Outcome(GONE, DELIVERED, NOBODYS, ("settle", "client_gone", "counted"))
 LEFT_REPORTED = Outcome(GONE, REPORTED, NOBODYS, ("settle", "client_gone", "reported"))
+WENT_ON = (
+    *(
+        Case(ELSEWHERE, f"the provider {words}", upstream=words, provider="spared", **both(settled()))
+        for words in (
+            *(f"refuses with {number}" for number in (401, 402, 403, 429, 500, 503)),
+            "hangs up at once",
+            "hangs up after the head",
+            "is silent",
+            "answers an error",
+            "answers nothing",
+            "answers no JSON",
+        )
+    ),
+    Case(ELSEWHERE, "the provider cannot be reached", provider="unreached", **both(settled())),
+    Case(
+        ELSEWHERE,
+        "the provider refuses with 400: so would anybody",
+        upstream="refuses with 400",
+        provider="spared",
+        **both(free(theirs(400), "upstream_refused")),
+    ),
+    Case(
+        ELSEWHERE,
+        "the provider breaks off in the middle",
+        upstream="hangs up in the middle",
+        provider="spared",
+        body=settled(),
+        stream=Outcome(ERROR_EVENT, DELIVERED, NOBODYS, ("settle", "upstream_broken", "counted")),
+    ),
+    Case(
+        ELSEWHERE,
+        "the client leaves before the provider has failed",
+        upstream="thinks",
+        client="leaves while the provider thinks",
+        provider="spared",
+        body=LEFT_REPORTED,
+        stream=free(GONE, "client_gone", BILLED),
+    ),
+    Case(
+        ELSEWHERE,
+        "nobody answers",
+        upstream="refuses with 503",
+        provider="unspared",
+        **both(free(theirs(503), "upstream_refused")),
+    ),
+)
+
 LEFT = (
     Case(
         LEAVES,
@@ -492,7 +541,7 @@ FAILED = (
     ),
 )
 
-CASES: tuple[Case, ...] = (*ANSWERED, *REFUSALS, *BROKEN_OFF, *LEFT, *REFUSED_BY_US, *FAILED)
+CASES: tuple[Case, ...] = (*ANSWERED, *REFUSALS, *BROKEN_OFF, *WENT_ON, *LEFT, *REFUSED_BY_US, *FAILED)
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

@@ -69,9 +69,9 @@ def ask_chat(url: str, key: str, model: str, request: DialectRequest, *, stream:
         choice.finish_reason,
         tokens(
             usage.prompt_tokens,
-            usage.prompt_tokens_details.cached_tokens,
+            usage.prompt_tokens_details and usage.prompt_tokens_details.cached_tokens,
             usage.completion_tokens,
-            usage.completion_tokens_details.reasoning_tokens,
+            usage.completion_tokens_details and usage.completion_tokens_details.reasoning_tokens,
         ),
         [said],
     )

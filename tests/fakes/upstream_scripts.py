@@ -16,6 +16,8 @@ JSON = {"content-type": "application/json"}
 ERROR = b'{"error":{"message":"boom","type":"server_error","param":null,"code":null}}'
 PATIENCE_SECONDS = 30.0
 """For a script that waits for the client; a test that fails does not hang."""
+FALLBACK_PATH = "/fallback/"
+"""Below it everything is answered."""
 WORDS = ("one", " two", " three")
 OTHER: dict[str, str] = {"body": "stream", "stream": "body"}
 
@@ -202,13 +204,15 @@ SCRIPTS: dict[str, Callable[[Stage], Reply]] = {
     "pauses before the end": pausing_before_the_end,
     "does not end": endless,
     "talks on": talking_on,
-} | {f"refuses with {number}": refusal(number) for number in (302, 400, 401, 402, 404, 422, 429, 500, 503)}
+} | {f"refuses with {number}": refusal(number) for number in (302, 400, 401, 402, 403, 404, 422, 429, 500, 503)}
 
 
 def acting(name: str, stage: Stage) -> Callable[[Any], Reply]:
     """For `FakeUpstream.reply`."""
 
-    def reply(_asked: Any) -> Reply:
+    def reply(asked: Any) -> Reply:
+        if asked.path.startswith(FALLBACK_PATH):
+            return SCRIPTS["answers"](stage)
         stage.asked.set()
         return SCRIPTS[name](stage)
 

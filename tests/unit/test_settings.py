@@ -79,6 +79,8 @@ def test_everything_can_be_configured(file: Path) -> None:
         on_gone = "drain"
         [providers.local]
         base_url = "http://127.0.0.1:11434/v1"
+        [fallbacks]
+        "openai/gpt-4o" = ["openrouter/openai/gpt-4o"]
         [aliases]
         fast = "openai/gpt-4o-mini"
         """,
@@ -96,6 +98,7 @@ def test_everything_can_be_configured(file: Path) -> None:
     assert settings.providers["openai"].on_gone == "drain"
     assert settings.providers["local"].base_url == "http://127.0.0.1:11434/v1"
     assert settings.aliases == {"fast": "openai/gpt-4o-mini"}
+    assert settings.fallbacks == {"openai/gpt-4o": ("openrouter/openai/gpt-4o",)}
 
 
 @pytest.mark.parametrize(
@@ -157,6 +160,12 @@ def test_everything_can_be_configured(file: Path) -> None:
         ),
         ("[aliases]\nfast = 5", '[aliases] fast has to be a text in "quotes"'),
         ("[aliases]\nfast = 'fast'", "aliases: 'fast' has to name another model"),
+        ("[fallbacks]\n'a/b' = 'c/d'", "[fallbacks] a/b has to be a list in [brackets]"),
+        ("[fallbacks]\n'a/b' = [5]", '[fallbacks] a/b has to be a text in "quotes"'),
+        ("[fallbacks]\n'a/b' = []", "fallbacks: 'a/b': needs 1 to 3 other models"),
+        ("[fallbacks]\n'a/b' = ['a/c', 'a/d', 'a/e', 'a/f']", "fallbacks: 'a/b': needs 1 to 3 other models"),
+        ("[fallbacks]\n'a/b' = ['c']", "fallbacks: 'a/b': 'c' is not vendor/name"),
+        ("[fallbacks]\n'a/b' = ['a/c', 'a/b']", "fallbacks: 'a/b': 'a/b' stands there twice, or is the model itself"),
         ("listen = \nworkers = 1", "proxyapi.toml is not valid TOML: Invalid value (at line 1"),
         ("listen = ':1'\nlisten = ':2'", "proxyapi.toml is not valid TOML: Cannot overwrite a value"),
     ],

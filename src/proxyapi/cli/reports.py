@@ -92,6 +92,8 @@ def _show_receipt(request: str, data: Path | None, config: Path | None, *, json:
 
 
 def _receipt_text(receipt: Receipt, account: str, currency: str) -> str:
+    from proxyapi.ledger.receipt import words_of
+
     upstream = receipt.upstream_cost
     about = facts(
         [
@@ -108,6 +110,7 @@ def _receipt_text(receipt: Receipt, account: str, currency: str) -> str:
             ("latency, ms", receipt.latency_ms),
             ("first byte, ms", receipt.first_byte_ms),
             ("attempts", receipt.attempts or None),
+            ("before", "; ".join(f"{tried.provider}: {words_of(tried.ending)}" for tried in receipt.tried)),
             ("status", receipt.status),
             ("provider's id", receipt.upstream_id),
             ("usage", receipt.source),

@@ -6,6 +6,7 @@ admission.py   pause, requests and tokens per minute
 relay.py       a paid request, top to bottom
 replies.py     the three ways of a reply to the client: one body, a stream, sound
 translate.py   a request for a provider of another dialect; translated.py its answer; foreign.py how both are sent
+fallback.py    whether another provider is asked; attempts.py asks them in turn; opening.py holds a stream back for it
 counting.py    tokens of a prompt; embedding.py vectors of texts across dialects
 memory.py      reasoning that clients can't carry; links.py files by address for providers that fetch none
 upstream.py    the request head for a provider, its errors mapped to ours

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from proxyapi.dialects.channel import Meter
 from proxyapi.dialects.cut import is_endable
 from proxyapi.gateway.capping import Cap
+from proxyapi.gateway.fallback import SECONDS_MAX, NextTarget
 from proxyapi.ledger.ledger import Ledger
-from proxyapi.ledger.ops import AMOUNT_MAX, Ending, Hold, Settled, Source
+from proxyapi.ledger.ops import AMOUNT_MAX, Attempt, Ending, Hold, Settled, Source
 from proxyapi.money import format_amount
 from proxyapi.pricing import forecast
 from proxyapi.pricing.charge import charge
@@ -21,6 +22,7 @@ from proxyapi.usage import INPUT_TOKENS, OUTPUT_TOKENS, Unit, Usage, tells_half
 if TYPE_CHECKING:
     from proxyapi.dialects.call import Call
     from proxyapi.dialects.ceiling import Lowered
+    from proxyapi.gateway.fallback import Decision
     from proxyapi.gateway.visit import Visit
     from proxyapi.pricing.forecast import Forecast
     from proxyapi.providers.catalog import Catalog, Target
@@ -34,7 +36,7 @@ class Bill:
 
     __slots__ = (
         "_bills", "_settled", "amount", "attempts", "call", "closed", "followed", "header", "limit", "lowered",
-        "predicted", "status", "target", "upstream_id", "variant", "visit",
+        "missed", "more", "predicted", "status", "target", "tried", "upstream_id", "variant", "visit",
     )  # fmt: skip
 
     def __init__(
@@ -63,6 +65,11 @@ class Bill:
         """Lines of the provider's header that the client gets."""
         self.upstream_id = ""
         self.attempts = 1
+        self.more = False
+        """Somebody else can be asked: a release ends an attempt only, and the hold stays."""
+        self.missed = ""
+        """How this attempt ended, if `more`."""
+        self.tried: tuple[Attempt, ...] = ()
 
     def price(self, usage: Usage) -> int:
         """Nanos that this usage costs."""
@@ -100,9 +107,34 @@ class Bill:
 
     def release(self, ending: str) -> None:
         """Nothing was generated: the whole hold returns."""
-        if not self.closed:
+        if self.more:
+            self.missed = self.missed or ending
+        elif not self.closed:
             self.closed = True
             self._settled = self._bills.release(self, ending)
+
+    # --- more than one target ----------------------------------------------------------------------------------------
+
+    def go_on(self, decision: Decision, ending: str) -> None:
+        """NextTarget: somebody else is asked, and the client hears nothing of this failure. Returns: it is final."""
+        if not self.more:
+            return
+        exchange = self.visit.exchange
+        if decision == "stop" or self.closed or exchange.gone or exchange.started or self._bills.is_late(self.visit):
+            self.more = False
+            return
+        self.missed = ending
+        raise NextTarget
+
+    def turn_to(self, target: Target, call: Call, predicted: Forecast) -> None:
+        """The next one is asked; the last one is written down."""
+        last = Attempt(self.target.provider.name, self.target.name, self.status, self.missed)
+        self.tried = (*self.tried, last)
+        self._bills.missed(last)
+        self.attempts += 1
+        self.target, self.call = target, call
+        self.predicted, self.variant = predicted.usage, predicted.variant
+        self.status, self.header, self.upstream_id, self.missed = 0, b"", "", ""
 
 
 class Bills:
@@ -184,11 +216,20 @@ class Bills:
             latency_ms=int((self._clock() - visit.started) * 1000),
             first_byte_ms=int(visit.first_byte_ms),
             attempts=bill.attempts,
+            tried=bill.tried,
             upstream_id=bill.upstream_id,
             upstream_cost=bill.cost(usage, actual),
             limit=bill.limit,
             claim=visit.tape.claim if visit.tape is not None and actual else None,
         )
+
+    def is_late(self, visit: Visit) -> bool:
+        """Whether it is too late to ask anybody else."""
+        return self._clock() - visit.started > SECONDS_MAX
+
+    def missed(self, attempt: Attempt) -> None:
+        """Count a provider that did not answer, where another one is asked."""
+        self._metrics.fallbacks[attempt.provider, attempt.ending] += 1
 
     async def balance_header(self, bill: Bill) -> bytes:
         """For keys that may query the balance: what it is after this request."""

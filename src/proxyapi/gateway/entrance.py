@@ -42,8 +42,8 @@ _ALLOWED_HEADERS = (
 )
 _EXPOSED_HEADERS = (
     b"x-request-id, x-upstream-request-id, x-proxyapi-cost, x-proxyapi-estimate, x-proxyapi-translation, "
-    b"x-proxyapi-dropped, x-proxyapi-approximated, x-proxyapi-count, x-proxyapi-shortened, retry-after, "
-    b"idempotent-replayed, x-proxyapi-original-request"
+    b"x-proxyapi-dropped, x-proxyapi-approximated, x-proxyapi-count, x-proxyapi-shortened, x-proxyapi-provider, "
+    b"x-proxyapi-model, retry-after, idempotent-replayed, x-proxyapi-original-request"
 )
 
 

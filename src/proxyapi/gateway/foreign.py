@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from proxyapi.dialects import faults
 from proxyapi.errors import UpstreamBroken
 from proxyapi.gateway.entrance import JSON_HEADERS
+from proxyapi.gateway.fallback import after_kind, after_status
 from proxyapi.gateway.headers import read_foreign_reply
 from proxyapi.gateway.replies import REFUSAL_BYTES_MAX, amount_text
 from proxyapi.gateway.upstream import failure, refused_credential
@@ -86,6 +87,8 @@ class Foreign:
         provider = bill.target.provider
         ours = refused_credential(401, provider) if failed.kind in _OURS else None
         self._metrics.upstream_errors[provider.name, ours.code if ours is not None else str(failed.status)] += 1
+        decision = after_status(bill.status, provider) if bill.status >= 400 else after_kind(failed)
+        bill.go_on(decision, bill.missed or "upstream_refused")
         if ours is not None:
             raise ours
         bill.release("upstream_refused")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from proxyapi.errors import InsufficientFunds, InvalidRequest, Unavailable
 from proxyapi.identity.keys import check_model
-from proxyapi.money import parse_amount
+from proxyapi.money import Nanos, parse_amount
 from proxyapi.pricing import forecast
 from proxyapi.pricing.ceiling import Outlook, affordable, at_least, cost_of, outlook
 from proxyapi.pricing.charge import charge
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from proxyapi.dialects.call import Call
     from proxyapi.dialects.ceiling import Lowered
     from proxyapi.gateway.admission import Admission
+    from proxyapi.gateway.attempts import Way
     from proxyapi.gateway.background import Background
     from proxyapi.gateway.bill import Bill, Bills
     from proxyapi.gateway.visit import Visit
@@ -41,8 +42,14 @@ SHORTENINGS_MAX = 5
 
 Lower = Callable[[int], "Lowered | None"]
 """The request with a lower ceiling of output. None: it can't have that one."""
-Answerer = tuple["Target", Forecast]
-"""A model that may answer, and the most that it can use."""
+
+
+class Answerer(NamedTuple):
+    """A model that may answer, what it is asked, and the most that it can use."""
+
+    target: Target
+    call: Call
+    predicted: Forecast
 
 
 class Holding:
@@ -55,19 +62,22 @@ class Holding:
         self._background = background
         self._tokenizer = tokenizer
 
-    async def hold(self, visit: Visit, call: Call, target: Target, lower: Lower | None = None) -> Bill:
+    async def hold(
+        self, visit: Visit, call: Call, target: Target, lower: Lower | None = None, ways: Sequence[Way] = ()
+    ) -> Bill:
         """Durable when it returns; `bill.lowered` is what has to be sent if the request was shortened.
 
-        InsufficientFunds; Unavailable. `lower`: None if the request has no ceiling.
+        InsufficientFunds; Unavailable. `lower`: None if the request has no ceiling. `ways`: to those who are asked if
+        the target does not answer; each learns what it may use, and what is to be sent if the request was shortened.
         """
         caller = visit.caller
         assert caller is not None, "the entrance found it"
         predicted = await self.forecast(call, target)
         amount, limit = charge(predicted.usage, target.price, variant=predicted.variant), max_cost(visit)
         others: list[Answerer] = []
-        if call.fallback_models:
-            others = await self._others(caller, call, target)
-            amount = max(amount, *(charge(f.usage, t.price, variant=f.variant) for t, f in others))
+        if call.fallback_models or ways:
+            others = await self._others(caller, call, target, ways)
+            amount = max(amount, *map(_largest, others))
         if caller.tokens_per_minute is not None:
             self._admission.admit_tokens(caller, prompt_tokens(predicted.usage))
         if call.background and self._background.full:
@@ -80,8 +90,10 @@ class Holding:
         except InsufficientFunds as refused:
             if lower is None or not (caller.shortens or refused.source == "request"):
                 raise
-            outlooks = await self._outlooks(call, [(target, predicted), *others])
-            return await self._shortened(visit, call, target, outlooks, limit, lower, refused)
+            outlooks = await self._outlooks([Answerer(target, call, predicted), *others])
+            bill = await self._shortened(visit, call, target, outlooks, limit, lower, refused)
+            _shorten(ways, outlooks[-len(ways) :], bill.call.output_tokens_max)
+            return bill
 
     async def forecast(self, call: Call, target: Target) -> Forecast:
         """The largest usage of a call; off the event loop when it is much to count."""
@@ -90,20 +102,24 @@ class Holding:
             return await asyncio.to_thread(forecast.forecast, call, target, self._tokenizer, advisor=advisor)
         return forecast.forecast(call, target, self._tokenizer, advisor=advisor)
 
-    async def _others(self, caller: Caller, call: Call, target: Target) -> list[Answerer]:
-        """Whom the provider itself may go over to: the hold covers the dearest, and the key has to allow each."""
+    async def _others(self, caller: Caller, call: Call, target: Target, ways: Sequence[Way]) -> list[Answerer]:
+        """Whom the provider itself may go over to, which the key has to allow; then whom the gateway may. The hold
+        covers the dearest."""
         others: list[Answerer] = []
         for name in call.fallback_models:
             other = self._catalog.resolve(call.operation, call.dialect, name, target.provider.name)
             check_model(caller, other.name, other.model)
-            others.append((other, await self.forecast(call, other)))
+            others.append(Answerer(other, call, await self.forecast(call, other)))
+        for way in ways:
+            way.predicted = await self.forecast(way.call, way.target)
+            others.append(Answerer(way.target, way.call, way.predicted))
         return others
 
-    async def _outlooks(self, call: Call, answerers: Sequence[Answerer]) -> list[Outlook]:
+    async def _outlooks(self, answerers: Sequence[Answerer]) -> list[Outlook]:
         """What a lower ceiling would save; empty: nothing."""
-        least, found = at_least(call), list[Outlook]()
-        for target, asked in answerers:
-            known = outlook(await self.forecast(least, target), asked, call.choices, target.price)
+        found: list[Outlook] = []
+        for target, call, asked in answerers:
+            known = outlook(await self.forecast(at_least(call), target), asked, call.choices, target.price)
             if known is None:
                 return []
             found.append(known)
@@ -138,6 +154,21 @@ class Holding:
             visit.extra_headers += b"x-proxyapi-shortened: %b\r\n" % ", ".join(map("=".join, lowered.told)).encode()
             return bill
         raise refused
+
+
+def _largest(answerer: Answerer) -> Nanos:
+    """Nanos that it can cost."""
+    predicted = answerer.predicted
+    return charge(predicted.usage, answerer.target.price, variant=predicted.variant)
+
+
+def _shorten(ways: Sequence[Way], outlooks: Sequence[Outlook], ceiling: int | None) -> None:
+    """The same ceiling for everybody."""
+    assert ceiling is not None, "that is what a shortened request has"
+    for way, known in zip(ways, outlooks, strict=False):
+        way.lowered = None if way.lower is None else way.lower(ceiling)
+        way.predicted = Forecast(known.usage(ceiling), known.variant)
+        way.call = msgspec.structs.replace(way.call, output_tokens_max=ceiling)
 
 
 def max_cost(visit: Visit) -> int | None:

@@ -21,11 +21,12 @@ from proxyapi.money import format_amount
 from proxyapi.pricing.charge import charge
 
 if TYPE_CHECKING:
+    from proxyapi.dialects.call import Call
     from proxyapi.gateway.relay import Relay
     from proxyapi.gateway.visit import Visit
     from proxyapi.ledger.ledger import Ledger
     from proxyapi.ledger.receipt import Receipt
-    from proxyapi.providers.catalog import Catalog, Listing
+    from proxyapi.providers.catalog import Catalog, Listing, Target
 
 METRICS_NETWORKS = tuple(map(parse_network, ("127.0.0.0/8", "::1/128")))
 """`/metrics` tells what the installation earns: for others it does not exist. A scraper elsewhere needs a tunnel."""
@@ -112,17 +113,22 @@ class Own:
         route = routes.find("POST", path)
         if route.kind not in ("paid", "upload"):
             raise InvalidRequest(f"{path} costs nothing.", param="path")
-        call, target = await self._relay.would_be(visit, route)
+        priced = [await self._priced(call, target) for call, target in await self._relay.would_be(visit, route)]
+        amount = max(amount for amount, _ in priced)
+        first, *others = [about for _, about in priced]
+        answer = first | {"estimate": number(amount), "currency": self._currency}
+        visit.respond(200, JSON_HEADERS, _encode(answer | ({"fallbacks": others} if others else {})))
+
+    async def _priced(self, call: Call, target: Target) -> tuple[int, dict[str, object]]:
+        """What a target would hold, in nanos, and of what."""
         predicted = await self._relay.forecast(call, target)
         amount = charge(predicted.usage, target.price, variant=predicted.variant)
-        answer = {
+        return amount, {
             "estimate": number(amount),
-            "currency": self._currency,
             "model": target.name,
             "provider": target.provider.name,
             "units": {unit.value: quantity for unit, quantity in predicted.usage.items() if quantity},
         }
-        visit.respond(200, JSON_HEADERS, _encode(answer))
 
     async def prices(self, visit: Visit) -> None:
         """Every model on sale with its prices per million units, in the currency."""
@@ -196,6 +202,7 @@ def _openai_model(listing: Listing, currency: str, *, unified: bool) -> dict[str
         "max_output_tokens": listing.output_tokens_max,
         "modalities": {"input": listing.modalities_in, "output": listing.modalities_out},
         "pricing": {**_pricing(listing.pricing), "currency": currency, "per": 1_000_000},
+        **({"fallbacks": listing.fallbacks} if listing.fallbacks else {}),
     }
 
 

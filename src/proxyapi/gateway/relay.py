@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,13 @@ from proxyapi.dialects.ceiling import lowered
 from proxyapi.dialects.codecs import CODECS
 from proxyapi.dialects.multipart import FormScan, FormScanner, boundary, read_form
 from proxyapi.dialects.state import holds_sealed
-from proxyapi.errors import ClientGone, GatewayError, Unavailable
+from proxyapi.errors import ClientGone, Forbidden, GatewayError, InvalidRequest, Unavailable
 from proxyapi.gateway import bodies
+from proxyapi.gateway.attempts import Way, alone, in_turn
 from proxyapi.gateway.bill import Bill
 from proxyapi.gateway.counting import Counting
 from proxyapi.gateway.embedding import Embedding
+from proxyapi.gateway.fallback import may_go_elsewhere
 from proxyapi.gateway.headers import read_reply
 from proxyapi.gateway.holding import Holding
 from proxyapi.gateway.repeats import Repeats
@@ -35,6 +38,7 @@ from proxyapi.wire.errors import WireError
 
 if TYPE_CHECKING:
     from proxyapi.dialects.call import Call
+    from proxyapi.dialects.ceiling import Lowered
     from proxyapi.gateway.routes import Route
     from proxyapi.pricing.forecast import Forecast
     from proxyapi.providers.catalog import Catalog, Target
@@ -86,37 +90,76 @@ class Relay:
             await self._repeats.recognise(visit, visit.tape, (body,), size=len(body), streams=call.stream)
         if call.operation == "responses" or call.previous_response_id or call.item_references:
             body, call = await self._stored.earlier(visit, body, call, target)
+        if target.fallbacks and may_go_elsewhere(call):
+            return await in_turn(self._holding, visit, await self._ways(visit, route, call, body, target))
         if target.dialect != route.dialect:
             if call.operation == "count_tokens":
                 return await self._counting.answer(visit, call, body, target)
             if call.operation == "embeddings":
-                return await self._embed(visit, call, body, target)
-            return await self._translate(visit, call, body, target)
+                return await alone(self._holding, visit, self._embedded(visit, call, body, target))
+            return await alone(self._holding, visit, await self._translated_way(visit, route, call, body, target))
         if route.dialect in CODECS and holds_sealed(body):
             # Other providers' models had a part in this conversation: what they signed is opened, or stays behind.
-            return await self._translate(visit, call, body, target)
+            return await alone(self._holding, visit, await self._translated_way(visit, route, call, body, target))
         bill = await self._holding.hold(visit, call, target, partial(lowered, dialect.name, body, target.quirks))
         if bill.lowered is not None:
             body = bill.lowered.body
         await self._answer(visit, bill, dialect.patch(body, call, model=target.model))
         return None
 
-    async def _translate(self, visit: Visit, call: Call, body: bytes, target: Target) -> None:
-        """The same for a provider of another dialect."""
-        route = visit.route
-        assert route is not None, "the entrance found it"
-        translated = await self._translator.translate(visit, route, call, body, target)
-        lower = partial(self._translator.lowered, translated)
-        bill = await self._holding.hold(visit, translated.call, target, lower)
-        if bill.lowered is not None:
-            translated = self._translator.shortened(translated, bill.call, bill.lowered)
-        await self._bracketed(bill, lambda: self._translated.answer(visit, bill, translated))
+    # --- ways to a target --------------------------------------------------------------------------------------------
 
-    async def _embed(self, visit: Visit, call: Call, body: bytes, target: Target) -> None:
-        """The same for vectors of texts."""
+    async def _ways(self, visit: Visit, route: Route, call: Call, body: bytes, target: Target) -> list[Way]:
+        """To the target, and to those of its fallbacks that can be told the request, and that the key may use."""
+        assert visit.caller is not None, "the entrance found it"
+        ways = [await self._way(visit, route, call, body, target)]
+        for other in target.fallbacks:
+            with suppress(InvalidRequest, Forbidden):
+                check_model(visit.caller, other.name, other.model)
+                ways.append(await self._way(visit, route, call, body, other, instead=True))
+        if call.operation == "responses":
+            ways[0].turn = visit.turn
+            kept = visit.turn or await self._stored.turn(visit, body, call)
+            for way in ways[1:]:
+                way.turn = kept
+        return ways
+
+    async def _way(
+        self, visit: Visit, route: Route, call: Call, body: bytes, target: Target, *, instead: bool = False
+    ) -> Way:
+        """`instead`: of a target that does not answer. Then bytes pass only where there is no conversation: another
+        provider takes other fields, and what it signs has to be told from what the first one does."""
+        if target.dialect != route.dialect and call.operation == "embeddings":
+            return self._embedded(visit, call, body, target)
+        if target.dialect != route.dialect or (route.dialect in CODECS and (instead or holds_sealed(body))):
+            return await self._translated_way(visit, route, call, body, target)
+
+        def answer(bill: Bill, lowered: Lowered | None) -> Awaitable[None]:
+            sent = body if lowered is None else lowered.body
+            return self._answer(visit, bill, DIALECTS[route.dialect].patch(sent, call, model=target.model))
+
+        lower = partial(lowered, route.dialect, body, target.quirks)
+        return Way(target=target, call=call, lower=lower, answer=answer)
+
+    async def _translated_way(self, visit: Visit, route: Route, call: Call, body: bytes, target: Target) -> Way:
+        """To a provider of another dialect. InvalidRequest: the request can't be said there."""
+        translated = await self._translator.translate(visit, route, call, body, target)
+
+        def answer(bill: Bill, lowered: Lowered | None) -> Awaitable[None]:
+            sent = translated if lowered is None else self._translator.shortened(translated, bill.call, lowered)
+            return self._bracketed(bill, lambda: self._translated.answer(visit, bill, sent))
+
+        lower = partial(self._translator.lowered, translated)
+        return Way(target=target, call=translated.call, lower=lower, answer=answer)
+
+    def _embedded(self, visit: Visit, call: Call, body: bytes, target: Target) -> Way:
+        """To a provider that makes vectors in another dialect. InvalidRequest: the request can't be said there."""
         asked = self._embedding.question(visit, call, body, target)
-        bill = await self._holding.hold(visit, msgspec.structs.replace(call, dialect=asked.provider), target)
-        await self._bracketed(bill, lambda: self._embedding.answer(visit, bill, asked))
+
+        def answer(bill: Bill, _lowered: Lowered | None) -> Awaitable[None]:
+            return self._bracketed(bill, lambda: self._embedding.answer(visit, bill, asked))
+
+        return Way(target=target, call=msgspec.structs.replace(call, dialect=asked.provider), lower=None, answer=answer)
 
     async def _bracketed(self, bill: Bill, answer: Callable[[], Awaitable[None]]) -> None:
         """Whatever happens to an answer, its bill is closed once."""
@@ -157,23 +200,26 @@ class Relay:
             upload.close()
         return None
 
-    async def would_be(self, visit: Visit, route: Route) -> tuple[Call, Target]:
-        """What a request to `route` would be priced as, and who would answer; nothing is sent."""
+    async def would_be(self, visit: Visit, route: Route) -> list[tuple[Call, Target]]:
+        """What a request to `route` would be priced as, and who would answer; then who would, if that one did not.
+        Nothing is sent."""
         if route.kind == "upload":
             upload, scan = await self._spool(visit)
             try:
                 call = await self._measured(read_form(scan, route.operation), scan, upload)
             finally:
                 upload.close()
-            return call, self._catalog.choose(call, route.provider)
+            return [(call, self._catalog.choose(call, route.provider))]
         body = await bodies.read(visit.exchange, self._body_bytes_max)
         call = DIALECTS[route.dialect].read(body, model=route.model, stream=route.stream)
         target = self._catalog.choose(call, route.provider)
         if call.operation == "responses":
             body, call = await self._stored.earlier(visit, body, call, target)
+        if target.fallbacks and may_go_elsewhere(call):
+            return [(way.call, way.target) for way in await self._ways(visit, route, call, body, target)]
         if target.dialect != route.dialect and call.operation in CONVERSATIONS:
             call = (await self._translator.translate(visit, route, call, body, target)).call
-        return call, target
+        return [(call, target)]
 
     async def _spool(self, visit: Visit) -> tuple[bodies.Spool, FormScan]:
         content_type = (visit.exchange.header(b"content-type") or b"").decode("latin-1")

@@ -14,6 +14,8 @@ from proxyapi.dialects.channel import Meter, Passthrough, meter_body
 from proxyapi.errors import UpstreamBroken
 from proxyapi.gateway.background import is_running
 from proxyapi.gateway.counting import COUNT_HEADER
+from proxyapi.gateway.fallback import after_kind, after_status
+from proxyapi.gateway.opening import Opening
 from proxyapi.gateway.passing import Passing
 from proxyapi.gateway.upstream import failure, refused_credential
 from proxyapi.ids import made_at
@@ -95,8 +97,9 @@ class Replies:
             body = await response.read(REFUSAL_BYTES_MAX)
         except WireError as error:
             raise failure(error, provider.title) from error
-        bill.release("upstream_refused")
         self._metrics.upstream_errors[provider.name, str(response.status)] += 1
+        bill.go_on(after_status(response.status, provider), "upstream_refused")
+        bill.release("upstream_refused")
         visit.respond(response.status, bill.header, body)
 
     # --- one body ------------------------------------------------------------------------------------------------
@@ -125,7 +128,9 @@ class Replies:
             (reported, "reported") if reported is not None else await self._bills.usage_of(bill, meter)
         )
         if used is None:
-            bill.release("error_body" if meter.failed else "upstream_broken")
+            ending = "error_body" if meter.failed else "upstream_broken"
+            bill.go_on(after_kind(meter.failed), ending)
+            bill.release(ending)
             cost = 0
         else:
             usage, source = used
@@ -161,12 +166,18 @@ class Replies:
         passing = Passing(visit, bill, response, channel, self._stored, self._bills.cap(bill))
         visit.status = response.status
         headers = bill.header + ESTIMATE_HEADER % amount_text(bill.amount) + visit.headers()
-        exchange.start(response.status, headers, None)
         exchange.couple(response)
         exchange.on_gone(lambda: self.left(bill, response))
         ending, broken = "completed", None
         try:
-            await response.pipe(passing.feed)
+            if bill.more:
+                again = DIALECTS[call.dialect].decoder(stream=True, call=call)
+                await Opening(bill, again, lambda: exchange.start(response.status, headers, None), passing.feed).pipe(
+                    response
+                )
+            else:
+                exchange.start(response.status, headers, None)
+                await response.pipe(passing.feed)
         except WireError as error:
             ending, broken = "upstream_broken", failure(error, bill.target.provider.title)
         cap = passing.cap
@@ -226,6 +237,8 @@ class Replies:
 
     def left(self, bill: Bill, response: Response) -> None:
         """The client closed its connection in the middle of a stream."""
+        if response.over:
+            return
         if bill.target.provider.on_gone == "drain" and bill.visit.tape is None:
             self._drains.begin(response, bill.amount)
         else:  # an answer with a tape has been drained by now: nobody came for it

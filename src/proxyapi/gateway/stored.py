@@ -25,7 +25,7 @@ from proxyapi.wire.errors import WireError
 if TYPE_CHECKING:
     from proxyapi.dialects.call import Call
     from proxyapi.gateway.bill import Bill
-    from proxyapi.gateway.conversations import Conversations
+    from proxyapi.gateway.conversations import Conversations, Turn
     from proxyapi.gateway.upstream import Upstream
     from proxyapi.gateway.visit import Visit
     from proxyapi.ledger.ledger import Ledger
@@ -86,6 +86,12 @@ class Stored:
         if call.operation == "responses" and not _keeps(call, target):
             visit.turn = turn
         return turn.body, call
+
+    async def turn(self, visit: Visit, body: bytes, call: Call) -> Turn | None:
+        """What the gateway keeps of a response that may come from somebody else than its model's usual provider: who
+        refers to it later will not know from whom."""
+        assert visit.caller is not None, "the entrance found it"
+        return await self._conversations.begin(visit.caller.account_id, body, call)
 
     async def keep(self, visit: Visit) -> None:
         """After a whole answer of a provider that keeps none; durable before the client can refer to it."""

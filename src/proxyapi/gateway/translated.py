@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
+from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.channel import Meter
 from proxyapi.dialects.codec import Encoder
 from proxyapi.dialects.gemini.array import ArrayEncoder
@@ -18,6 +19,7 @@ from proxyapi.dialects.translation import Translation
 from proxyapi.errors import GatewayError
 from proxyapi.gateway.entrance import JSON_HEADERS
 from proxyapi.gateway.foreign import Foreign
+from proxyapi.gateway.opening import Opening
 from proxyapi.gateway.passing import Telling
 from proxyapi.gateway.replies import amount_text
 from proxyapi.gateway.translate import Translated, Translator, given_id, is_about_states
@@ -188,7 +190,11 @@ class TranslatedReplies:
         telling = Telling(visit, response, channel, head, self._bills.cap(bill))
         broken: GatewayError | None = None
         try:
-            await response.pipe(telling.feed)
+            if bill.more:
+                again = DIALECTS[translated.provider.name].decoder(stream=True, call=bill.call)
+                await Opening(bill, again, lambda: None, telling.feed).pipe(response)
+            else:
+                await response.pipe(telling.feed)
         except WireError as error:
             broken = failure(error, bill.target.provider.title)
         if broken is None or exchange.gone or telling.capped:

@@ -14,6 +14,7 @@ from proxyapi.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
+from proxyapi.gateway.fallback import FIRST_BYTE_SECONDS
 from proxyapi.gateway.headers import to_provider
 from proxyapi.telemetry import Metrics
 from proxyapi.wire.client import BodySource, Pool, Response
@@ -85,7 +86,9 @@ class Upstream:
     def for_client(self, visit: Visit, bill: Bill, head: Awaitable[Response]) -> Awaitable[Response]:
         """`head`, unless the client leaves first and the provider stops working when its connection closes: ClientGone.
 
-        Nobody stops for that who answers with one body."""
+        Nobody stops for that who answers with one body. Where somebody else can be asked a stream has to begin soon."""
+        if bill.more and bill.call.stream:
+            head = _soon(head)
         if bill.call.stream and bill.target.provider.on_gone == "cancel":
             return _while_there(visit.exchange, head)
         return head
@@ -146,6 +149,14 @@ async def _while_there(exchange: Exchange, head: Awaitable[Response]) -> Respons
         raise
     finally:
         waiting = False
+
+
+async def _soon(head: Awaitable[Response]) -> Response:
+    try:
+        async with asyncio.timeout(FIRST_BYTE_SECONDS):
+            return await head
+    except TimeoutError as error:
+        raise FirstByteTimeout(f"no answer within {FIRST_BYTE_SECONDS:g} s") from error
 
 
 STARTS_MAX = 2_000

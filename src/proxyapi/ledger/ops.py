@@ -74,6 +74,18 @@ class Hold(Struct, gc=False):
     claim: Claim | None = None
 
 
+class Attempt(Struct, frozen=True):
+    """A provider that was asked and did not answer, before another one was."""
+
+    provider: str
+    model: str
+    """Unified."""
+    status: int
+    """Its own; 0: it gave none."""
+    ending: str
+    """A word of the journal."""
+
+
 class Ending(Struct, gc=False):
     """The end of a request that was held: what was used and what it costs."""
 
@@ -94,6 +106,8 @@ class Ending(Struct, gc=False):
     latency_ms: int = 0
     first_byte_ms: int = 0
     attempts: int = 1
+    tried: tuple[Attempt, ...] = ()
+    """Who was asked before the provider that this is about."""
     upstream_id: str = ""
     upstream_cost: int | None = 0
     """Nanos that the operator pays for it; None: not known."""

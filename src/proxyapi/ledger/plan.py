@@ -320,7 +320,9 @@ class _Decision:
             op.source, op.ending, op.status, op.operation, op.provider, op.model, op.latency_ms, op.first_byte_ms,
             op.attempts, op.upstream_id[:TEXT_MAX], op.upstream_cost, self.facts.now_ms,
         )  # fmt: skip
-        self.plan.entries.append(entry if ref is None else (*entry, 0, ref, None, None))
+        if ref is not None or op.tried:
+            entry = (*entry, 0, ref, None, str(_encode(op.tried), "utf-8") if op.tried else None)
+        self.plan.entries.append(entry)
         self.done[id] = (kind, account_id, budget_id, key_id, charged, loss)
         self.roll_up(kind, account_id, key_id, op.model, op.provider, usage, actual, charged, loss, op.upstream_cost)
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from proxyapi.ids import format_id, made_at_ms
+from proxyapi.ledger.ops import Attempt
 from proxyapi.ledger.plan import correction_id
 from proxyapi.money import NANOS_PER_UNIT, format_amount
 from proxyapi.pricing import price as prices
@@ -28,6 +29,7 @@ SQL = load_queries("proxyapi.ledger", "receipt.sql")
 State = Literal["held", "settled", "released", "expired", "corrected"]
 _STATES: dict[str, State] = {"settle": "settled", "release": "released", "expire": "expired"}
 _UNITS = msgspec.json.Decoder(dict[str, int])
+_TRIED = msgspec.json.Decoder(tuple[Attempt, ...])
 
 ENDINGS = {
     "abandoned": "not sent: the store did not answer in time",
@@ -50,6 +52,10 @@ ENDINGS = {
     "worker_lost": "the process that served it was lost",
 }
 """Words of the journal in words for people; others stand for themselves."""
+
+
+def words_of(ending: str) -> str:
+    return ENDINGS.get(ending, ending.replace("_", " "))
 
 
 class Entry(NamedTuple):
@@ -78,6 +84,8 @@ class Entry(NamedTuple):
     upstream_id: str | None
     upstream_cost: int | None
     created_at: int
+    note: str | None = None
+    """Who was asked before, as JSON."""
 
 
 class Held(NamedTuple):
@@ -139,6 +147,8 @@ class Receipt(Struct, frozen=True, kw_only=True):
     latency_ms: int | None = None
     first_byte_ms: int | None = None
     attempts: int = 0
+    tried: tuple[Attempt, ...] = ()
+    """Who was asked before the provider that answered, or was the last."""
     upstream_id: str = ""
     corrected_at: int | None = None
     """When a late ending put right what had been taken for lost."""
@@ -156,7 +166,7 @@ class Receipt(Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> str:
         """Its ending in words."""
-        return "running" if self.state == "held" else ENDINGS.get(self.ending, self.ending.replace("_", " "))
+        return "running" if self.state == "held" else words_of(self.ending)
 
 
 def receipt_of(entry: Entry | Held, correction: Entry | None, price: bytes | str | None) -> Receipt:
@@ -191,6 +201,7 @@ def receipt_of(entry: Entry | Held, correction: Entry | None, price: bytes | str
         latency_ms=last.latency_ms,
         first_byte_ms=last.first_byte_ms,
         attempts=last.attempts or 0,
+        tried=_TRIED.decode(last.note or "[]"),
         upstream_id=last.upstream_id or "",
         corrected_at=None if correction is None else correction.created_at,
     )
@@ -306,7 +317,9 @@ def customer_json(receipt: Receipt, currency: str) -> dict[str, object]:
         "charged": _number(receipt.charged),
         "returned": _number(receipt.returned),
         "covered_by_operator": _number(receipt.covered),
+        "provider": receipt.provider,
         "attempts": receipt.attempts,
+        "tried": [msgspec.structs.asdict(tried) | {"ending_text": words_of(tried.ending)} for tried in receipt.tried],
         "status": receipt.status,
         "ending": receipt.ending,
         "ending_text": receipt.words,
@@ -320,7 +333,6 @@ def operator_json(receipt: Receipt, currency: str) -> dict[str, object]:
     return customer_json(receipt, currency) | {
         "account_id": receipt.account_id,
         "key_id": receipt.key_id,
-        "provider": receipt.provider,
         "loss": _number(receipt.loss),
         "upstream_cost": None if cost is None else _number(cost),
         "upstream_id": receipt.upstream_id,

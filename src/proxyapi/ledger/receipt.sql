@@ -1,6 +1,6 @@
 -- receipt_entries --
 SELECT id, kind, account_id, key_id, held, actual, charged, loss, price_id, variant, units, source, ending, status,
-       operation, provider, model, latency_ms, first_byte_ms, attempts, upstream_id, upstream_cost, created_at
+       operation, provider, model, latency_ms, first_byte_ms, attempts, upstream_id, upstream_cost, created_at, note
   FROM entry
  WHERE id IN (@ids) AND kind IN ('settle', 'release', 'expire', 'correction')
 

@@ -16,12 +16,11 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Struct
 
 from proxyapi.dialects.call import Call
 from proxyapi.dialects.model import ModelUsage
 from proxyapi.dialects.quirks import Quirks
-from proxyapi.errors import UnknownModel
+from proxyapi.errors import SettingsError, UnknownModel
 from proxyapi.pricing.book import Entry, Offer, PriceBook, sandbox_cost, sandbox_price
 from proxyapi.pricing.charge import charge
 from proxyapi.pricing.facts import (
@@ -40,7 +39,8 @@ from proxyapi.pricing.price import Price
 from proxyapi.providers.listing import Listing, created_of, ended, listing_of
 from proxyapi.providers.provider import SANDBOX, Provider
 from proxyapi.providers.quirks import origin_of
-from proxyapi.providers.spoken import CONVERSATIONS, spoken
+from proxyapi.providers.spoken import dialect_for, spoken
+from proxyapi.providers.target import OtherModels, Target, in_order, in_responses
 from proxyapi.usage import INPUT_TOKENS, OUTPUT_TOKENS, Unit, Usage
 
 __all__ = ["Catalog", "Listing", "ModelFacts", "OtherModels", "Target"]
@@ -64,28 +64,6 @@ _DEFAULT_VENDORS = (("anthropic", "anthropic"), ("gemini", "google"), ("openai",
 _TOKENS = (INPUT_TOKENS | OUTPUT_TOKENS | {Unit.WEB_SEARCH, Unit.WEB_FETCH}) - {Unit.OUTPUT_IMAGE}
 """What another model can be charged for by itself: not pictures of a hosted tool, not the whole reply's own cost."""
 
-_TALKING: frozenset[str] = frozenset({"chat", "request"})
-_MODES: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("chat", "responses", "messages", "completions"), _TALKING),
-    "count_tokens": _TALKING | {"embedding"},
-    # Gemini speaks, draws and transcribes by generateContent.
-    "generate": _TALKING | {"audio_speech", "image_generation", "audio_transcription"},
-    "embeddings": frozenset({"embedding"}),
-    "moderations": frozenset({"moderation"}),
-    "speech": frozenset({"audio_speech"}),
-    "transcription": frozenset({"audio_transcription"}),
-    "translation": frozenset({"audio_transcription"}),
-    "image_generation": frozenset({"image_generation"}),
-    "image_edit": frozenset({"image_generation"}),
-    "image_variation": frozenset({"image_generation"}),
-}
-"""What a model has to be for an operation."""
-_BY_GENERATING: dict[str, frozenset[str]] = {
-    "chat": frozenset({"audio_speech", "image_generation", "audio_transcription"}),
-    "responses": frozenset({"image_generation"}),
-}
-"""What else it may be where the operation is translated to generateContent: what the client's dialect can show."""
-
 _MODALITIES: dict[str, tuple[str, ...]] = {
     "google": ("text", "image", "pdf", "audio", "video"),
     "anthropic": ("text", "image", "pdf"),
@@ -93,34 +71,6 @@ _MODALITIES: dict[str, tuple[str, ...]] = {
 """Of a vendor's conversations, where `models.toml` is silent."""
 _OUTPUTS = {"audio_speech": ("audio",), "image_generation": ("image",), "embedding": ("vector",)}
 _INPUTS = {"audio_transcription": ("audio", "text")}
-
-
-class Target(Struct, frozen=True, kw_only=True):
-    provider: Provider
-    model: str
-    """As the provider names it."""
-    name: str
-    """Unified: `vendor/name`."""
-    dialect: str
-    """What to speak to the provider: the client's own dialect wherever it serves that. Empty: it is not asked, since it
-    counts no tokens; the gateway does."""
-    price: Price
-    facts: ModelFacts
-    cost: Price | None = None
-    """What the provider asks of the operator for the same; None: nobody has published it."""
-    quirks: Quirks = Quirks()
-    """What differs at this model from its dialect's documentation."""
-    origin: str = ""
-    """Provider and model family, of `[a-z0-9_-]`: who can read its reasoning states."""
-
-
-class OtherModels(NamedTuple):
-    """What other models spent inside one reply."""
-
-    amount: int
-    """Nanos, at their own prices: `Unit.OTHER_MODELS` of the bill."""
-    rest: list[Usage]
-    """What has no price of its own: `others` of `settled`."""
 
 
 class _Known(NamedTuple):
@@ -140,9 +90,11 @@ class Catalog:
         *,
         clock: Callable[[], float],
         aliases: Mapping[str, str] | None = None,
+        fallbacks: Mapping[str, Sequence[str]] | None = None,
         hold_factors: Mapping[str, Decimal] | None = None,
     ) -> None:
         """`providers`: of `load_providers`. `clock`: Unix seconds. `aliases`: the operator's names of models.
+        `fallbacks`: by unified name, who is asked when that one does not answer.
 
         `hold_factors`: by tokenizer family, what counted prompts are multiplied with in holds.
         """
@@ -156,6 +108,7 @@ class Catalog:
         self._rules = Rules(book.snapshot.rules)
         self._overrides: dict[str, dict[Unit, int]] = {}
         self._override_names: list[str] = []
+        self._fallbacks = {self._full(name): tuple(others) for name, others in (fallbacks or {}).items()}
         self._forget()
 
     def _forget(self) -> None:
@@ -211,11 +164,49 @@ class Catalog:
         key = (operation, dialect, model, provider)
         target = self._resolved.get(key)
         if target is None:
-            target = self._resolve(operation, dialect, model, provider)
+            target = self._ordered(operation, dialect, model, provider)
             if len(self._resolved) >= RESOLVED_MAX:
                 self._resolved.clear()
             self._resolved[key] = target
         return target
+
+    def _ordered(self, operation: str, dialect: str, model: str, provider: str | None) -> Target:
+        """With those that are asked after it: only the unified API chooses among providers."""
+        others = self.fallbacks(model, dialect) if provider is None and self._fallbacks else ()
+        if not others:
+            return self._resolve(operation, dialect, model, provider)
+        found: list[Target] = []
+        for name in (model, *others):
+            try:
+                found.append(self._resolve(operation, dialect, name, None))
+            except UnknownModel:
+                if name == model and not self._is_off(name, dialect):
+                    raise
+        if not found:
+            raise UnknownModel(model)
+        return in_order(found)
+
+    def fallbacks(self, model: str, dialect: str = "openai") -> Sequence[str]:
+        """Unified names of the models that are asked when this one does not answer."""
+        return self._fallbacks.get(self._full(model, dialect), ())
+
+    def _full(self, model: str, dialect: str = "openai") -> str:
+        """The unified name, lower-case, of a model by any of its names."""
+        return self._unified(*self._names(dialect, model, None)).lower()
+
+    def _is_off(self, model: str, dialect: str) -> bool:
+        """Whether it is only its provider that can't be asked now."""
+        owner = self._providers.get(self._names(dialect, model, None)[0])
+        return owner is not None and not (owner.enabled and (owner.connected or self._sandbox))
+
+    def check_fallbacks(self) -> None:
+        """SettingsError: a model that nobody sells. Those of the operator's own providers may get a price later."""
+        for name in dict.fromkeys(name for model, others in self._fallbacks.items() for name in (model, *others)):
+            owner_name, native = self._names("openai", name, None)
+            owner = self._providers.get(owner_name)
+            published = owner_name in self._book.providers
+            if owner_name != SANDBOX and (owner is None or (published and self._find(owner, native) is None)):
+                raise SettingsError(f"[fallbacks] {name!r} is not on sale: there is no such model, or it has no price")
 
     def _resolve(self, operation: str, dialect: str, model: str, provider: str | None) -> Target:
         if len(model) > NAME_CHARACTERS_MAX:
@@ -227,31 +218,13 @@ class Catalog:
         known = self._find(owner, native) if owner is not None and owner.enabled else None
         if owner is None or known is None:
             raise UnknownModel(model, self._hint(name, native))
-        speaks = self._spoken(owner, known, dialect, operation, native=provider == name)
+        speaks = dialect_for(owner, known.facts, dialect, operation, native=provider == name)
         return _target(self._upstream(owner), owner, known, speaks)
 
     def choose(self, call: Call, provider: str | None) -> Target:
         """As `resolve`, with what a call itself decides: some models take effort and functions in Responses only."""
         target = self.resolve(call.operation, call.dialect, call.model, provider)
-        if call.effort_and_tools and provider is None and target.quirks.chat_tools_no_effort:
-            return msgspec.structs.replace(target, dialect="openai_responses")
-        return target
-
-    @staticmethod
-    def _spoken(owner: Provider, known: _Known, dialect: str, operation: str, *, native: bool) -> str:
-        facts = known.facts
-        what = operation.replace("_", " ")
-        nature = owner.rules.nature(owner.name, facts.model)
-        speaks = spoken(owner, nature, dialect, operation, native=native)
-        if speaks not in (None, dialect) and operation in CONVERSATIONS:
-            generates = speaks == "gemini" and facts.mode in _BY_GENERATING.get(operation, ())
-            if not generates and facts.mode not in _TALKING:
-                raise UnknownModel(facts.name, f"it holds no conversation, so that {what} cannot be translated to it")
-        elif facts.mode not in _MODES[operation]:
-            raise UnknownModel(facts.name, f"it does not serve {what}")
-        if speaks is None:
-            raise UnknownModel(facts.name, f"{owner.title} has no {what} in this dialect")
-        return speaks
+        return in_responses(target) if call.effort_and_tools and provider is None else target
 
     # --- other models inside one reply -------------------------------------------------------------------------------
 
@@ -451,8 +424,13 @@ class Catalog:
         if listings is None:
             owners = self._providers.values() if provider is None else [self._providers[provider]]
             found = (listing for owner in owners if self._offers(owner) for listing in self._list(owner))
-            listings = self._listings[provider] = sorted(found, key=lambda listing: listing.name)
+            shown = (self._with_fallbacks(listing, provider) for listing in found)
+            listings = self._listings[provider] = sorted(shown, key=lambda listing: listing.name)
         return listings
+
+    def _with_fallbacks(self, listing: Listing, provider: str | None) -> Listing:
+        others = self.fallbacks(listing.name) if provider is None and self._fallbacks else ()
+        return listing._replace(fallbacks=tuple(others)) if others else listing
 
     def find(self, name: str, provider: str | None = None) -> Listing | None:
         """One model, also one that the list doesn't show; None: not on sale."""
@@ -461,7 +439,7 @@ class Catalog:
         if owner is None or not self._offers(owner):
             return None
         known = self._find(owner, native.removeprefix("models/"))
-        return None if known is None else listing_of(known.facts, known.offer.price)
+        return None if known is None else self._with_fallbacks(listing_of(known.facts, known.offer.price), provider)
 
     def _offers(self, owner: Provider) -> bool:
         return owner.enabled and owner.name != SANDBOX and (owner.connected or self._sandbox is not None)

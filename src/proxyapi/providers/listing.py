@@ -30,6 +30,8 @@ class Listing(NamedTuple):
     free: bool
     provider: str
     """Whose model it is: the vendor, or the aggregator."""
+    fallbacks: tuple[str, ...] = ()
+    """Models that are asked when it does not answer, on the unified API."""
 
 
 def listing_of(facts: ModelFacts, price: Price) -> Listing:

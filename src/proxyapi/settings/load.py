@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
 from zoneinfo import available_timezones
 
@@ -19,6 +19,7 @@ from proxyapi.errors import SettingsError
 from proxyapi.settings.model import (
     ENTRIES,
     EXCHANGE_RATES,
+    FALLBACKS_MAX,
     KEY_VARIABLES,
     TABLES,
     YOOKASSA_VARIABLE,
@@ -30,6 +31,8 @@ from proxyapi.settings.model import (
     YooKassa,
     parse_listen,
 )
+
+Value = TypeVar("Value")
 
 FILE_NAME = "proxyapi.toml"
 FILE_BYTES_MAX = 1_048_576
@@ -148,10 +151,14 @@ def _entries(name: str, raw: object, file: str) -> dict[str, Any]:
         raise SettingsError(f"{file}: [{name}] has to be a table")
     if name == "providers":
         return {key: _table(ProviderSettings, f"{name}.{key}", value, file) for key, value in raw.items()}
-    for key, value in raw.items():
-        if not isinstance(value, str):
-            raise SettingsError(f'{file}: [{name}] {key} has to be a text in "quotes"')
-    return dict(raw)
+    return {key: _entry(ENTRIES[name], value, f"{file}: [{name}] {key}") for key, value in raw.items()}
+
+
+def _entry(kind: Any, raw: object, place: str) -> Any:
+    try:
+        return msgspec.convert(raw, kind)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{place} {_explain(str(error), kind).partition(', not ')[0]}") from None
 
 
 def _value(kind: type[Struct], key: str, raw: object, source: str, table: str = "") -> Any:
@@ -232,6 +239,19 @@ def _check(settings: Settings, place: Callable[[str], str]) -> None:
     for name, target in settings.aliases.items():
         if not name or not target or name == target:
             raise SettingsError(f"{place('aliases')}: {name!r} has to name another model")
+    for name, others in settings.fallbacks.items():
+        _guard(f"{place('fallbacks')}: {name!r}", _check_fallbacks, (name, *others))
+
+
+def _check_fallbacks(names: Sequence[str]) -> None:
+    """A model, and those that come after it. ValueError."""
+    for place, name in enumerate(names):
+        if not all(name.partition("/")):
+            raise ValueError(f"{name!r} is not vendor/name")
+        if name in names[:place]:
+            raise ValueError(f"{name!r} stands there twice, or is the model itself")
+    if not 2 <= len(names) <= 1 + FALLBACKS_MAX:
+        raise ValueError(f"needs 1 to {FALLBACKS_MAX} other models")
 
 
 def _check_console(settings: Settings, place: Callable[[str], str]) -> None:
@@ -258,9 +278,9 @@ def _parse_network(text: str) -> None:
         raise ValueError(f"{text!r} is not an IP address or a network such as 10.0.0.0/8") from None
 
 
-def _guard(place: str, check: Callable[[str], object], text: str) -> None:
+def _guard(place: str, check: Callable[[Value], object], value: Value) -> None:
     try:
-        check(text)
+        check(value)
     except ValueError as error:
         raise SettingsError(f"{place}: {error}") from None
 

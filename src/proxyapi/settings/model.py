@@ -25,6 +25,9 @@ KEY_VARIABLES = {
 
 YOOKASSA_VARIABLE = "YOOKASSA_SECRET_KEY"
 
+FALLBACKS_MAX = 3
+"""Of one model: with itself four are asked, one after the other, while the client waits."""
+
 
 def parse_listen(text: str) -> tuple[str, int]:
     """`HOST:PORT`, `[IPV6]:PORT` or `:PORT` as host and port. ValueError says what is expected."""
@@ -311,6 +314,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     idempotency: Idempotency = Idempotency()
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
+    fallbacks: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def url(self, port: int) -> str:
         """Where the gateway listens, as this machine reaches it. `port`: that of `listen`, or the free one it got."""
@@ -334,5 +338,5 @@ TABLES: dict[str, type[Struct]] = {
     "memory": Memory, "idempotency": Idempotency, "yookassa": YooKassa, "request_log": RequestLog,
     "console": Console, "mail": Mail,
 }  # fmt: skip
-ENTRIES: dict[str, Any] = {"providers": ProviderSettings, "aliases": str}
+ENTRIES: dict[str, Any] = {"providers": ProviderSettings, "aliases": str, "fallbacks": tuple[str, ...]}
 """Tables whose keys are the operator's own names, and what each entry is."""

@@ -25,7 +25,14 @@ _TABLE_TEXTS = {
     "providers.NAME": f"NAME is {', '.join(f'`{name}`' for name in KEY_VARIABLES)}, or one of your own that speaks "
     "OpenAI's API. Providers whose key is in the environment need no table.",
     "aliases": '`name = "vendor/model"`: further names for models.',
+    "fallbacks": '`"vendor/model" = ["vendor/model", …]`: who is asked, in order, when a model does not answer. Of the '
+    "unified API; see [fallback](../concepts/fallback.md).",
 }
+_EXAMPLES = {
+    "aliases": 'fast = "openai/gpt-4o-mini"',
+    "fallbacks": '"openai/gpt-4o" = ["openrouter/openai/gpt-4o"]',
+}
+"""Of the tables whose keys are the operator's own."""
 _ENVIRONMENT_TEXTS = {
     **{variable: f"Switches the provider `{name}` on." for name, variable in KEY_VARIABLES.items()},
     "PROXYAPI_CONFIG": "The configuration file; else `proxyapi.toml` in the current directory, if it is there.",
@@ -68,7 +75,7 @@ def example_toml() -> str:
         lines += ["", *([f"## {_TABLE_TEXTS[title]}", f"# [{title.replace('NAME', 'openai')}]"] if title else [])]
         for name, default, text in _rows(kind) if kind is not None else ():
             lines += [f"# {name} = {default}{' ' * max(1, 34 - len(name) - len(default))}# {text}"]
-    lines += ['# fast = "openai/gpt-4o-mini"']
+        lines += [f"# {_EXAMPLES[title]}"] if title in _EXAMPLES else []
     return "\n".join(lines) + "\n"
 
 
@@ -104,7 +111,13 @@ def _shown(value: object) -> str:
 
 
 def _documented() -> list[tuple[str, type[Struct] | None]]:
-    return [("", Settings), *TABLES.items(), ("providers.NAME", ProviderSettings), ("aliases", None)]
+    return [
+        ("", Settings),
+        *TABLES.items(),
+        ("providers.NAME", ProviderSettings),
+        ("aliases", None),
+        ("fallbacks", None),
+    ]
 
 
 def _rows(kind: type[Struct]) -> list[tuple[str, str, str]]:
