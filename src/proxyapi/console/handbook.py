@@ -32,6 +32,7 @@ CHAPTERS: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("concepts/money", N_("Money")),
         ("concepts/keys", N_("Keys")),
         ("concepts/models", N_("Models")),
+        ("concepts/fallback", N_("Fallback")),
         ("concepts/translation", N_("Translation")),
         ("concepts/passthrough", N_("Passthrough")),
         ("concepts/request-log", N_("Request log")),
