@@ -329,14 +329,14 @@ def test_a_client_that_leaves_ends_the_request_at_the_provider_within_a_second(
     """Statement 84. Client abort closes the upstream."""
     name = DIALECTS[way[-1]]
     events = [framed(name, [event]).removesuffix(DONE) for event in begun(way)]
-    gone, before = threading.Event(), served.upstream.disconnects
+    gone, pause, before = threading.Event(), threading.Event(), served.upstream.disconnects
 
     def chunks() -> Iterator[bytes]:
         yield from events
         assert gone.wait(10)
         for _ in range(1_000):  # until the gateway closes the connection
             yield events[-1]
-            gone.wait(0.01)
+            pause.wait(0.01)
 
     headers = {"content-type": "text/event-stream"}
     served.upstream.reply = lambda _asked: served.upstreams.Reply(headers=headers, chunks=chunks())

@@ -102,7 +102,8 @@ class Meter(Struct, eq=False):
         self.tier = event.tier or self.tier
 
     def _finish(self, event: Finish) -> None:
-        self.choices = max(self.choices, min(event.choice + 1, CHOICES_MAX))
+        if event.choice >= self.choices:
+            self.choices = min(event.choice + 1, CHOICES_MAX)
         self.reason = event.native or event.reason
 
     def _data(self, event: PartData) -> None:
@@ -112,22 +113,22 @@ class Meter(Struct, eq=False):
         self.failed = event
 
     def _open(self, event: PartStart) -> None:
-        self.choices = max(self.choices, min(event.choice + 1, CHOICES_MAX))
-        match event.part:
-            case ToolUse() as part:
-                self._keep(part.name)
-                self._keep(part.arguments)
-            case Text() | Thinking() | Refusal() as part:
-                self._keep(part.text)
-            case ServerToolUse() as part:
-                self._keep(part.arguments)
-            case _:
-                pass
+        if event.choice >= self.choices:
+            self.choices = min(event.choice + 1, CHOICES_MAX)
+        part = event.part
+        if isinstance(part, Text | Thinking | Refusal):
+            self._keep(part.text)
+        elif isinstance(part, ToolUse):
+            self._keep(part.name)
+            self._keep(part.arguments)
+        elif isinstance(part, ServerToolUse):
+            self._keep(part.arguments)
 
     def _keep(self, text: str) -> None:
-        self.text_characters += len(text)
-        if text and self.text_characters <= TEXT_CHARACTERS_MAX:
-            self.texts.append(text)
+        if text:
+            self.text_characters += len(text)
+            if self.text_characters <= TEXT_CHARACTERS_MAX:
+                self.texts.append(text)
 
 
 _ABSORB: dict[type, Callable[[Meter, Any], None]] = {

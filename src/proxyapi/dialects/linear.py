@@ -37,9 +37,9 @@ class Line:
 
     def push(self, event: Event, out: list[Event]) -> None:
         """Appends to `out` what may go on now. Events of parts only for parts that were opened."""
-        if isinstance(event, PartDelta) and event.index == self._current:
+        if type(event) is PartDelta and event.index == self._current:
             out.append(event)
-        elif isinstance(event, PartStart):
+        elif type(event) is PartStart:
             self._open(event, out)
         elif isinstance(event, Finish):
             if self._current is None:

@@ -108,8 +108,9 @@ class Reshape:
         self._origin = origin
         self._provider = provider
         self._choices = max(1, request.choices)
-        self._tools = declared_tools(request)
-        self._namespaces = {tool.namespace for tool in self._tools.values()} - {""}
+        self._request = request
+        self._tools: dict[str, Declared] | None = None
+        """Read with the first call."""
         self._line = Line() if linear else None
         self._out: list[Event] = []
         self._start: Start | None = None
@@ -161,11 +162,13 @@ class Reshape:
             return out
         # Some end without a reason; their word that this is the end stands for one.
         missing = sorted((self._seen or {0}) - self._finishes.keys())
-        partial = any(part.choice in missing and _is_partial(part) for part in self._open.values())
-        if missing and (partial or not finished):
-            self._fail(f"{self._provider} broke off its answer.")
-            return out
-        for event in (*self._finishes.values(), *(Finish(reason="end", choice=choice) for choice in missing)):
+        if missing:
+            partial = any(part.choice in missing and _is_partial(part) for part in self._open.values())
+            if partial or not finished:
+                self._fail(f"{self._provider} broke off its answer.")
+                return out
+            self._finishes |= {choice: Finish(reason="end", choice=choice) for choice in missing}
+        for event in self._finishes.values():
             if not self.failed:
                 self._finish(event)
         return out
@@ -203,12 +206,16 @@ class Reshape:
             self._put(part, start)
         if part.target is not None:
             part.target.append(event)
-        else:
-            if self._preamble:
-                self._show_preamble()
+            return
+        if self._preamble:
+            self._show_preamble()
+        if not self._begun:
             self._begin()
-            self._shown = True
-            self._emit(event)
+        self._shown = True
+        if self._line is None:
+            self._out.append(event)
+        else:
+            self._line.push(event, self._out)
 
     def _show_preamble(self) -> None:
         """No tool stands for the answer, so the text does."""
@@ -256,8 +263,9 @@ class Reshape:
 
     def _finish(self, event: Finish) -> None:
         choice, cut = event.choice, event.reason in _CUT
-        for part in [part for part in self._open.values() if part.choice == choice]:
-            self._end(part, incomplete=cut and _is_partial(part))
+        if self._open:
+            for part in [part for part in self._open.values() if part.choice == choice]:
+                self._end(part, incomplete=cut and _is_partial(part))
         self._release(choice, cut=cut)
         if self._preamble:
             self._show_preamble()
@@ -288,18 +296,19 @@ class Reshape:
         self._seen.add(choice)
         self._finishes.pop(choice, None)
         part = self._open[event.index] = _Part(event.index, choice)
-        match event.part:
+        shown = event.part
+        if isinstance(shown, Text | Refusal | Thinking):
+            if isinstance(shown, Text):
+                self._open_text(part)
+            part.start = event
+            if shown.state is not None:
+                signed = msgspec.structs.replace(shown, state=self._of_origin(shown.state))
+                part.start = PartStart(event.index, signed, choice)
+                self._reveal(part)
+            return
+        match shown:
             case ToolUse() as call:
                 self._open_call(part, call)
-                return
-            case Text() | Refusal() | Thinking() as shown:
-                if isinstance(shown, Text):
-                    self._open_text(part)
-                part.start = event
-                if shown.state is not None:
-                    signed = msgspec.structs.replace(shown, state=self._of_origin(shown.state))
-                    part.start = PartStart(event.index, signed, choice)
-                    self._reveal(part)
                 return
             case ServerToolUse() as use:
                 self._server_ids[choice] = part.identity = identity = self._identity(use.id)
@@ -326,12 +335,14 @@ class Reshape:
             part.start = PartStart(part.index, Text(""), part.choice)
             return
         name = self._encoded.names.get(call.name, call.name)
-        declared = self._tools.get(call.name) or self._tools.get(name) or Declared(name)
+        tools = self._declared()
+        declared = tools.get(call.name) or tools.get(name) or Declared(name)
         part.arguments = []
         part.schema = self._encoded.rewritten.get(call.name)
         kind = call.kind if call.kind != "function" else declared.kind
         # OpenAI tells a namespace also of tools that a search found, and that are declared without one.
-        namespace = call.namespace if call.namespace in self._namespaces else declared.namespace
+        spaced = call.namespace and any(call.namespace == tool.namespace for tool in tools.values())
+        namespace = call.namespace if spaced else declared.namespace
         part.kind, part.wrapped = kind, kind == "custom" and call.kind == "function"
         named = msgspec.structs.replace(
             call,
@@ -343,6 +354,11 @@ class Reshape:
         part.start = PartStart(part.index, named, part.choice)
         if not part.wrapped:
             self._reveal(part)
+
+    def _declared(self) -> dict[str, Declared]:
+        if self._tools is None:
+            self._tools = declared_tools(self._request)
+        return self._tools
 
     def _reveal(self, part: _Part) -> None:
         if part.start is not None:

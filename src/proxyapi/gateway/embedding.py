@@ -50,7 +50,7 @@ class Embedding:
         told = loss_lines(asked.dropped)
         response = await self._foreign.send(visit, bill, path, lines, asked.body)
         try:
-            failed = await self._foreign.refused(bill, response)
+            failed = None if self._foreign.answers(bill, response) else await self._foreign.refused(bill, response)
             data = b"" if failed is not None else await self._foreign.read(bill, response)
         finally:
             response.close()
@@ -70,5 +70,4 @@ class Embedding:
         cost = visit.charged if visit.charged < bill.amount else await bill.charged()
         tokens = sum(quantity for unit, quantity in usage.items() if unit in INPUT_TOKENS)
         body = embeddings.answer(asked, found, tokens=tokens, cost=format_amount(cost), currency=self._currency)
-        visit.respond(200, await self._foreign.headers(visit, bill, told, cost), body)
-        return None
+        return await self._foreign.respond(visit, bill, told, cost, body)

@@ -59,15 +59,19 @@ class Foreign:
         bill.header, bill.upstream_id = read_foreign_reply(response.headers)
         return response
 
-    async def refused(self, bill: Bill, response: Response) -> Failed | None:
-        """What the provider says instead of an answer. None: it answers."""
+    def answers(self, bill: Bill, response: Response) -> bool:
+        """Whether this is an answer, which is counted then; else `refused` tells what it is."""
+        if not 200 <= response.status < 300:
+            return False
+        encoding = response.header(b"content-encoding")
+        if encoding is not None and encoding.lower() != b"identity":
+            raise UpstreamBroken(f"{bill.target.provider.title} answered in an encoding that nobody asked for.")
+        self._metrics.first_byte(bill.visit.first_byte_ms)
+        return True
+
+    async def refused(self, bill: Bill, response: Response) -> Failed:
+        """What the provider says instead of an answer."""
         provider, status = bill.target.provider, response.status
-        if 200 <= status < 300:
-            encoding = response.header(b"content-encoding") or b"identity"
-            if encoding.lower() != b"identity":
-                raise UpstreamBroken(f"{provider.title} answered in an encoding that nobody asked for.")
-            self._metrics.first_byte(bill.visit.first_byte_ms)
-            return None
         ours = refused_credential(status, provider)
         if ours is None and status < 400:
             ours = UpstreamBroken(f"{provider.title} answered with status {status}: no API call expects that.")
@@ -105,9 +109,9 @@ class Foreign:
         except WireError as error:
             raise failure(error, bill.target.provider.title) from error
 
-    async def headers(self, visit: Visit, bill: Bill, told: bytes, cost: int) -> bytes:
-        """Header lines of a whole answer."""
+    async def respond(self, visit: Visit, bill: Bill, told: bytes, cost: int, body: bytes) -> None:
+        """A whole answer. `told`: further header lines; `cost`: nanos."""
         lines = JSON_HEADERS + told + _COSTS % (bill.header, amount_text(bill.amount), amount_text(cost))
         if visit.caller is not None and visit.caller.may_query_balance:
             lines += await self._bills.balance_header(bill)
-        return lines
+        visit.respond(200, lines, body)

@@ -28,8 +28,9 @@ class Introduction:
         """Of the key; None: there is none, or none that could be one."""
         self.idempotency_key = idempotency_key
         """Of a request that costs money."""
-        self.forwarded: dict[str, bytes] = {}
-        """Header lines that pass, by provider."""
+        self.forwarded: dict[str | tuple[str, str, bool], bytes] = {}
+        """Header lines that pass, by provider; for a provider of another dialect also by that, and whether it streams.
+        """
 
 
 def introduce(head: RequestHead, peer: str, address: ClientAddress) -> Introduction:

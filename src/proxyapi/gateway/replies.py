@@ -250,7 +250,10 @@ class Replies:
             return self._background.follow(visit, bill, meter.reply_id)
         if ending == "completed" and not meter.finished:
             ending = "upstream_broken"
-        used = await self._bills.usage_of(bill, meter)
+        reported = self._bills.reported(bill, meter)
+        used: tuple[Usage, Source] | None = (
+            (reported, "reported") if reported is not None else await self._bills.usage_of(bill, meter)
+        )
         if used is None:
             return bill.release(failed if meter.failed else ending)
         usage, source = used

@@ -11,7 +11,7 @@ import hmac
 import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -81,12 +81,25 @@ class Translated(Struct, frozen=True, kw_only=True):
     """Header lines for the client: whether, and by what, the translation changed the request."""
     asked_as: str
     """The model as the client named it."""
+    sealer: Sealer
+    """Of the client's account."""
     lowered_to: int | None = None
     """The ceiling of output where money is short; None: it is the client's own."""
     as_array: bool = False
     """A Gemini stream without `alt=sse`."""
 
 
+class _End(NamedTuple):
+    """The provider's end of requests to one target."""
+
+    target: Target
+    model: TargetModel
+    paths: tuple[str, str]
+    """Of a body and of a stream, with their queries."""
+
+
+ENDS_MAX = 4_096
+"""Remembered, as many as names of models are; then all are made anew."""
 SEALERS_MAX = 10_000
 """Remembered, by account; then all are made anew."""
 
@@ -99,6 +112,7 @@ class Translator:
         self._links = links
         self._clock = clock
         self._sealers: dict[int, Sealer] = {}
+        self._ends: dict[tuple[str, str, str], _End] = {}
 
     async def translate(self, visit: Visit, route: Route, call: Call, body: bytes, target: Target) -> Translated:
         """The request in the dialect of its target. InvalidRequest names the client's field that can't be said there;
@@ -106,7 +120,8 @@ class Translator:
         client, provider = CODECS.get(route.dialect), CODECS.get(target.dialect)
         if client is None or provider is None:
             raise UnknownModel(call.model, f"{target.provider.title} does not serve this address")
-        decode = partial(client.decode, body, model=route.model, stream=route.stream, unseal=self._sealer(visit).unseal)
+        sealer = self._sealer(visit)
+        decode = partial(client.decode, body, model=route.model, stream=route.stream, unseal=sealer.unseal)
         large = call.prompt_bytes > INLINE_BYTES_MAX
         request = await asyncio.to_thread(decode) if large else decode()
         if client.name == "openai_chat" and route.provider is None:
@@ -116,19 +131,24 @@ class Translator:
         if provider.name == "gemini" and target.quirks.no_link_media:
             filled = await self._links.inlined(request, but=VIDEO_PAGES)
             large, request = large or filled is not request, filled
-        encode = partial(self._encoded, client, provider, visit, call, request, target)
+        encode = partial(self._encoded, client, provider, visit, call, request, self._end(target), sealer)
         return await asyncio.to_thread(encode) if large else encode()
+
+    def _end(self, target: Target) -> _End:
+        """What is the same for every request to a target."""
+        key = target.provider.name, target.model, target.dialect
+        end = self._ends.get(key)
+        if end is None or end.target is not target:
+            if len(self._ends) >= ENDS_MAX:
+                self._ends.clear()
+            end = self._ends[key] = _end_of(target)
+        return end
 
     @staticmethod
     def _encoded(
-        client: Codec, provider: Codec, visit: Visit, call: Call, request: Request, target: Target
+        client: Codec, provider: Codec, visit: Visit, call: Call, request: Request, end: _End, sealer: Sealer
     ) -> Translated:
-        model = TargetModel(
-            model=target.model,
-            quirks=target.quirks,
-            origin=target.origin,
-            output_tokens_max=target.facts.output_tokens_max,
-        )
+        target, model = end.target, end.model
         encoded = _encode(client, provider, request, model)
         if visit.exchange.header(STRICT_HEADER) == b"1":
             refuse_loss(client, encoded)
@@ -142,10 +162,11 @@ class Translator:
             target=model,
             encoded=encoded,
             call=msgspec.structs.replace(billed, operation=call.operation),
-            path=_path(target, provider.name, stream=request.stream),
+            path=end.paths[request.stream],
             lines=_lines(visit, target, provider.name, encoded, stream=request.stream),
             told=told(client, encoded),
             asked_as=call.model,
+            sealer=sealer,
             as_array=client.name == "gemini" and _EVENTS_QUERY not in visit.exchange.query,
         )
 
@@ -198,7 +219,7 @@ class Translator:
             model=translated.asked_as,
             reply_id=visit.id.hex(),
             created_at=int(self._clock()),
-            seal=self._sealer(visit).seal,
+            seal=translated.sealer.seal,
             cost=cost,
             currency=currency,
         )
@@ -260,25 +281,53 @@ def refuse_lossy(dropped: Sequence[str], approximated: Sequence[str] = ()) -> No
 
 
 def told(client: Codec, encoded: Encoded) -> bytes:
+    if not encoded.dropped and not encoded.approximated:
+        return _EXACT
     return loss_lines(_spelled(client, encoded.dropped), _spelled(client, encoded.approximated))
+
+
+_EXACT = b"x-proxyapi-translation: exact\r\n"
 
 
 def loss_lines(dropped: Sequence[str], approximated: Sequence[str] = ()) -> bytes:
     """Header lines that say what a translation lost; fields in the client's own words."""
-    lines = b"x-proxyapi-translation: %b\r\n" % (b"lossy" if dropped or approximated else b"exact")
+    lines = b"x-proxyapi-translation: lossy\r\n" if dropped or approximated else _EXACT
     for name, fields in ((b"dropped", dropped), (b"approximated", approximated)):
         if fields:
             lines += b"x-proxyapi-%b: %b\r\n" % (name, ", ".join(fields).encode())
     return lines
 
 
-def _path(target: Target, dialect: DialectName, *, stream: bool) -> str:
+def _end_of(target: Target) -> _End:
+    model = TargetModel(
+        model=target.model,
+        quirks=target.quirks,
+        origin=target.origin,
+        output_tokens_max=target.facts.output_tokens_max,
+    )
+    return _End(target, model, (_path(target, stream=False), _path(target, stream=True)))
+
+
+def _path(target: Target, *, stream: bool) -> str:
     """Nothing of the client's path or query: they are of another API."""
+    dialect = target.dialect
     path = target.provider.path(dialect, _OPERATIONS[dialect], model=target.model, action=_ACTIONS[stream])
     return f"{path}?{_EVENTS_QUERY}" if dialect == "gemini" and stream else path
 
 
 def _lines(visit: Visit, target: Target, dialect: DialectName, encoded: Encoded, *, stream: bool) -> bytes:
+    introduction = visit.introduction
+    assert introduction is not None, "the entrance made it"
+    key = target.provider.name, dialect, stream
+    lines = introduction.forwarded.get(key)
+    if lines is None:
+        lines = introduction.forwarded[key] = _forwarded(visit, target, dialect, stream=stream)
+    if not encoded.headers:
+        return lines
+    return lines + b"".join([b"%b: %b\r\n" % field for field in encoded.headers])
+
+
+def _forwarded(visit: Visit, target: Target, dialect: DialectName, *, stream: bool) -> bytes:
     route, sent = visit.route, visit.exchange.head.headers
     if route is not None and route.dialect == dialect:
         lines = to_provider(sent, target.provider.forwarded_headers)
@@ -288,7 +337,7 @@ def _lines(visit: Visit, target: Target, dialect: DialectName, encoded: Encoded,
         lines += b"text/event-stream\r\n" if stream else b"application/json\r\n"
     if dialect == "anthropic" and b"anthropic-version: " not in lines:
         lines += ANTHROPIC_VERSION
-    return lines + b"".join([b"%b: %b\r\n" % field for field in encoded.headers])
+    return lines
 
 
 # --- reasoning states that a provider refuses -------------------------------------------------------------------------

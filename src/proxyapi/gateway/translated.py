@@ -70,8 +70,10 @@ class TranslatedReplies:
         """Call the provider and bring its answer. GatewayError before the first byte reached the client."""
         response = await self._send(visit, bill, translated)
         try:
+            if self._foreign.answers(bill, response):
+                return await self._bring(visit, bill, translated, response)
             failed = await self._foreign.refused(bill, response)
-            if failed is not None and is_about_states(failed):
+            if is_about_states(failed):
                 # What the provider signed once it may refuse later: other deployment, edited history. Without its
                 # states the conversation is still whole.
                 again = self._translator.without_states(visit, bill.target, translated)
@@ -80,11 +82,11 @@ class TranslatedReplies:
                     bill.attempts += 1
                     translated = again
                     response = await self._send(visit, bill, translated)
+                    if self._foreign.answers(bill, response):
+                        return await self._bring(visit, bill, translated, response)
                     failed = await self._foreign.refused(bill, response)
-            if failed is not None:
-                self._refuse(visit, bill, translated, failed)
-            else:
-                await self._bring(visit, bill, translated, response)
+            self._refuse(visit, bill, translated, failed)
+            return None
         finally:
             response.close()
 
@@ -96,7 +98,7 @@ class TranslatedReplies:
 
     # --- answers -----------------------------------------------------------------------------------------------------
 
-    async def _bring(self, visit: Visit, bill: Bill, translated: Translated, response: Response) -> None:
+    def _bring(self, visit: Visit, bill: Bill, translated: Translated, response: Response) -> Awaitable[None]:
         content_type = (response.header(b"content-type") or b"").lower()
         sse = content_type.startswith(b"text/event-stream")
         recorder = None
@@ -104,7 +106,7 @@ class TranslatedReplies:
             recorder = self._memory.recorder(translated.client.name, translated.request)
         channel = self._channel(visit, bill, translated, recorder, sse=sse)
         bring = self._stream if translated.request.stream else self._body
-        await bring(visit, bill, translated, channel, response, recorder)
+        return bring(visit, bill, translated, channel, response, recorder)
 
     def _channel(
         self, visit: Visit, bill: Bill, translated: Translated, recorder: Recorder | None, *, sse: bool
@@ -165,10 +167,10 @@ class TranslatedReplies:
         await self._replies.settle(visit, bill, channel.meter, self._ending(visit, channel), failed="error_body")
         if channel.failed is not None:
             return self._refuse(visit, bill, translated, channel.failed)
-        await self._keep(visit, channel, recorder, body)
+        if recorder is not None or visit.turn is not None:
+            await self._keep(visit, channel, recorder, body)
         cost = visit.charged if visit.charged < bill.amount else await bill.charged()
-        visit.respond(200, await self._foreign.headers(visit, bill, translated.told, cost), body)
-        return None
+        return await self._foreign.respond(visit, bill, translated.told, cost, body)
 
     async def _stream(
         self,

@@ -163,10 +163,11 @@ class Reply:
         self._is_carried = state is not None
         if state is not None:
             self._carry(state, "next")
-        block = _START[type(part)](part) if type(part) in _START else None
+        kind = type(part)
+        block = _START[kind](part) if kind in _START else None
         if block is not None:
             self._open(block)
-        if text := _TEXT[type(part)](part) if type(part) in _TEXT else "":
+        if text := _TEXT[kind](part) if kind in _TEXT else "":
             self._on_text(text)
 
     def _coming(self, index: int) -> ReasoningState | None:
@@ -178,7 +179,13 @@ class Reply:
         self._on_text(event.text)
 
     def _on_text(self, text: str) -> None:
-        match self._part:
+        part = self._part
+        if isinstance(part, Text | Refusal):
+            self._grow("text_delta", text=text)
+            self._grown = True
+            self._flow("text_delta", "text")
+            return
+        match part:
             case Thinking():
                 self._think(text, -1)
             case ToolUse(kind="custom"):
@@ -188,8 +195,8 @@ class Reply:
                 self._grown = True
                 self._flow("input_json_delta", "partial_json")
             case Compaction():
-                self._part = Compaction(self._part.text + text)
-            case Text() | Refusal() | Audio() | Image():
+                self._part = Compaction(part.text + text)
+            case Audio() | Image():
                 self._grow("text_delta", text=text)
                 self._grown = True
                 self._flow("text_delta", "text")

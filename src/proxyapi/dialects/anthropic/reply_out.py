@@ -240,10 +240,12 @@ _JOINED = frozenset({"text_delta", "thinking_delta", "input_json_delta"})
 
 def _cited(text: str, found: Sequence[Citation]) -> list[Block | Raw]:
     """The text, cut where what is cited begins and ends: the dialect cites whole blocks."""
+    if not found:
+        return [{"type": "text", "text": text}] if text else []
     cuts = sorted({0, len(text), *(bound for citation in found for bound in _span(citation, len(text)))})
     blocks: list[Block | Raw] = []
     # Sources that came after the answer's last text stand on a text of their own, which is empty.
-    for start, end in pairwise(cuts) if text else [(0, 0)] if found else ():
+    for start, end in pairwise(cuts) if text else [(0, 0)]:
         block: Block = {"type": "text", "text": text[start:end]}
         here = [citation for citation in found if _covers(_span(citation, len(text)), start, end)]
         if wires := [wire for citation in here if (wire := citations.write(citation)) is not None]:

@@ -6,7 +6,7 @@ own, so that a bill read from our replies is the bill that we made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -20,7 +20,7 @@ from proxyapi.usage import INPUT_TOKENS, OUTPUT_TOKENS, Unit, Usage
 _OTHER_MODEL = ("advisor", "compaction", "fallback")
 """Kinds of `usage.iterations[]` that are not in the totals: another model, or another prompt."""
 
-_INPUT, _OUTPUT, _CACHE_READ = Unit.INPUT, Unit.OUTPUT, Unit.CACHE_READ
+_INPUT, _OUTPUT, _REASONING, _CACHE_READ = Unit.INPUT, Unit.OUTPUT, Unit.REASONING, Unit.CACHE_READ
 _CACHE_WRITES = {
     Unit.CACHE_WRITE_1H: "ephemeral_1h_input_tokens",
     Unit.CACHE_WRITE_30M: "ephemeral_30m_input_tokens",
@@ -149,8 +149,10 @@ _USUAL = frozenset({Unit.INPUT, Unit.CACHE_READ, Unit.OUTPUT, Unit.REASONING})
 # --- units to a usage object --------------------------------------------------------------------------------------
 
 
-def written(spent: Usage, others: Iterable[ModelUsage] = ()) -> dict[str, Any]:
+def written(spent: Usage, others: Sequence[ModelUsage] = ()) -> dict[str, Any]:
     """`usage` as clients of the dialect read it; `usage` and `others` of this module read the same back."""
+    if not others and spent.keys() <= _USUAL:
+        return _usually_written(spent)
     told_otherwise = not spent.keys() <= _USUAL
     lifetimes = {_MINUTES: spent.get(Unit.CACHE_WRITE_5M, 0)}
     lifetimes["ephemeral_1h_input_tokens"] = spent.get(Unit.CACHE_WRITE_1H, 0)
@@ -175,6 +177,21 @@ def written(spent: Usage, others: Iterable[ModelUsage] = ()) -> dict[str, Any]:
         wire |= {unit.value: spent[unit] for unit in _BESIDE if spent.get(unit)}
     if iterations := [{"type": "advisor_message", "model": other.model} | written(other.usage) for other in others]:
         wire["iterations"] = iterations
+    return wire
+
+
+def _usually_written(spent: Usage) -> dict[str, Any]:
+    """`written` of the usual units by a straight way."""
+    thinking = spent.get(_REASONING, 0)
+    wire: dict[str, Any] = {
+        "input_tokens": spent.get(_INPUT, 0),
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": spent.get(_CACHE_READ, 0),
+        "cache_creation": {_MINUTES: 0, "ephemeral_1h_input_tokens": 0},
+        "output_tokens": spent.get(_OUTPUT, 0) + thinking,
+    }
+    if thinking:
+        wire["output_tokens_details"] = {"thinking_tokens": thinking}
     return wire
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode
 from binascii import Error
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any
 
@@ -146,7 +146,7 @@ def instruction(wire: Instruction) -> tuple[Message, ...]:
     if isinstance(wire, Content):
         wire = wire.parts if isinstance(wire.parts, list) else [wire.parts] if wire.parts else []
     texts = [wire] if isinstance(wire, str) else [part.text for part in wire or ()]
-    parts = tuple(Text(text) for text in texts if text)
+    parts = tuple([Text(text) for text in texts if text])
     return (Message(role="system", parts=parts),) if parts else ()
 
 
@@ -155,36 +155,39 @@ def conversation(wire: Contents, unseal: Unseal) -> tuple[Message, ...]:
     reader = _Reader(unseal)
     for place, content in enumerate(wire if isinstance(wire, list) else [wire] if wire else ()):
         reader.take(Content(parts=[_Part(text=content)]) if isinstance(content, str) else content, place)
-    return tuple(_results_first(message) if message.role == "user" else _joined(message) for message in reader.messages)
+    return tuple([_message(role, parts) for role, parts in reader.turns])
 
 
-def _joined(message: Message) -> Message:
+def _message(role: Role, parts: list[Part]) -> Message:
+    if len(parts) > 1 and role == "user":
+        parts.sort(key=lambda part: not isinstance(part, ToolResult))
+    elif len(parts) > 1:
+        parts = _joined(parts)
+    return Message(role=role, parts=tuple(parts))
+
+
+def _joined(pieces: list[Part]) -> list[Part]:
     """Neighbouring fragments of one text as one part: clients send a turn back as the stream had cut it.
 
     A signature ends a part.
     """
     parts: list[Part] = []
     fragments: list[str] = []
-    for part, after in zip_longest(message.parts, message.parts[1:]):
+    for part, after in zip_longest(pieces, pieces[1:]):
         if isinstance(part, Text | Thinking):
-            fragments.append(part.text)
             if part.state is None and type(after) is type(part):
+                fragments.append(part.text)
                 continue
-            part = replace(part, text="".join(fragments))
-            fragments.clear()
+            if fragments:
+                part = replace(part, text="".join((*fragments, part.text)))
+                fragments.clear()
         parts.append(part)
-    return message if len(parts) == len(message.parts) else replace(message, parts=tuple(parts))
-
-
-def _results_first(message: Message) -> Message:
-    results = tuple(part for part in message.parts if isinstance(part, ToolResult))
-    rest = tuple(part for part in message.parts if not isinstance(part, ToolResult))
-    return replace(message, parts=results + rest) if results else message
+    return parts
 
 
 class _Reader:
     def __init__(self, unseal: Unseal) -> None:
-        self._turns: list[tuple[Role, list[Part]]] = []
+        self.turns: list[tuple[Role, list[Part]]] = []
         """Neighbours of one role share a list that grows: copied for each of them, it would cost quadratic time."""
         self._unseal = unseal
         self._names: dict[str, str] = {}
@@ -194,23 +197,24 @@ class _Reader:
         self._open: dict[str, None] = {}
         """Calls without an answer yet, for answers that have no id."""
 
-    @property
-    def messages(self) -> Iterator[Message]:
-        return (Message(role=role, parts=tuple(parts)) for role, parts in self._turns)
-
     def take(self, content: Content, place: int) -> None:
         role = _ROLES.get(content.role)
         if role is None:
             param = f"contents[{place}].role"
             raise InvalidRequest(f"Invalid value for {param}: {content.role!r}; it is user or model", param=param)
-        is_new = not self._turns or self._turns[-1][0] != role
-        parts: list[Part] = [] if is_new else self._turns[-1][1]
+        is_new = not self.turns or self.turns[-1][0] != role
+        parts: list[Part] = [] if is_new else self.turns[-1][1]
         wire = content.parts
         for number, part in enumerate([wire] if isinstance(wire, _Part) else wire or ()):
+            if part == _Part(text=part.text):
+                # Words and nothing else, as most are.
+                if part.text:
+                    parts.append(Text(part.text))
+                continue
             _check_speaker(part, role, f"contents[{place}].parts[{number}]")
             self._part(part, parts, role)
         if is_new and (parts or role == "assistant"):
-            self._turns.append((role, parts))
+            self.turns.append((role, parts))
 
     def _part(self, wire: _Part, parts: list[Part], role: Role) -> None:
         state = self._state(wire.thought_signature) if role == "assistant" else None
@@ -221,7 +225,7 @@ class _Reader:
             parts.append(replace(found, state=state) if state is not None else found)
         elif state is not None:
             _hang(state, parts)
-        for name, encoded in _BESIDE.items():
+        for name, encoded in () if _is_bare(wire) else _BESIDE.items():
             if given(raw := getattr(wire, name)):
                 parts.append(Native("gemini", encoded, raw, optional=encoded in _OPTIONAL))
 
@@ -297,6 +301,19 @@ _HOSTED: tuple[tuple[str, str, Callable[[Raw], Any]], ...] = (
     ("tool_call", "toolCall", hosted.read_call),
     ("tool_response", "toolResponse", hosted.read_response),
 )
+
+
+def _is_bare(wire: _Part) -> bool:
+    """Nothing of `_BESIDE` is there, nor a call of the provider's own tools."""
+    return wire == _Part(
+        wire.text,
+        wire.thought,
+        wire.thought_signature,
+        wire.inline_data,
+        wire.file_data,
+        wire.function_call,
+        wire.function_response,
+    )
 
 
 def _check_speaker(wire: _Part, role: Role, place: str) -> None:

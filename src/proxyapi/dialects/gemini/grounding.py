@@ -243,7 +243,7 @@ class Grounds:
 
     def metadata(self) -> dict[str, Any]:
         """`groundingMetadata`; empty where nothing is cited."""
-        supports = self._supports()
+        supports = self._supports() if self._cited else []
         wire: dict[str, Any] = {}
         if self.queries:
             wire["webSearchQueries"] = list(self.queries)

@@ -172,12 +172,13 @@ class Reply:
         part = self._open.get(event.index)
         if part is None:
             return
+        if isinstance(part.part, Text) and not self._is_unquoted:
+            part.kept.append(event.text)
+            self._grow(part, event)
+            return
         match part.part:
             case Thinking():
                 self._think(part, event.text, -1)
-            case Text() if not self._is_unquoted:
-                part.kept.append(event.text)
-                self._grow(part, event)
             case Refusal():
                 self._grow(part, event)
             case _:
@@ -335,11 +336,12 @@ class Reply:
             if words := end.message or end.category:
                 wire["finishMessage"] = words
         wire["index"] = number
-        notices = dict(choice.notices)
-        entry = notices.pop("searchEntryPoint", None)
-        if grounding := choice.grounds.metadata() | ({"searchEntryPoint": entry} if entry is not None else {}):
+        grounding = choice.grounds.metadata()
+        for name, body in choice.notices.items():
+            (grounding if name == "searchEntryPoint" else wire)[name] = body
+        if grounding:
             wire["groundingMetadata"] = grounding
-        return wire | notices
+        return wire
 
     def _head(self, *, final: bool) -> Wire:
         """Members of every chunk beside its candidates. `final`: of the last one, which tells the cost."""

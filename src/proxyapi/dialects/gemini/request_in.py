@@ -19,6 +19,8 @@ from proxyapi.dialects.gemini.spelling import camel_case
 from proxyapi.dialects.gemini.tools_in import tool_choice, tool_config_extras, tools
 from proxyapi.dialects.model import (
     ABSENT,
+    NO_CACHE,
+    NO_STORAGE,
     AudioOut,
     CacheOptions,
     Effort,
@@ -116,6 +118,10 @@ _REQUEST = msgspec.json.Decoder(_Request)
 _CONFIG = msgspec.json.Decoder(_Config)
 _SPEECH = msgspec.json.Decoder(_Speech)
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_KNOWN: dict[type[Struct], frozenset[str]] = {
+    struct: frozenset(struct.__struct_encode_fields__) for struct in (_Request, _Config)
+}
+"""What is read of an object, as it is spelled."""
 
 
 def decode_request(body: bytes, *, model: str | None, stream: bool, unseal: Unseal) -> Request:
@@ -124,28 +130,31 @@ def decode_request(body: bytes, *, model: str | None, stream: bool, unseal: Unse
     wire = decode(_REQUEST, body)
     settings = wire.generation_config if given(wire.generation_config) else Raw(b"{}")
     config = within(_CONFIG, settings, "generationConfig")
+    extra = _others(body) | _only_here(settings)
+    if wire.tool_config is not ABSENT:
+        extra |= tool_config_extras(wire.tool_config)
     return Request(
         model=named(model),
         system=instruction(wire.system_instruction),
         messages=conversation(wire.contents, unseal),
-        tools=tuple(tools(wire.tools)),
-        tool_choice=tool_choice(wire.tool_config),
+        tools=tuple(tools(wire.tools)) if wire.tools else (),
+        tool_choice=tool_choice(wire.tool_config) if wire.tool_config is not ABSENT else None,
         stream=stream,
         output_tokens_max=whole("generationConfig.maxOutputTokens", config.max_output_tokens),
         stop=config.stop_sequences or (),
         choices=whole("generationConfig.candidateCount", config.candidate_count, least=1, most=CHOICES_MAX) or 1,
         sampling=_sampling(config),
         logprobs=_logprobs(config),
-        reasoning=_reasoning(config.thinking_config),
+        reasoning=_reasoning(config.thinking_config) if config.thinking_config is not None else None,
         format=_format(config),
-        modalities=_modalities(config.response_modalities),
+        modalities=_modalities(config.response_modalities) if config.response_modalities else (),
         audio=_audio(config.speech_config),
-        media_detail=detail(config.media_resolution),
-        cache=CacheOptions(content=wire.cached_content or ""),
-        storage=Storage(store=wire.store),
+        media_detail=detail(config.media_resolution) if config.media_resolution else None,
+        cache=CacheOptions(content=wire.cached_content) if wire.cached_content else NO_CACHE,
+        storage=Storage(store=wire.store) if wire.store is not None else NO_STORAGE,
         metadata=wire.labels or {},
-        tier=_TIERS.get((wire.service_tier or "").lower()),
-        extra=_others(body) | tool_config_extras(wire.tool_config) | _only_here(settings),
+        tier=_TIERS.get(wire.service_tier.lower()) if wire.service_tier else None,
+        extra=extra,
     )
 
 
@@ -161,13 +170,17 @@ def _others(body: bytes) -> dict[str, Raw]:
 
 def _unread(members: dict[str, Raw], struct: type[Struct]) -> dict[str, Raw]:
     """What a struct has no field for."""
-    known = struct.__struct_encode_fields__
+    known = _KNOWN[struct]
+    if known.issuperset(members):
+        return {}
     return {name: value for name, value in members.items() if name not in known and given(value)}
 
 
 def _only_here(settings: Raw) -> dict[str, Raw]:
     """Settings that only this dialect knows, by their path. InvalidRequest: one without which it is another answer."""
     members = _unread(_MEMBERS.decode(settings), _Config)
+    if not members:
+        return {}
     for name in _DEFINING:
         if name in members:
             param = f"generationConfig.{name}"
@@ -209,8 +222,8 @@ def _logprobs(config: _Config) -> int | None:
     return whole("generationConfig.logprobs", config.logprobs, most=_LOGPROBS_MAX) or 0
 
 
-def _reasoning(wire: _Thinking | None) -> Reasoning | None:
-    if wire is None or wire == _Thinking():
+def _reasoning(wire: _Thinking) -> Reasoning | None:
+    if wire == _Thinking():
         return None
     level = (wire.thinking_level or "").upper()
     if level and level != "THINKING_LEVEL_UNSPECIFIED" and level not in _EFFORTS:
@@ -240,9 +253,9 @@ def _format(config: _Config) -> Format | None:
             return PlainText(kind)
 
 
-def _modalities(wire: list[str] | None) -> tuple[Modality, ...]:
+def _modalities(wire: list[str]) -> tuple[Modality, ...]:
     """Asked outputs; text alone is what everybody gets."""
-    words = [word.upper() for word in wire or ()]
+    words = [word.upper() for word in wire]
     for word in words:
         if word not in _MODALITIES and word != "MODALITY_UNSPECIFIED":
             param = "generationConfig.responseModalities"

@@ -211,6 +211,9 @@ def report(body: bytes) -> Report | None:
 
 # --- units to `usageMetadata` -------------------------------------------------------------------------------------
 
+_USUAL = frozenset({Unit.INPUT, Unit.CACHE_READ, Unit.OUTPUT, Unit.REASONING})
+"""Units of nearly all replies: they leave nothing to look for."""
+
 
 def written(
     spent: Usage, *, searched: bool = False, tier: str = "", cost: str = "", currency: str = ""
@@ -220,10 +223,11 @@ def written(
     `searched`: grounding tells queries, which otherwise would be counted. `cost` is a decimal number as text; empty:
     it is not told.
     """
+    usual = spent.keys() <= _USUAL
     cached_audio, heard = spent.get(Unit.CACHE_READ_AUDIO, 0), spent.get(Unit.INPUT_AUDIO, 0)
     cached = spent.get(Unit.CACHE_READ, 0) + cached_audio
     spoken, drawn = spent.get(Unit.OUTPUT_AUDIO, 0), spent.get(Unit.OUTPUT_IMAGE, 0)
-    prompt = sum(spent.get(unit, 0) for unit in INPUT_TOKENS)
+    prompt = spent.get(Unit.INPUT, 0) + cached if usual else sum(spent.get(unit, 0) for unit in INPUT_TOKENS)
     output = spent.get(Unit.OUTPUT, 0) + spoken + drawn
     thoughts = spent.get(Unit.REASONING, 0)
     wire: dict[str, Any] = {
@@ -239,12 +243,15 @@ def written(
         wire["cacheTokensDetails"] = _details(TEXT=cached - cached_audio, AUDIO=cached_audio)
     if spoken or drawn:
         wire["candidatesTokensDetails"] = _details(TEXT=output - spoken - drawn, AUDIO=spoken, IMAGE=drawn)
-    wire |= {name: spent[unit] for unit, name in (_IN_PROMPT | _BESIDE).items() if spent.get(unit)}
+    if not usual:
+        wire |= {name: spent[unit] for unit, name in (_IN_PROMPT | _BESIDE).items() if spent.get(unit)}
     if searched or Unit.WEB_SEARCH in spent:
         wire[SEARCHES] = spent.get(Unit.WEB_SEARCH, 0)
     if tier:
         wire["serviceTier"] = tier
-    return wire | ({"cost": Raw(cost.encode()), "costCurrency": currency} if cost else {})
+    if cost:
+        wire |= {"cost": Raw(cost.encode()), "costCurrency": currency}
+    return wire
 
 
 def _details(**tokens: int) -> list[dict[str, Any]]:

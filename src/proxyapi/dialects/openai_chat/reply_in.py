@@ -393,12 +393,15 @@ class ChatReader:
 
     def _finish(self, choice: int, state: State, reason: str, chunk: Chunk, events: list[Event]) -> None:
         state.done = True
-        for source in web_sources(chunk.citations, chunk.search_results) if state.open == "text" else ():
-            events.append(PartCitation(state.part, source))
+        if chunk.citations is not ABSENT and state.open == "text":
+            events += [
+                PartCitation(state.part, source) for source in web_sources(chunk.citations, chunk.search_results)
+            ]
         for index, held in state.held.items():
             self._open_call(choice, state, index, ToolUse(held.id, "", ""), held.arguments, events)
         self._shut(state, events)
-        events += [PartEnd(part) for part in sorted(set(state.calls.values()))]
+        if state.calls:
+            events += [PartEnd(part) for part in sorted(set(state.calls.values()))]
         events.append(Finish(reason=_STOP.get(reason, "other"), choice=choice, native=reason))
 
 

@@ -79,7 +79,7 @@ def citation(note: dict[str, Any]) -> Citation | None:
 
 def web_sources(citations: Raw, results: Raw) -> Iterator[UrlCitation]:
     """Perplexity's: sources of the whole answer, by address; some have a title in the list of search results."""
-    addresses = lenient(_ADDRESSES, citations) if citations is not ABSENT else None
+    addresses = lenient(_ADDRESSES, citations)
     if addresses:
         titles = {source.url: source.title or "" for source in lenient(_SOURCES, results) or ()}
         for address in addresses:
