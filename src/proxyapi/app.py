@@ -7,7 +7,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -56,7 +56,7 @@ from proxyapi.identity.revisions import Revisions
 from proxyapi.identity.secret import agree_on_secret
 from proxyapi.ids import IdSource, format_id
 from proxyapi.ledger.ledger import Ledger, now_ms
-from proxyapi.ledger.reaper import reap
+from proxyapi.ledger.reaper import bury, reap
 from proxyapi.ledger.receipt import find_receipt
 from proxyapi.logbook.book import Logbook
 from proxyapi.money import nanos_ceil
@@ -80,7 +80,8 @@ LIST_SECONDS = 1.0
 """After the start, so that the first requests don't wait for it."""
 HEARTBEAT_SECONDS = 2.0
 """How often a worker shows that it lives and publishes its metrics; after 60 s without it is taken for dead."""
-REAP_SECONDS = 15.0
+REAP_SECONDS = 5.0
+"""Between two rounds over what dead workers held: a round is one conditional write, and a read of what is in flight."""
 PRUNE_SECONDS = 60.0
 UPKEEP_SECONDS = 3_600.0
 MILLISECONDS = 1000
@@ -110,14 +111,17 @@ class Worker:
         sandbox_port: int = 0,
         console_port: int = 0,
         console_secret: bytes = b"",
+        departed: Sequence[str] = (),
     ) -> None:
-        """`sandbox_port` 0: this process runs the sandbox provider itself. `console_port` 0: there is no console."""
+        """`name` is this process's alone. `sandbox_port` 0: this process runs the sandbox provider itself.
+        `console_port` 0: there is no console. `departed`: names of workers whose processes are known to have ended."""
         self._settings = settings
         self._name = name
         self._workers = workers
         self._sandbox_port = sandbox_port
         self._console_port = console_port
         self._console_secret = console_secret
+        self._departed = departed
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -168,6 +172,8 @@ class Worker:
     async def start(self, host: str, port: int, *, shared: bool = False, tls: SSLContext | None = None) -> int:
         """Open everything and listen; returns the port. `shared`: other workers listen on it too."""
         await self.ledger.open()
+        with suppress(StoreUnavailable, StoreError):  # the next round of the reaper tries again
+            await self._bury()
         sandbox_port = self._sandbox_port
         if not sandbox_port and self._settings.sandbox.enabled:
             sandbox_port = await self._serve_sandbox()
@@ -178,6 +184,7 @@ class Worker:
         bound = await self.server.listen(host, port, ssl=tls, reuse_port=shared)
         self._every(HEARTBEAT_SECONDS, self._heartbeat)
         self._every(REAP_SECONDS, self._reap)
+        self._every(PRUNE_SECONDS, self._prune_strikes)
         self._every(PRUNE_SECONDS, self._memory.prune)
         self._every(PRUNE_SECONDS, self._conversations.prune)
         self._every(PRUNE_SECONDS, self._logbook.prune)
@@ -412,10 +419,21 @@ class Worker:
         await self.ledger.heartbeat(msgspec.json.encode(self.metrics.snapshot()).decode())
 
     async def _reap(self) -> None:
-        expired = await reap(self.database, self.ledger)
+        await self._bury()
+        self._expired(await reap(self.database, self.ledger))
+
+    async def _bury(self) -> None:
+        """What those before this worker held comes back before it answers, so that requests may be sent again."""
+        if self._departed:
+            self._expired(await bury(self.database, self.ledger, self._departed))
+            self._departed = ()
+
+    def _expired(self, holds: int) -> None:
+        if holds:
+            self.log.event("holds_expired", count=holds)
+
+    async def _prune_strikes(self) -> None:
         await self.ledger.write(PRUNE, (now_ms() - STRIKES_KEPT_MS,))
-        if expired:
-            self.log.event("holds_expired", count=expired)
 
     async def _upkeep(self) -> None:
         await self._loop.run_in_executor(None, self.database.upkeep, now_ms())

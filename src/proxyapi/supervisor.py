@@ -1,14 +1,14 @@
 """`proxyapi serve`: gateway workers on one port, and whoever restarts the dead ones.
 
 One worker runs in this very process. Several are forked, share the port through SO_REUSEPORT and are watched: a worker
-that dies is replaced, with a pause that grows when it dies again and again. The sandbox provider then runs in a process
+that dies is replaced, with a pause that grows when it dies again and again; its successor learns who has ended, and
+gives back what those had on hold. The sandbox provider then runs in a process
 of its own, because the answers that it stores must be the same for every worker.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import secrets
 import select
@@ -18,13 +18,14 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import uvloop
 from msgspec import Struct
 
 from proxyapi import app, firststart, sandbox_host
 from proxyapi.errors import SettingsError
+from proxyapi.ledger.reaper import GRACE_SECONDS
 from proxyapi.store.database import open_database
 
 if TYPE_CHECKING:
@@ -43,15 +44,28 @@ DOOR_SECRET_BYTES = 32
 GRACE_MARGIN_SECONDS = 5.0
 """After a worker's own bound for its running requests: then it is killed."""
 
+TOKEN_BYTES = 8
+
 _WATCHED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT}
+
+
+class Start(NamedTuple):
+    """What a child is told when it starts."""
+
+    identity: str
+    """Host, process and something random: no other process has it, nor will have it."""
+    departed: list[str]
+    """Identities of those that have ended; whoever ended longer than the grace ago is missed by then anyway."""
 
 
 class Child(Struct):
     """One watched process."""
 
     name: str
-    run: Callable[[], None]
+    run: Callable[[Start], None]
     pid: int = 0
+    token: str = ""
+    """The random part of its identity: a new one at every start."""
     started: float = 0.0
     failures: int = 0
     due: float = 0.0
@@ -97,6 +111,8 @@ class Supervisor:
         self._grace_seconds = grace_seconds
         self._report = report
         self._ending = False
+        self._departed: list[tuple[float, str]] = []
+        """Monotonic times and identities."""
 
     def run(self) -> int:
         """Blocks. 0 after an orderly stop, 1 when a child had to be killed."""
@@ -121,12 +137,15 @@ class Supervisor:
     def _start(self, child: Child) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        now = time.monotonic()
+        self._departed = [(ended, who) for ended, who in self._departed if now - ended < GRACE_SECONDS]
+        child.token = secrets.token_hex(TOKEN_BYTES)
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-                child.run()
+                child.run(Start(identity(os.getpid(), child.token), [who for _, who in self._departed]))
                 code = 0
             except KeyboardInterrupt:
                 code = 0
@@ -134,7 +153,7 @@ class Supervisor:
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(code)
-        child.pid, child.started = pid, time.monotonic()
+        child.pid, child.started = pid, now
 
     def _reap(self) -> None:
         while True:
@@ -151,6 +170,7 @@ class Supervisor:
     def _died(self, child: Child, status: int) -> None:
         now = time.monotonic()
         lived = now - child.started
+        self._departed.append((now, identity(child.pid, child.token)))
         child.pid = 0
         if self._ending:
             return
@@ -212,7 +232,7 @@ def serve(settings: Settings) -> int:
 
 def _run_alone(settings: Settings, host: str, port: int, tls: SSLContext | None, key: str | None) -> int:
     async def main() -> None:
-        worker = app.Worker(settings, _worker_name(0))
+        worker = app.Worker(settings, identity(os.getpid(), secrets.token_hex(TOKEN_BYTES)))
         await worker.start(host, port, shared=True, tls=tls)
         _greet(settings, port, key)
         await worker.run()
@@ -228,11 +248,11 @@ def _run_many(settings: Settings, workers: int, host: str, port: int, tls: SSLCo
     parent = os.getpid()
     ready_read, ready_write = os.pipe()
 
-    def run_worker(number: int) -> None:
+    def run_worker(start: Start) -> None:
         async def main() -> None:
             worker = app.Worker(
-                settings, _worker_name(number), workers=workers, sandbox_port=sandbox_port, console_port=console_port,
-                console_secret=secret,
+                settings, start.identity, workers=workers, sandbox_port=sandbox_port, console_port=console_port,
+                console_secret=secret, departed=start.departed,
             )  # fmt: skip
             await worker.start(host, port, shared=True, tls=tls)
             os.write(ready_write, b".")
@@ -241,17 +261,17 @@ def _run_many(settings: Settings, workers: int, host: str, port: int, tls: SSLCo
 
         _with_uvloop(main)
 
-    def run_sandbox() -> None:
+    def run_sandbox(_: Start) -> None:
         assert sandbox_socket is not None
         _with_uvloop(lambda: sandbox_host.run_sandbox(settings, sandbox_socket, parent))
 
-    def run_console() -> None:
+    def run_console(_: Start) -> None:
         from proxyapi import cabinet  # its packages are read in its own process, after the API is up
 
         assert console_socket is not None
         _with_uvloop(lambda: cabinet.run(settings, console_socket, parent, secret=secret, port=port))
 
-    children = [Child(f"worker {number}", functools.partial(run_worker, number)) for number in range(workers)]
+    children = [Child(f"worker {number}", run_worker) for number in range(workers)]
     if sandbox_socket is not None:
         children.insert(0, Child("sandbox", run_sandbox))
     if console_socket is not None:
@@ -286,8 +306,9 @@ def _with_uvloop(main: Callable[[], object]) -> None:
         runner.run(main())  # type: ignore[arg-type]
 
 
-def _worker_name(number: int) -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{number}"
+def identity(pid: int, token: str) -> str:
+    """How a process is known to the store."""
+    return f"{socket.gethostname()}:{pid}:{token}"
 
 
 def _tls_context(settings: Settings) -> SSLContext | None:

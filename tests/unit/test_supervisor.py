@@ -24,20 +24,20 @@ def say(text):
     os.write(1, (text + "\\n").encode())
 
 def patient(name):
-    def run():
+    def run(start):
         signal.signal(signal.SIGTERM, lambda *_: (say(f"{name} stops"), os._exit(0)))
-        say(f"{name} {os.getpid()}")
+        say(f"{name} {os.getpid()} {start.identity} {','.join(start.departed)}")
         while True:
             signal.pause()
     return run
 
-def stubborn():
+def stubborn(_):
     signal.signal(signal.SIGTERM, lambda *_: say("stubborn stays"))
     say(f"stubborn {os.getpid()}")
     while True:
         signal.pause()
 
-def failing():
+def failing(_):
     say("failing")
     raise SystemExit(3)
 
@@ -97,6 +97,20 @@ def test_a_child_that_dies_is_replaced_at_once_and_reported() -> None:
         assert second != first
         process.terminate()
         assert process.wait(10) == 0
+
+
+def test_a_child_learns_the_identities_of_those_that_ended_before_it() -> None:
+    with supervised("one", "two") as process:
+        first, second = (until(process, f"{name} ").split() for name in ("one", "two"))
+        assert len(first) == len(second) == 3, "nobody had ended"
+        os.kill(int(first[1]), signal.SIGKILL)
+        until(process, "one ended")
+        heir = until(process, "one ").split()
+        assert heir[2] != first[2]
+        assert heir[3] == first[2], "not of the one that lives"
+        os.kill(int(second[1]), signal.SIGKILL)
+        until(process, "two ended")
+        assert until(process, "two ").split()[3] == f"{first[2]},{second[2]}"
 
 
 def test_a_child_that_dies_again_and_again_starts_later_each_time() -> None:

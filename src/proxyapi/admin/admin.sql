@@ -62,4 +62,4 @@ SELECT provider, created_at, kind, status, first_byte_ms, ending, charged
 FROM entry WHERE id >= ? AND kind IN ('settle', 'release', 'expire') ORDER BY id DESC LIMIT ?
 
 -- snapshots --
-SELECT snapshot FROM worker WHERE snapshot IS NOT NULL AND seen_at >= @now_ms - ?
+SELECT snapshot FROM worker WHERE snapshot IS NOT NULL AND died_at IS NULL AND seen_at >= @now_ms - ?

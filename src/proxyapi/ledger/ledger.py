@@ -59,8 +59,9 @@ class Ledger:
         ops_max: int = OPS_MAX,
         unseen_seconds: float = UNSEEN_SECONDS_MAX,
     ) -> None:
-        """`worker`: a name for people, such as host and process id. `on_problem` is told in a sentence when the store
-        falls sick or recovers. `unseen_seconds`: how long this worker admits without having touched its row."""
+        """`worker`: a name that no other has, such as host, process id and something random. `on_problem` is told in
+        a sentence when the store falls sick or recovers. `unseen_seconds`: how long this worker admits without having
+        touched its row."""
         self._database = database
         self._worker = worker
         self._ids = ids
@@ -88,7 +89,8 @@ class Ledger:
         if self._batcher is None or self._committer is None:
             return 0
         if self._batcher.well:
-            await asyncio.wait([self._batcher.submit(Write(SQL["leave_worker"], (self.worker_id,)))])
+            leaving = (Write(SQL[name], (self.worker_id,)) for name in ("leave_worker", "mark_left"))
+            await asyncio.wait([self._batcher.submit(op) for op in leaving])
         left = await self._batcher.close(drain_seconds)
         if left:
             self._on_problem(f"stopped with {left} ledger operations that the store did not take")
@@ -211,7 +213,7 @@ class Ledger:
         return [row[0] for row in rows]
 
     def expire(self, id: bytes, grace_ms: int) -> Awaitable[Settled]:
-        """For the reaper: ends the hold if its worker has not been seen for `grace_ms`."""
+        """For the reaper: ends the hold if its worker is dead, or has not been seen for `grace_ms`."""
         return self._opened[0].submit(Expire(id, grace_ms))
 
     async def _register(self) -> None:

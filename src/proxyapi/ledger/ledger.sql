@@ -5,7 +5,7 @@ SELECT id, account_id, budget_id, key_id, amount FROM hold WHERE id IN (@ids)
 SELECT id, account_id, budget_id, key_id, amount, price_id, provider, model, operation FROM hold
  WHERE id IN (@ids)
    AND worker_id NOT IN (SELECT id FROM worker
-                          WHERE seen_at >= @now_ms - ?)
+                          WHERE died_at IS NULL AND seen_at >= @now_ms - ?)
 
 -- delete_holds --
 DELETE FROM hold WHERE id IN (@ids)
@@ -93,10 +93,16 @@ RETURNING id
 
 -- touch_worker --
 UPDATE worker SET seen_at = @now_ms, snapshot = coalesce(?, snapshot)
- WHERE id = ? RETURNING seen_at
+ WHERE id = ? AND died_at IS NULL RETURNING seen_at
 
 -- leave_worker --
 DELETE FROM worker WHERE id = ? AND NOT EXISTS (SELECT 1 FROM hold WHERE worker_id = worker.id)
+
+-- mark_left --
+UPDATE worker SET died_at = @now_ms WHERE id = ?
+
+-- mark_dead --
+UPDATE worker SET died_at = @now_ms WHERE name = ? AND died_at IS NULL
 
 -- claim_reaping --
 INSERT INTO setting (name, value)
@@ -108,7 +114,7 @@ RETURNING name
 -- find_lost_holds --
 SELECT id FROM hold
  WHERE worker_id NOT IN (SELECT id FROM worker
-                          WHERE seen_at >= @now_ms - ?)
+                          WHERE died_at IS NULL AND seen_at >= @now_ms - ?)
  ORDER BY id LIMIT ?
 
 -- delete_lost_workers --
@@ -125,5 +131,5 @@ SELECT funded, spent, held, credit, blocked FROM account
 
 -- read_snapshots --
 SELECT snapshot FROM worker
- WHERE id <> ? AND snapshot IS NOT NULL
+ WHERE id <> ? AND snapshot IS NOT NULL AND died_at IS NULL
    AND seen_at >= @now_ms - ?

@@ -119,7 +119,7 @@ class Ending(Struct, gc=False):
 
 
 class Expire(Struct, gc=False):
-    """End a hold whose worker has not been seen for `grace_ms`."""
+    """End a hold whose worker is dead, or has not been seen for `grace_ms`."""
 
     id: bytes
     grace_ms: int

@@ -27,9 +27,12 @@ class LiveWorker(NamedTuple):
 
 
 def live_workers(transaction: Transaction) -> list[LiveWorker]:
-    """By the database's clock. One that was stopped properly is not among them."""
-    rows = transaction.execute(SQL["read_live_workers"], (int(GRACE_SECONDS * 1000),))
-    return [LiveWorker(*row) for row in rows]
+    """By the database's clock. One that was stopped properly, or whose end somebody saw, is not among them."""
+    return _seen(transaction, "read_live_workers")
+
+
+def _seen(transaction: Transaction, query: str) -> list[LiveWorker]:
+    return [LiveWorker(*row) for row in transaction.execute(SQL[query], (int(GRACE_SECONDS * 1000),))]
 
 
 def upgrade(database: Database) -> list[str]:
@@ -37,7 +40,7 @@ def upgrade(database: Database) -> list[str]:
     not agree any more. `Conflict` names such workers."""
     if 0 < database.schema_version() < newest_schema():
         with database.transaction() as transaction:
-            workers = live_workers(transaction)
+            workers = _seen(transaction, "read_workers_of_any_version")
         # Another process may have done it meanwhile, and its workers be the ones that are alive.
         if workers and database.schema_version() < newest_schema():
             raise Conflict(
@@ -62,8 +65,8 @@ def alone(database: Database) -> Iterator[Callable[[], None]]:
         workers = live_workers(transaction)
         if workers:
             raise Conflict(
-                f"Stop the gateway first: these workers are alive: {_named(workers)}. One that was killed counts as "
-                f"alive for {GRACE_SECONDS:.0f} seconds."
+                f"Stop the gateway first: these workers are alive: {_named(workers)}. One whose machine was lost "
+                f"counts as alive for {GRACE_SECONDS:.0f} seconds."
             )
         last = time.monotonic()
 

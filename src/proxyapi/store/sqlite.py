@@ -211,7 +211,9 @@ class SqliteTransaction:
 
     def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         try:
-            yield from self._connection.execute(spelled(sql), parameters)
+            # Not `yield from`: what is dropped half read would close the cursor, maybe after its connection.
+            for row in self._connection.execute(spelled(sql), parameters):  # noqa: UP028
+                yield row
         except sqlite3.Error as error:
             raise translate(error) from error
 

@@ -56,6 +56,14 @@ def test_reads_are_reads(database: Database) -> None:
         asyncio.run(database.fetch("SELEKT"))
 
 
+def test_rows_that_are_left_half_read_close_quietly_when_the_database_is_closed(database: Database) -> None:
+    with database.snapshot() as snapshot:
+        rows = snapshot.iterate("SELECT name FROM revision UNION SELECT name FROM setting")
+        next(rows)
+    database.close()
+    rows.close()  # type: ignore[attr-defined]
+
+
 def test_a_snapshot_sees_one_moment(database: Database) -> None:
     with database.snapshot() as snapshot:
         before = snapshot.execute("SELECT number FROM revision WHERE name = 'price'")

@@ -28,8 +28,8 @@ from proxyapi.store.database import Database, Progress, ignore_progress
 
 __all__ = ["FAST_MS", "INVARIANTS", "STALE_SECONDS", "Recompute", "Report", "Violation", "audit", "examine"]
 
-STALE_SECONDS = GRACE_SECONDS + 120.0
-"""The grace, and time for some worker to notice."""
+STALE_SECONDS = GRACE_SECONDS + 60.0
+"""The grace, and time for some worker to notice: of one whose death is known that time alone."""
 FAST_MS = 25 * 3_600_000
 """How far back a fast audit reads entries one by one: one that runs every night reads each, with an hour to spare."""
 

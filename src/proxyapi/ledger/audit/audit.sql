@@ -8,9 +8,10 @@ SELECT account_id, budget_id, CAST(sum(amount) AS BIGINT), count(*) FROM hold GR
 SELECT hold.id, entry.kind FROM hold JOIN entry ON entry.id = hold.id ORDER BY hold.id LIMIT ?
 
 -- stale_holds --
-SELECT hold.id, hold.worker_id, @now_ms - coalesce(worker.seen_at, hold.created_at)
+SELECT hold.id, hold.worker_id, worker.died_at, @now_ms - coalesce(worker.died_at, worker.seen_at, hold.created_at)
   FROM hold LEFT JOIN worker ON worker.id = hold.worker_id
- WHERE @now_ms - coalesce(worker.seen_at, hold.created_at) > ?
+ WHERE @now_ms - coalesce(worker.died_at, worker.seen_at, hold.created_at)
+       > CASE WHEN worker.died_at IS NULL THEN CAST(? AS BIGINT) ELSE CAST(? AS BIGINT) END
  ORDER BY hold.id LIMIT ?
 
 -- count_holds --

@@ -13,6 +13,7 @@ from proxyapi.ledger.audit.report import VIOLATIONS_MAX, Report
 from proxyapi.ledger.commit import DAY_MS, HOUR_MS
 from proxyapi.ledger.months import label
 from proxyapi.ledger.plan import COLUMN_OF_UNIT, SUMS, TOTALS
+from proxyapi.ledger.reaper import GRACE_SECONDS
 from proxyapi.ledger.sealed import Sealed
 from proxyapi.money import format_amount
 from proxyapi.store.database import Row, Transaction
@@ -44,11 +45,11 @@ def check_holds(snapshot: Transaction, report: Report, stale_seconds: float) -> 
     holds = snapshot.execute(SQL["count_holds"])[0][0]
     report.checked["I5"] += holds
     report.checked["I10"] = holds
-    for id, worker_id, age_ms in snapshot.execute(SQL["stale_holds"], (int(stale_seconds * 1000), VIOLATIONS_MAX)):
+    limits = (int(stale_seconds * 1000), int(max(0.0, stale_seconds - GRACE_SECONDS) * 1000))
+    for id, worker_id, died_at, age_ms in snapshot.execute(SQL["stale_holds"], (*limits, VIOLATIONS_MAX)):
         name = format_id(id)
-        report.wrong(
-            "I10", f"request {name} is held by worker {worker_id}, not seen for {age_ms // 1000} seconds", name
-        )
+        since = f"not seen for {age_ms // 1000} seconds" if died_at is None else f"dead for {age_ms // 1000} seconds"
+        report.wrong("I10", f"request {name} is held by worker {worker_id}, {since}", name)
 
 
 def check_amounts(snapshot: Transaction, report: Report, since: int) -> None:

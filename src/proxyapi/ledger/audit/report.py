@@ -20,7 +20,8 @@ INVARIANTS: Final[Mapping[str, str]] = {
     "I6": "no charge is more than the cost; charge and loss together are the cost",
     "I7": "the sums behind the reports equal the journal",
     "I8": "every cost is its units times the rates of its price version, rounded up once",
-    "I10": "no hold is older than its worker's death and the grace",
+    "I10": "no hold outlives its worker by more than a round of the reaper, and the grace where nobody saw that one "
+    "die",
     "archive": "the files of sealed months are the ones that were written, and hold what was taken out",
     "file": "the engine finds its own files and indexes sound",
 }
