@@ -54,7 +54,7 @@ test: install ## all fast tests
 .PHONY: test-faults
 test-faults: install ## the long forms: fault injection, fuzzing, kill -9 under load
 	LEDGER_LAW_EXAMPLES=1000 TRANSLATION_LAW_EXAMPLES=1000 \
-		$(BIN)/pytest tests/faults tests/laws tests/contract/test_endings_by_dialect.py $(ARGS)
+		$(BIN)/pytest tests/faults tests/laws $(ARGS)
 
 .PHONY: test-mutants
 test-mutants: install ## do the tests of the ledger notice seeded bugs? About ten minutes

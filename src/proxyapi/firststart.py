@@ -11,6 +11,7 @@ from proxyapi.identity.accounts import Accounts, KeyRing, KeySettings
 from proxyapi.identity.currency import agree_on_currency
 from proxyapi.ids import IdSource
 from proxyapi.ledger.ledger import now_ms
+from proxyapi.ledger.moved import check_here
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.ledger.workers import upgrade
 from proxyapi.money import NANOS_PER_UNIT
@@ -29,13 +30,14 @@ TEST_MONEY = 1_000 * NANOS_PER_UNIT
 def prepare(settings: Settings) -> str | None:
     """Bring the database up to date. The first key, if the database had no account; else None.
 
-    SettingsError if the currency does not fit the money that is there; StoreError if the store can't be written;
-    Conflict if workers of an older version are alive.
+    SettingsError if the books were moved away, or the currency does not fit the money that is there; StoreError if the
+    store can't be written; Conflict if workers of an older version are alive.
     """
     database = open_database(settings.database)
     try:
         database.prepare()
         upgrade(database)
+        check_here(database)
         database.upkeep(now_ms())
         agree_on_currency(database, settings.currency)
         if settings.fallbacks:

@@ -509,31 +509,6 @@ def test_a_client_that_leaves_with_half_a_request_sent_costs_nothing(gateway: An
     assert len(upstream.asked) == before
 
 
-@pytest.mark.parametrize("clients", [100, pytest.param(1_000, marks=pytest.mark.long)])
-def test_clients_that_leave_at_any_moment_end_each_exactly_once(
-    gateway: Any, upstreams: Any, upstream: Any, replies: Any, eventually: Any, clients: int
-) -> None:
-    """F11: cut after every 100th byte of the answer and the next, and the next ... of one that has some 9,000."""
-    events = replies.chat_events([" word"] * 50)
-    stream_with(upstream, upstreams, events)
-    account, key = gateway.customer("1000")
-    body = json.dumps(DOORS["openai_chat"].body | {"stream": True}).encode()
-    for number in range(clients):
-        path = "/openai/v1/chat/completions"
-        connection = gateway.send("POST", path, key=key, body=body, headers="connection: close\r\n")
-        wanted = number % 100 * 100
-        while wanted > 0 and (data := connection.recv(min(wanted, 4096))):
-            wanted -= len(data)
-        cut(connection)
-    eventually(lambda: not gateway.holds())
-    entries = gateway.entries(account)
-    assert len({entry["id"] for entry in entries}) == len(entries) <= clients
-    assert len(entries) >= clients * 0.6, (
-        "a client may leave before the gateway has read its request, but most have not"
-    )
-    assert all(entry["charged"] <= COST for entry in entries)
-
-
 # --- speech and transcription ----------------------------------------------------------------------------------------
 
 

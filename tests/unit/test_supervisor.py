@@ -111,6 +111,8 @@ def test_a_child_learns_the_identities_of_those_that_ended_before_it() -> None:
         os.kill(int(second[1]), signal.SIGKILL)
         until(process, "two ended")
         assert until(process, "two ").split()[3] == f"{first[2]},{second[2]}"
+        process.terminate()
+        assert process.wait(10) == 0
 
 
 def test_a_child_that_dies_again_and_again_starts_later_each_time() -> None:

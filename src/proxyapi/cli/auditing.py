@@ -101,7 +101,7 @@ def audit(
     asked = {(provider, month): amount for provider, month, amount in invoices}
     outside: dict[str, object] = {}
     lines: list[str] = []
-    with installation(data, config) as at, Line(silent=json) as line:
+    with installation(data, config, only_read=True) as at, Line(silent=json) as line:
         report = examine(at.database, full=full, since=since, recompute=recompute, archive=archive, progress=line)
         with at.database.snapshot() as snapshot:
             if export is not None:

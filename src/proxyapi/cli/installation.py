@@ -13,6 +13,7 @@ from proxyapi.errors import SettingsError
 from proxyapi.identity.accounts import Accounts, KeyRing
 from proxyapi.identity.currency import agree_on_currency, recorded_currency
 from proxyapi.ids import IdSource
+from proxyapi.ledger.moved import check_here
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.ledger.workers import upgrade
 from proxyapi.settings import Settings
@@ -57,8 +58,12 @@ def existing_database(settings: Settings) -> Database:
 
 
 @contextmanager
-def installation(data: Path | None, config: Path | None, *, create: bool = False) -> Iterator[Installation]:
-    """Open it, with its schema up to date. `create`: begin a new one if there is none."""
+def installation(
+    data: Path | None, config: Path | None, *, create: bool = False, only_read: bool = False
+) -> Iterator[Installation]:
+    """Open it, with its schema up to date. `create`: begin a new one if there is none.
+
+    SettingsError if its books were moved away, unless they are `only_read`."""
     settings = load_settings(data, config)
     database = open_database(settings.database) if create else existing_database(settings)
     opened = Installation(settings, database)
@@ -66,6 +71,8 @@ def installation(data: Path | None, config: Path | None, *, create: bool = False
         if create:
             database.prepare()
         upgrade(database)
+        if not only_read:
+            check_here(database)
         if create and recorded_currency(database) is None:
             agree_on_currency(database, settings.currency)
         yield opened

@@ -51,7 +51,7 @@ def usage(
         return
     from proxyapi.ledger.usage import usage_now
 
-    with installation(data, config) as at:
+    with installation(data, config, only_read=True) as at:
         found = at.accounts.find(account) if account else None
         lines = usage_now(at.database, by, account_id=found.id if found else None, since_ms=since or 0)
         currency = at.currency
@@ -76,7 +76,7 @@ def _show_receipt(request: str, data: Path | None, config: Path | None, *, json:
     from proxyapi.ledger.receipt import operator_json, receipt_now
     from proxyapi.ledger.sealed import sealed_now
 
-    with installation(data, config) as at:
+    with installation(data, config, only_read=True) as at:
         try:
             id = parse_id(request)
         except ValueError:

@@ -14,6 +14,7 @@ from proxyapi.cli.output import emit
 from proxyapi.cli.progress import Line
 from proxyapi.errors import SettingsError
 from proxyapi.identity.currency import agree_on_currency, recorded_currency
+from proxyapi.ledger.moved import check_here, take_back
 from proxyapi.ledger.workers import upgrade
 from proxyapi.store.database import POSTGRES_SCHEMES, Database, open_database, sqlite_url
 
@@ -22,14 +23,16 @@ from proxyapi.store.database import POSTGRES_SCHEMES, Database, open_database, s
 @click.option(
     "--to", metavar="URL", help="Move everything there: postgresql://USER@HOST/NAME, sqlite:///PATH or a path."
 )
+@click.option("--reopen", is_flag=True, help="Use this database again although its books were moved away.")
 @installation_options
-def migrate(to: str | None, data: Path | None, config: Path | None, json: bool) -> None:
+def migrate(to: str | None, reopen: bool, data: Path | None, config: Path | None, json: bool) -> None:
     """Bring the database up to this version of the program, or make an empty one. Safe to repeat.
 
     Every other command does it too. Make a backup first when you install a newer version.
 
     With --to, copy everything into another, empty database, read it back, and audit both. Stop the gateway before:
-    it is refused while workers are alive. The old database stays as it is; set `database_url` to the new one.
+    it is refused while workers are alive. Set `database_url` to the new one then. The old database keeps its rows, but
+    the gateway and commands that write refuse it, until --reopen: what was booked in the new one since is not in it.
     Leave the password out of the address: PGPASSWORD and ~/.pgpass are read.
 
     \b
@@ -37,6 +40,11 @@ def migrate(to: str | None, data: Path | None, config: Path | None, json: bool) 
     proxyapi migrate --to postgresql://proxyapi@db.example/proxyapi
     """
     settings = load_settings(data, config)
+    if to is not None and reopen:
+        raise click.UsageError("--to moves the books away, --reopen takes them back: give one of them.")
+    if reopen:
+        _reopen(existing_database(settings), json=json)
+        return
     if to is not None:
         _move(existing_database(settings), database_at(to), json=json)
         return
@@ -69,19 +77,25 @@ def _move(source: Database, target: Database, *, json: bool) -> None:
 
     try:
         upgrade(source)
+        check_here(source)
         make_ready(target)
         with Line(silent=json) as line:
             with alone(source):
                 pass  # what takes long is not begun in vain
             audited(source, progress=line, stale_seconds=HANDED_OVER_SECONDS)
-            with alone(source) as still_here:
+            with alone(source) as books:
 
                 def progress(step: str, done: int, total: int) -> None:
-                    still_here()
+                    books.still_here()
                     line(step, done, total)
 
                 counts = move(source, target, progress)
-            audited(target, progress=line, stale_seconds=HANDED_OVER_SECONDS)
+                books.leave_for(target.name)
+            try:
+                audited(target, progress=line, stale_seconds=HANDED_OVER_SECONDS)
+            except BaseException:
+                take_back(source)
+                raise
     finally:
         source.close()
         target.close()
@@ -89,9 +103,24 @@ def _move(source: Database, target: Database, *, json: bool) -> None:
     emit(
         {"from": source.name, "to": target.name, "rows": rows, "tables": counts},
         f"{rows:,} rows of {len(counts)} tables are in {target.name}; both databases audit clean. Set database_url (or "
-        f"DATABASE_URL) to it before you start the gateway again, and put {source.name} away.",
+        f"DATABASE_URL) to it before you start the gateway again. {source.name} is marked as moved, and refused from "
+        "now on; put it away.",
         json=json,
     )
+
+
+def _reopen(database: Database, *, json: bool) -> None:
+    try:
+        where = take_back(database)
+    finally:
+        database.close()
+    text = (
+        f"{database.name} can be used again, as it was when its books were moved to {where}. Put that one away: what "
+        "was booked there since is not here."
+        if where
+        else f"Nothing to do: the books of {database.name} were not moved."
+    )
+    emit({"database": database.name, "moved_to": where}, text, json=json)
 
 
 @click.command()

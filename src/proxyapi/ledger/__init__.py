@@ -9,6 +9,7 @@ budgets  accounts of keys' budgets, made on first use
 batch    group commit: a thread that commits while the next batch fills
 reaper   expires the holds of workers that died
 workers  who is alive, and how to be alone with the books
+moved    the mark of a database whose books went elsewhere
 audit/   proves the invariants, and explains what breaks them
 sealing  months leave the journal for files
 archive  those files: Parquet, their SHA-256

@@ -31,6 +31,7 @@ from proxyapi.ledger.ops import (
     Write,
 )
 from proxyapi.store.database import Database, Row
+from proxyapi.store.errors import StatementRefused
 
 UNSEEN_SECONDS_MAX = 20.0
 """A worker that could not touch its row for so long stops admitting, well before the reaper takes it for dead."""
@@ -76,7 +77,8 @@ class Ledger:
         """When this worker's row was last touched, by the monotonic clock."""
 
     async def open(self) -> None:
-        """Registers the worker and starts the writer thread. `StoreFailure` if the store can't be written."""
+        """Registers the worker and starts the writer thread. `StoreFailure` if the store can't be written,
+        `StatementRefused` if its books were moved away."""
         loop = asyncio.get_running_loop()
         self._committer = Committer(self._database.writer(), self._clock_ms)
         self._batcher = Batcher(self._committer.apply, loop=loop, on_problem=self._on_problem, ops_max=self._ops_max)
@@ -220,6 +222,8 @@ class Ledger:
         batcher, committer = self._opened
         asked = self._monotonic()
         rows = await batcher.submit(Write(SQL["insert_worker"], (self._worker,)))
+        if not rows:
+            raise StatementRefused("the books of this database were moved to another one")
         committer.worker_id = rows[0][0]
         self._seen = asked
 

@@ -89,6 +89,7 @@ INSERT INTO price (id, body, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NO
 -- insert_worker --
 INSERT INTO worker (name, started_at, seen_at)
 SELECT ?, clock.now, clock.now FROM (SELECT @now_ms AS now) AS clock
+ WHERE NOT EXISTS (SELECT 1 FROM setting WHERE name = 'moved_to')
 RETURNING id
 
 -- touch_worker --

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from proxyapi.errors import Conflict
+from proxyapi.ledger.moved import mark_moved
 from proxyapi.ledger.reaper import GRACE_SECONDS
 from proxyapi.store.database import Database, Transaction
 from proxyapi.store.migrate import migrate, newest_schema
@@ -55,25 +56,40 @@ def _named(workers: list[LiveWorker]) -> str:
     return ", ".join(f"{worker.name} (seen {worker.unseen_ms // 1000} s ago)" for worker in workers)
 
 
-@contextmanager
-def alone(database: Database) -> Iterator[Callable[[], None]]:
-    """No money moves until the end of the block. `Conflict` names the workers that are alive.
+class Alone:
+    """The books, while nobody else works on them."""
 
-    Inside, the function that is given has to be called every now and then."""
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._last = time.monotonic()
+
+    def still_here(self) -> None:
+        """To be called every now and then."""
+        if time.monotonic() - self._last > STILL_HERE_SECONDS:
+            self._transaction.execute(SQL["still_here"])
+            self._last = time.monotonic()
+
+    def leave_for(self, where: str) -> None:
+        """The books are in the database `where` from the end of the block on: nobody can begin to work on these.
+
+        `Conflict` if somebody has begun to meanwhile."""
+        mark_moved(self._transaction, where)
+        _refuse_the_living(self._transaction)
+
+
+@contextmanager
+def alone(database: Database) -> Iterator[Alone]:
+    """No money moves until the end of the block. `Conflict` names the workers that are alive."""
     with database.transaction() as transaction:
         transaction.execute(SQL["lock_accounts"])
-        workers = live_workers(transaction)
-        if workers:
-            raise Conflict(
-                f"Stop the gateway first: these workers are alive: {_named(workers)}. One whose machine was lost "
-                f"counts as alive for {GRACE_SECONDS:.0f} seconds."
-            )
-        last = time.monotonic()
+        _refuse_the_living(transaction)
+        yield Alone(transaction)
 
-        def still_here() -> None:
-            nonlocal last
-            if time.monotonic() - last > STILL_HERE_SECONDS:
-                transaction.execute(SQL["still_here"])
-                last = time.monotonic()
 
-        yield still_here
+def _refuse_the_living(transaction: Transaction) -> None:
+    workers = live_workers(transaction)
+    if workers:
+        raise Conflict(
+            f"Stop the gateway first: these workers are alive: {_named(workers)}. One whose machine was lost counts as "
+            f"alive for {GRACE_SECONDS:.0f} seconds."
+        )

@@ -216,12 +216,19 @@ def admits_nothing(gateway: Any) -> bool:
 
 @pytest.mark.parametrize(("workers", "count"), [(1, 20), (2, 200)])
 def test_sigterm_lets_running_streams_finish_and_admits_no_new_ones(
-    start: Callable[..., Any], upstreams: Any, upstream: Any, replies: Any, eventually: Any, workers: int, count: int
+    start: Callable[..., Any],
+    upstreams: Any,
+    upstream: Any,
+    replies: Any,
+    eventually: Any,
+    database_url: str,
+    workers: int,
+    count: int,
 ) -> None:
     """F9."""
     gate, done = threading.Event(), threading.Event()
     upstream.reply = gated(upstreams, replies, gate, done)
-    with start(workers=workers) as gateway:
+    with start(workers=workers, database_url=database_url) as gateway:
         account, key = gateway.customer()
         streams = Streams(gateway, key, count)
         os.kill(gateway.pid, signal.SIGTERM)

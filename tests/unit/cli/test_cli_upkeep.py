@@ -120,7 +120,20 @@ def test_everything_moves_to_another_database(used: Any, tmp_path: Path) -> None
     moved = used.json("migrate", "--to", str(tmp_path / "new" / "proxyapi.db"))
     assert moved["tables"]["account"] == 2 and moved["tables"]["key"] == 1 and moved["rows"] > 5
     assert used.json("account", "show", "acme", "--data", str(tmp_path / "new"))["balance"] == 50
-    assert used.json("account", "show", "acme")["balance"] == 50, "the old one stays"
+    assert used.json("audit")["ok"] is True, "the old one stays, to be read"
+
+
+def test_books_that_were_moved_are_refused_where_they_were_until_they_are_taken_back(used: Any, tmp_path: Path) -> None:
+    used("migrate", "--to", str(tmp_path / "new" / "proxyapi.db"))
+    move_again = ("migrate", "--to", str(tmp_path / "n.db"))
+    for command in (("serve",), ("deposit", "acme", "1"), ("account", "create", "third"), move_again):
+        refused = used(*command, code=2).stderr
+        assert f"were moved to {tmp_path / 'new' / 'proxyapi.db'}: set database_url" in " ".join(refused.split())
+    reopened = used.json("migrate", "--reopen")
+    assert reopened["moved_to"] == str(tmp_path / "new" / "proxyapi.db")
+    used("deposit", "acme", "1")
+    assert "were not moved" in used("migrate", "--reopen").stdout
+    assert "give one of them" in used("migrate", "--reopen", "--to", "x.db", code=2).stderr
 
 
 def test_a_database_in_use_does_not_move(used: Any, tmp_path: Path) -> None:

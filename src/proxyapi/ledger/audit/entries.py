@@ -48,8 +48,11 @@ def check_holds(snapshot: Transaction, report: Report, stale_seconds: float) -> 
     limits = (int(stale_seconds * 1000), int(max(0.0, stale_seconds - GRACE_SECONDS) * 1000))
     for id, worker_id, died_at, age_ms in snapshot.execute(SQL["stale_holds"], (*limits, VIOLATIONS_MAX)):
         name = format_id(id)
-        since = f"not seen for {age_ms // 1000} seconds" if died_at is None else f"dead for {age_ms // 1000} seconds"
-        report.wrong("I10", f"request {name} is held by worker {worker_id}, {since}", name)
+        seconds = age_ms // 1000
+        if died_at is None:
+            report.wrong("I10", f"request {name} is held by worker {worker_id}, not seen for {seconds} seconds", name)
+        else:
+            report.wrong("I10", f"request {name} is held by worker {worker_id}, dead for {seconds} seconds", name)
 
 
 def check_amounts(snapshot: Transaction, report: Report, since: int) -> None:
