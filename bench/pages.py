@@ -1,203 +1,281 @@
-"""How long the console's pages take before a journal of a million requests: `.venv/bin/python bench/pages.py`.
+"""How long the console's pages and the admin API's lists take before a journal of a million requests.
 
-Makes a database of the wanted size in a temporary directory (or `--data DIR`, which is kept), starts the gateway on it,
-signs in and asks for every page some times. Prints the median and the slowest of each in milliseconds, and how much of
-a processor the console's process took for one: on a busy machine only that says something.
+`.venv/bin/python bench/pages.py` writes a book of that size (`book.py`) on SQLite and on PostgreSQL, starts the gateway
+on it, and asks for every page of customers and of operators and for every GET of the admin API some times, after one
+round to warm up. `--database URL` takes one database, which is kept, and filled if it is empty.
+
+Prints of each the median, the 95th percentile and the first answer in milliseconds; how much of a processor the
+console's process took for one: on a busy machine only that says something. Exit code 1 if a median or a 95th
+percentile is over the limit, or if something that can be asked for was not.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-import random
 import re
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import requests
 
-from proxyapi.identity.accounts import Accounts, KeyRing, KeySettings
-from proxyapi.identity.currency import agree_on_currency
-from proxyapi.ids import IdSource
-from proxyapi.ledger.offline import OfflineLedger
-from proxyapi.money import NANOS_PER_UNIT
-from proxyapi.pricing.charge import charge
-from proxyapi.pricing.price import make_price
-from proxyapi.store.database import Database, open_database
-from proxyapi.store.migrate import migrate
-from proxyapi.usage import Unit
+from book import Size, write_book
+from postgres import postgres
+from proxyapi.admin.api.openapi import PREFIX as ADMIN
+from proxyapi.admin.api.routes import ROUTES as OPERATIONS
+from proxyapi.console.page import PREFIX as CONSOLE
+from proxyapi.console.routes import ROUTES as PAGES
+from proxyapi.ids import format_id
+from proxyapi.store.database import Database, open_database, sqlite_url
 
 EMAIL, PASSWORD = "bench@example.com", "correct horse battery"
-DAYS = 60
-HOUR_MS = 3_600_000
-BATCH = 20_000
-MODELS = {  # rubles per million tokens of input and output, and how often it is asked
-    "anthropic/claude-sonnet-4-20250514": (330, 1650, 8),
-    "openai/gpt-4o": (275, 1100, 6),
-    "google/gemini-2.0-flash": (11, 44, 9),
-    "openai/gpt-4o-mini": (17, 66, 7),
-    "mistralai/mistral-medium-3.1": (44, 220, 4),
-    "deepseek/deepseek-chat": (30, 121, 3),
-    "openai/gpt-4.1": (220, 880, 2),
-}
-PAGES = (
-    "/", "/keys", "/usage", "/usage?days=1", "/usage?by=key", "/usage?by=operation", "/transactions",
-    "/transactions?state=failed", "/transactions?model=openai/gpt-4.1", "/models", "/balance", "/settings",
+LIMIT_MS, FIRST_MS = 100.0, 200.0
+PROXYAPI = Path(sys.executable).with_name("proxyapi")
+
+CUSTOMER = (
+    "/", "/keys", "/keys/new", "/keys/1", "/usage", "/usage?days=1", "/usage?by=key", "/usage?by=operation",
+    "/transactions", "/transactions?state=failed", "/transactions?model=openai/gpt-4.1", "/transactions/{request}",
+    "/log", "/log/settings", "/models", "/models?q=gpt&sort=price", "/playground",
+    "/playground/price?model=openai/gpt-4o", "/balance", "/settings", "/settings/factor", "/docs",
+    "/docs/concepts/errors",
 )  # fmt: skip
-ENTRY = """INSERT INTO entry (id, kind, account_id, key_id, amount, held, actual, charged, loss, price_id, variant,
-units, source, ending, status, operation, provider, model, latency_ms, first_byte_ms, attempts, created_at)
-VALUES (?, ?, ?, ?, 0, ?, ?, ?, 0, ?, '', ?, 'reported', ?, ?, ?, ?, ?, ?, ?, 1, ?)"""
-ROLLUP = """INSERT INTO rollup (hour, account_id, key_id, model, requests, failed, input, cached, cache_write, output,
-reasoning, other, actual, charged, loss) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, 0, 0, ?, ?, 0)"""
+OPERATOR = (
+    "/operator/accounts", "/operator/accounts?q=user77", "/operator/accounts?state=low",
+    "/operator/accounts?state=blocked", "/operator/accounts?after=500", "/operator/accounts/1",
+    "/operator/accounts/500",
+    "/operator/prices", "/operator/prices?q=claude", "/operator/prices?own=1", "/operator/prices?rate=99&markup=30",
+    "/operator/price", "/operator/price?model=openai/gpt-4o", "/operator/providers", "/operator/providers/openai",
+    "/operator/revenue", "/operator/revenue?since={year}", "/operator/revenue?by=model&since={year}",
+    "/operator/revenue?by=provider&since={year}", "/operator/payments/{payment}", "/operator/vouchers",
+    "/operator/record", "/operator/record?subject=account+7", "/operator/record?operator=operator3@example.com",
+    "/operator/audit", "/operator/settings",
+)  # fmt: skip
+API = (
+    "/accounts", "/accounts?query=user77", "/accounts?state=low&limit=200", "/accounts/1", "/accounts/1/entries",
+    "/accounts/1/entries?limit=200", "/accounts/1/keys", "/keys/1", "/prices", "/prices?query=claude&limit=200",
+    "/prices?source=own",
+    "/prices/openai/gpt-4o", "/pricing", "/pricing/what-if?exchange_rate=99&markup=0.3", "/providers",
+    "/providers/openai", "/revenue", "/revenue?since={year}", "/revenue?by=model&since={year}",
+    "/revenue?by=provider&since={year}", "/audit", "/vouchers", "/vouchers/1", "/payments", "/payments?limit=200",
+    "/payments?account=1", "/payments/{payment}", "/acts", "/acts?subject=account+7&limit=200",
+    "/acts?operator=operator3@example.com", "/settings",
+)  # fmt: skip
+ELSEWHERE = frozenset(
+    {
+        "/signin", "/signin/code", "/signup", "/confirm", "/forgot", "/reset",  # strangers see these, at no data at all
+        "/transactions.csv", "/usage.csv", "/log/{id}", "/log/{id}/{part}.txt",  # files, and what nothing was kept for
+        "/balance/payment",
+    }
+)  # fmt: skip
 
 
-def fill(database: Database, entries: int, seed: int) -> None:
-    """One account with half of the requests, nine with the rest; sums that the audit proves."""
-    clock, ids = time.time, IdSource()
-    ledger = OfflineLedger(database, ids=ids)
-    accounts = Accounts(database, clock)
-    ring = KeyRing(database, ledger, clock, os.urandom)
-    owners: list[tuple[int, list[int]]] = []
-    for number in range(10):
-        account = accounts.create("bench" if number == 0 else f"customer {number}")
-        ledger.deposit(account.id, 10_000_000 * NANOS_PER_UNIT, reference=f"bench {number}")
-        names = ("Support bot", "Catalogue", "n8n", "Claude Code, laptop", "Call transcripts")
-        keys = [
-            ring.create(account.id, KeySettings(name=name, budget_limit=budget, budget_period="month"))[0]
-            for name, budget in zip(names, (3000 * NANOS_PER_UNIT, None, None, None, None), strict=True)
-        ]
-        owners.append((account.id, keys))
-    spent: dict[int, int] = defaultdict(int)
-    rollup: dict[tuple[int, int, int, str], list[int]] = defaultdict(lambda: [0] * 6)
-    with database.transaction() as transaction:
-        prices = {}
-        for model, (rate_in, rate_out, _) in MODELS.items():
-            rates = dict.fromkeys(Unit, 0) | {
-                Unit.INPUT: rate_in * NANOS_PER_UNIT, Unit.OUTPUT: rate_out * NANOS_PER_UNIT
-            }  # fmt: skip
-            price = prices[model] = make_price(provider=model.split("/")[0], model=model.split("/")[1], rates=rates)
-            body = price.to_json().decode()
-            transaction.execute("INSERT INTO price (id, body, created_at) VALUES (?, ?, 0)", (price.id, body))
-    for rows in _batches(entries, seed, owners, prices, spent, rollup):
-        with database.transaction() as transaction:
-            transaction.executemany(ENTRY, rows)
-    with database.transaction() as transaction:
-        transaction.executemany(ROLLUP, [(*key, *values) for key, values in rollup.items()])
-        for account_id, sum_of in spent.items():
-            transaction.execute("UPDATE account SET spent = spent + ? WHERE id = ?", (sum_of, account_id))
-    ledger.close()
+class Figures(NamedTuple):
+    path: str
+    median: float
+    late: float
+    """The 95th percentile."""
+    first: float
+    used: float
+    """Of a processor, in milliseconds."""
+    size: int
+
+    @property
+    def slow(self) -> bool:
+        return self.median > LIMIT_MS or self.late > LIMIT_MS
 
 
-def _batches(entries: int, seed: int, owners, prices, spent, rollup) -> Iterator[list[tuple[object, ...]]]:  # type: ignore[no-untyped-def]
-    chance = random.Random(seed)
-    now = int(time.time() * 1000)
-    models, weights = list(MODELS), [row[2] for row in MODELS.values()]
-    rows: list[tuple[object, ...]] = []
-    for number in range(entries):
-        created = now - DAYS * 24 * HOUR_MS + number * (DAYS * 24 * HOUR_MS) // entries
-        account_id, keys = owners[0] if chance.random() < 0.5 else chance.choice(owners[1:])
-        key_id, model = chance.choice(keys), chance.choices(models, weights)[0]
-        given, made = chance.randrange(200, 6000), chance.randrange(20, 900)
-        price = prices[model]
-        held = charge({Unit.INPUT: given, Unit.OUTPUT: 4096}, price)
-        failed = chance.random() < 0.02
-        cost = 0 if failed else charge({Unit.INPUT: given, Unit.OUTPUT: made}, price)
-        id = created.to_bytes(6, "big") + chance.randbytes(10)
-        units = None if failed else f'{{"input_tokens":{given},"output_tokens":{made}}}'
-        kind, ending, status = ("release", "upstream_broken", 502) if failed else ("settle", "completed", 200)
-        operation = chance.choice(("chat", "chat", "responses", "messages"))
-        latency = chance.randrange(400, 9000)
-        rows.append(
-            (id, kind, account_id, key_id, held, cost, cost, price.id, units, ending, status, operation,
-             model.split("/")[0], model, latency, latency // 4, created)
-        )  # fmt: skip
-        spent[account_id] += cost
-        sums = rollup[created // HOUR_MS, account_id, key_id, model]
-        for at, value in enumerate((0 if failed else 1, int(failed), 0 if failed else given, 0 if failed else made)):
-            sums[at] += value
-        sums[4] += cost
-        sums[5] += cost
-        if len(rows) == BATCH:
-            yield rows
-            rows = []
-    yield rows
+class Site:
+    """A running gateway with its console, somebody who is signed in there, and a token."""
+
+    def __init__(self, process: subprocess.Popen[str], url: str, token: str) -> None:
+        self.pid = process.pid
+        self.url = url
+        self.session = requests.Session()
+        self.token = {"authorization": f"Bearer {token}"}
+
+    def sign_in(self) -> None:
+        page = self.session.get(f"{self.url}{CONSOLE}/signin", timeout=20)
+        token = re.search(r'name="_csrf" value="(\w+)"', page.text)
+        assert token
+        fields = {"_csrf": token[1], "email": EMAIL, "password": PASSWORD}
+        answer = self.session.post(f"{self.url}{CONSOLE}/signin", data=fields, timeout=20)
+        assert answer.url.endswith(f"{CONSOLE}/"), answer.url
+
+    def ask(self, path: str) -> requests.Response:
+        headers = self.token if path.startswith(ADMIN) else {}
+        answer = self.session.get(self.url + path, headers=headers, timeout=60)
+        assert answer.status_code == 200, (path, answer.status_code, answer.text[:300])
+        return answer
+
+    def processor_ms(self) -> float:
+        """What the console, the last child of the supervisor, has used of processors so far."""
+        console = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()[-1]
+        fields = Path(f"/proc/{console}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
-def serve(data: Path) -> tuple[subprocess.Popen[str], str]:
-    """The gateway on the database, with its console."""
-    command = [sys.executable, "-m", "proxyapi", "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if found := re.search(r"http://[\d.]+:\d+", line):
-            url = found[0]
-        if line.startswith("Ready"):
-            break
-    while requests.get(f"{url}/console/signin", timeout=20).status_code != 200:
-        time.sleep(0.1)
-    return process, url
+def paths(database: Database, now: float) -> list[str]:
+    """Everything that is asked for, with the ids of this book."""
+    ids = {
+        name: format_id(database.fetch_now(sql)[0][0])
+        for name, sql in (
+            ("request", "SELECT id FROM entry WHERE account_id = 1 AND kind = 'settle' ORDER BY id DESC LIMIT 1"),
+            ("payment", "SELECT id FROM payment ORDER BY id DESC LIMIT 1"),
+        )
+    }
+    ids["year"] = time.strftime("%Y-%m-%d", time.gmtime(now - 390 * 86_400))
+    found = [*(CONSOLE + path for path in (*CUSTOMER, *OPERATOR)), *(ADMIN + path for path in API)]
+    return [path.format(**ids) for path in found]
 
 
-def processor_ms(pid: int) -> float:
-    """What the console, the last child of the supervisor, has used of processors so far."""
-    console = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1]
-    fields = Path(f"/proc/{console}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
+def forgotten(asked: list[str]) -> list[str]:
+    """Routes that nobody asks for."""
+    routes = [route.path for route in PAGES if "GET" in (route.methods or ())]
+    routes += [ADMIN + route.path for route in OPERATIONS if route.method == "GET"]
+    plain = [path.partition("?")[0] for path in asked]
+    return [
+        route
+        for route in routes
+        if route.removeprefix(CONSOLE) not in ELSEWHERE and not any(map(_pattern(route).fullmatch, plain))
+    ]
 
 
-def measure(url: str, times: int, pid: int) -> int:
-    session = requests.Session()
-    page = session.get(f"{url}/console/signin", timeout=20)
-    token = re.search(r'name="_csrf" value="(\w+)"', page.text)
-    assert token
-    fields = {"_csrf": token[1], "email": EMAIL, "password": PASSWORD}
-    assert session.post(f"{url}/console/signin", data=fields, timeout=20).url.endswith("/console/")
-    slow = 0
-    for path in PAGES:
-        took, used = [], processor_ms(pid)
-        for _ in range(times):
-            began = time.perf_counter()
-            answer = session.get(f"{url}/console{path}", timeout=60)
-            took.append((time.perf_counter() - began) * 1000)
-        median = statistics.median(took)
-        slow += median > 100
-        used = (processor_ms(pid) - used) / times
-        figures = f"{median:7.1f} ms, slowest {max(took):7.1f}, processor {used:6.1f} ms, {len(answer.content):8} bytes"
-        print(f"{path:40} {answer.status_code} {figures}")
-    return slow
+def _pattern(route: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)(?::path)?\}", route)
+    wide = {"name", "model"}
+    return re.compile(
+        "".join((".+" if part in wide else "[^/]+") if at % 2 else re.escape(part) for at, part in enumerate(parts))
+    )
+
+
+def measure(site: Site, asked: list[str], times: int) -> list[Figures]:
+    first = {path: _timed(site, path)[0] for path in asked}
+    found = []
+    for path in asked:
+        site.ask(path)
+        used = site.processor_ms()
+        took, size = zip(*(_timed(site, path) for _ in range(times)), strict=True)
+        used = (site.processor_ms() - used) / times
+        ordered = sorted(took)
+        late = ordered[min(times - 1, -(-times * 95 // 100) - 1)]
+        found.append(Figures(path, ordered[times // 2], late, first[path], used, size[0]))
+    return found
+
+
+def _timed(site: Site, path: str) -> tuple[float, int]:
+    began = time.perf_counter()
+    answer = site.ask(path)
+    return (time.perf_counter() - began) * 1000, len(answer.content)
+
+
+def table(engine: str, found: list[Figures]) -> None:
+    print(f"\n{engine}: milliseconds\n{'':58} median    p95  first  processor   bytes")
+    for one in found:
+        mark = " slow" if one.slow else " slow at first" if one.first > FIRST_MS else ""
+        figures = f"{one.median:8.1f} {one.late:6.1f} {one.first:6.1f} {one.used:10.1f} {one.size:7}"
+        print(f"{one.path[:57]:57} {figures}{mark}")
+    medians = sorted(one.median for one in found)
+    slowest = max(one.late for one in found)
+    print(f"{len(found)} pages: median {medians[len(medians) // 2]:.1f}, slowest p95 {slowest:.1f}", flush=True)
+
+
+# --- the gateway ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def serving(data: Path, environment: Mapping[str, str], command: list[str] | None = None) -> Iterator[Site]:
+    """The gateway on a database, ready, with a user and a token. `command`: what it is started by."""
+    _user(data, environment)
+    token = _run(
+        "operator",
+        "token",
+        "create",
+        "bench",
+        "--scope",
+        "write",
+        "--data",
+        str(data),
+        "--json",
+        environment=environment,
+    )
+    start = [*(command or []), str(PROXYAPI), "serve", "--data", str(data), "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(
+        start, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ | environment
+    )
+    try:
+        assert process.stdout is not None
+        url = ""
+        for line in process.stdout:
+            if found := re.search(r"http://[\d.]+:\d+", line):
+                url = found[0]
+            if line.startswith("Ready"):
+                break
+        while requests.get(f"{url}{CONSOLE}/signin", timeout=20).status_code != 200:
+            time.sleep(0.1)
+        yield Site(process, url, json.loads(token)["token"])
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+def _user(data: Path, environment: Mapping[str, str]) -> None:
+    listed = _run("user", "list", "--data", str(data), "--json", environment=environment)
+    if EMAIL not in listed:
+        who = ("user", "create", EMAIL, "--account", "bench", "--operator", "--data", str(data))
+        _run(*who, environment=environment, typed=f"{PASSWORD}\n")
+
+
+def _run(*words: str, environment: Mapping[str, str], typed: str = "") -> str:
+    command = [str(PROXYAPI), *words]
+    done = subprocess.run(
+        command, input=typed, capture_output=True, text=True, env=os.environ | environment, check=True
+    )
+    return done.stdout
+
+
+def bench(url: str, folder: Path, size: Size, times: int) -> bool:
+    """One engine; is it quick enough?"""
+    database = open_database(url)
+    if database.schema_version() == 0:
+        write_book(database, size, 11, int(time.time() * 1000))
+    environment = {"DATABASE_URL": url}
+    with serving(folder, environment) as site:
+        asked = paths(database, time.time())
+        left = forgotten(asked)
+        site.sign_in()
+        if not database.fetch_now("SELECT 1 FROM setting WHERE name = 'audit_result'"):
+            requests.post(f"{site.url}{ADMIN}/audit", headers=site.token, timeout=300).raise_for_status()
+        found = measure(site, asked, times)
+    database.close()
+    table(url.partition(":")[0], found)
+    for route in left:
+        print(f"not asked for: {route}")
+    return not left and not any(one.slow for one in found)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--entries", type=int, default=1_000_000)
-    parser.add_argument("--times", type=int, default=15)
-    parser.add_argument("--data", type=Path, help="keep the database here, and take it from here if it is there")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--entries", type=int, default=Size().entries)
+    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--database", help="the address of one that is kept; else a new one on each engine")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="proxyapi-pages-") as folder:
-        data: Path = given.data or Path(folder)
-        if not (data / "proxyapi.db").exists():
-            data.mkdir(parents=True, exist_ok=True)
-            database = open_database(f"sqlite:///{data.resolve()}/proxyapi.db")
-            database.prepare()
-            migrate(database)
-            agree_on_currency(database, "RUB")
-            fill(database, given.entries, seed=11)
-            database.close()
-            command = [sys.executable, "-m", "proxyapi", "user", "create", EMAIL, "--account", "bench", "--operator"]
-            subprocess.run([*command, "--data", str(data)], input=f"{PASSWORD}\n", text=True, check=True)
-        process, url = serve(data)
-        try:
-            return 1 if measure(url, given.times, process.pid) else 0
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=30)
+    size = Size(given.entries, given.entries // 10)
+    with tempfile.TemporaryDirectory(prefix="proxyapi-pages-") as name:
+        folder = Path(name)
+        if given.database:
+            return 0 if bench(given.database, folder, size, given.times) else 1
+        quick = bench(sqlite_url(folder / "proxyapi.db"), folder, size, given.times)
+        with postgres(folder) as server:
+            quick &= bench(server.create(), folder, size, given.times)
+    return 0 if quick else 1
 
 
 if __name__ == "__main__":

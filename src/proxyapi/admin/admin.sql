@@ -35,27 +35,56 @@ FROM account a
 WHERE a.kind = 'wallet'
 
 -- spent_since --
-SELECT account_id, sum(charged) FROM rollup WHERE hour >= ? AND account_id IN (@ids) GROUP BY account_id
+SELECT account_id, CAST(sum(charged) AS BIGINT) FROM rollup WHERE hour >= ? AND account_id IN (@ids) GROUP BY account_id
 
 -- users_of_accounts --
 SELECT account_id, email FROM console_user WHERE account_id IN (@ids) ORDER BY id
 
 -- accounts_total --
-SELECT count(*), coalesce(sum(funded - spent), 0), coalesce(sum(held), 0) FROM account WHERE kind = 'wallet'
+SELECT count(*), CAST(coalesce(sum(funded - spent), 0) AS BIGINT), CAST(coalesce(sum(held), 0) AS BIGINT) FROM account WHERE kind = 'wallet'
 
 -- entry_columns --
 SELECT id, kind, created_at, amount, charged, loss, provider, model, operation, ending, status, reference, note
 FROM entry
 
--- totals_by_model --
-SELECT provider, model, sum(requests), sum(failed), sum(input), sum(cached), sum(cache_write), sum(output), sum(reasoning),
-       sum(other), sum(actual), sum(charged), sum(loss), sum(upstream_cost), sum(costed)
-FROM rollup_total WHERE day >= ? AND day < ? GROUP BY provider, model ORDER BY sum(charged) DESC, provider, model
+-- lines_by_day --
+SELECT day, CAST(sum(requests) AS BIGINT), CAST(sum(failed) AS BIGINT), CAST(sum(charged) AS BIGINT),
+       CAST(sum(upstream_cost) AS BIGINT),
+       CAST(sum(CASE WHEN provider = 'sandbox' OR lower(model) IN (SELECT lower(model) FROM price_override) THEN 0
+                     ELSE actual - costed END) AS BIGINT),
+       CAST(sum(loss) AS BIGINT)
+FROM rollup_total WHERE day >= ? AND day < ? GROUP BY day
 
--- totals_by_model_and_day --
-SELECT day, provider, model, sum(requests), sum(failed), sum(input), sum(cached), sum(cache_write), sum(output),
-       sum(reasoning), sum(other), sum(actual), sum(charged), sum(loss), sum(upstream_cost), sum(costed)
-FROM rollup_total WHERE day >= ? AND day < ? GROUP BY day, provider, model
+-- lines_by_model --
+SELECT model, CAST(sum(requests) AS BIGINT), CAST(sum(failed) AS BIGINT), CAST(sum(charged) AS BIGINT),
+       CAST(sum(upstream_cost) AS BIGINT),
+       CAST(sum(CASE WHEN provider = 'sandbox' OR lower(model) IN (SELECT lower(model) FROM price_override) THEN 0
+                     ELSE actual - costed END) AS BIGINT),
+       CAST(sum(loss) AS BIGINT)
+FROM rollup_total WHERE day >= ? AND day < ? GROUP BY model
+
+-- lines_by_provider --
+SELECT provider, CAST(sum(requests) AS BIGINT), CAST(sum(failed) AS BIGINT), CAST(sum(charged) AS BIGINT),
+       CAST(sum(upstream_cost) AS BIGINT),
+       CAST(sum(CASE WHEN provider = 'sandbox' OR lower(model) IN (SELECT lower(model) FROM price_override) THEN 0
+                     ELSE actual - costed END) AS BIGINT),
+       CAST(sum(loss) AS BIGINT)
+FROM rollup_total WHERE day >= ? AND day < ? GROUP BY provider
+
+-- own_uncosted --
+SELECT day, provider, model, requests, failed, input, cached, cache_write, output, reasoning, other, actual, charged, loss,
+       upstream_cost, costed
+FROM rollup_total
+WHERE day >= ? AND day < ? AND costed < actual AND provider <> 'sandbox'
+  AND lower(model) IN (SELECT lower(model) FROM price_override)
+
+-- totals_by_model --
+SELECT provider, model, CAST(sum(requests) AS BIGINT), CAST(sum(failed) AS BIGINT), CAST(sum(input) AS BIGINT),
+       CAST(sum(cached) AS BIGINT), CAST(sum(cache_write) AS BIGINT), CAST(sum(output) AS BIGINT),
+       CAST(sum(reasoning) AS BIGINT), CAST(sum(other) AS BIGINT), CAST(sum(actual) AS BIGINT),
+       CAST(sum(charged) AS BIGINT), CAST(sum(loss) AS BIGINT), CAST(sum(upstream_cost) AS BIGINT),
+       CAST(sum(costed) AS BIGINT)
+FROM rollup_total WHERE day >= ? AND day < ? GROUP BY provider, model ORDER BY sum(charged) DESC, provider, model
 
 -- recent_by_provider --
 SELECT provider, created_at, kind, status, first_byte_ms, ending, charged

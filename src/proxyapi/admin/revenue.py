@@ -8,11 +8,11 @@ a model with own prices, its tokens at published prices.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -20,7 +20,6 @@ from proxyapi.admin.acts import SQL
 from proxyapi.admin.office import Office
 from proxyapi.admin.views import Money
 from proxyapi.errors import InvalidRequest
-from proxyapi.identity.queries import QUERIES
 from proxyapi.ledger.commit import DAY_MS
 from proxyapi.pricing.price import RATE_UNITS
 from proxyapi.providers.provider import SANDBOX
@@ -29,7 +28,7 @@ from proxyapi.usage import Unit
 By = Literal["day", "model", "provider"]
 DAYS_MAX = 400
 """Of one report."""
-_NUMBERS = 6
+_NUMBERS, _COST, _ESTIMATED = 6, 3, 4
 """Summed in a line: requests, failed, charged, cost, its estimated part, loss."""
 
 _COLUMNS: tuple[Unit | None, ...] = (
@@ -107,18 +106,8 @@ def report(office: Office, *, by: By = "day", since: str = "", until: str = "") 
     first = _day(since, "since", _first_of_month(last))
     if not first <= last < first + DAYS_MAX:
         raise InvalidRequest(f"a report covers 1 to {DAYS_MAX} days", param="since")
-    own = {str(model).lower(): str(body) for model, body in office.database.fetch_now(QUERIES["prices"])}
-    cells: dict[str, list[int]] = {}
-    total = [0] * _NUMBERS
-    for row in office.database.fetch_now(SQL["totals_by_model_and_day"], (first, last + 1)):
-        sums = _sums(row[1:])
-        cost = cost_of(office, sums, own)
-        numbers = (sums.requests, sums.failed, sums.charged, cost.total, cost.estimated, sums.loss)
-        name = {"day": day_name(row[0]), "model": sums.model, "provider": sums.provider}[by]
-        cell = cells.setdefault(name, [0] * _NUMBERS)
-        for at, number in enumerate(numbers):
-            cell[at] += number
-            total[at] += number
+    cells = _cells(office, by, first, last + 1)
+    total = [sum(numbers) for numbers in zip(*cells.values(), strict=True)] or [0] * _NUMBERS
     order = sorted(cells) if by == "day" else sorted(cells, key=lambda name: (-cells[name][2], name))
     ((accounts, balances, held),) = office.database.fetch_now(SQL["accounts_total"])
     return Report(
@@ -126,6 +115,26 @@ def report(office: Office, *, by: By = "day", since: str = "", until: str = "") 
         lines=[_line(name, cells[name]) for name in order], currency=office.currency, balances=Money(int(balances)),
         held=Money(int(held)), accounts=accounts,
     )  # fmt: skip
+
+
+def _cells(office: Office, by: By, first: int, last: int) -> dict[str, list[int]]:
+    """Sums by name, of the days from `first` to before `last`. The database adds up all but what needs a price."""
+    factor = factor_of(office.prices().book.markup)
+    cells: dict[str, list[int]] = {}
+    for key, requests, failed, charged, recorded, rest, loss in office.database.fetch_now(
+        SQL[f"lines_by_{by}"], (first, last)
+    ):
+        estimated = int(rest / factor)
+        cells[day_name(key) if by == "day" else key] = [
+            requests, failed, charged, recorded + estimated, estimated, loss
+        ]  # fmt: skip
+    for day, *row in office.database.fetch_now(SQL["own_uncosted"], (first, last)):
+        sums = _sums(row)
+        estimated = _published(office, sums) * (sums.actual - sums.costed) // sums.actual
+        cell = cells[{"day": day_name(day), "model": sums.model, "provider": sums.provider}[by]]
+        cell[_COST] += estimated
+        cell[_ESTIMATED] += estimated
+    return cells
 
 
 def sums_by_model(office: Office, first: int, last: int) -> list[Sums]:
@@ -187,9 +196,9 @@ def _day(text: str, name: str, default: int) -> int:
         raise InvalidRequest(f"{name} is a day such as 2026-01-31", param=name) from None
 
 
-def _sums(row: tuple[object, ...]) -> Sums:
+def _sums(row: Sequence[Any]) -> Sums:
     provider, model = str(row[0]), str(row[1])
-    requests, failed, *units, actual, charged, loss, cost, costed = (int(number) for number in row[2:])  # type: ignore[call-overload]
+    requests, failed, *units, actual, charged, loss, cost, costed = row[2:]
     return Sums(provider, model, requests, failed, tuple(units), actual, charged, loss, cost, costed)
 
 
