@@ -36,6 +36,9 @@ api_key = "sk-first"
 [providers.openai]
 base_url = "{first}/v1"
 api_key = "sk-first"
+[providers.openrouter]
+base_url = "{second}/v1"
+api_key = "sk-second"
 [providers.google]
 base_url = "{second}"
 api_key = "sk-second"
@@ -46,6 +49,7 @@ api_key = "sk-first"
 "first/m" = ["second/m"]
 "first/chain" = ["first/m", "second/none", "second/m"]
 "anthropic/claude-sonnet-4-5" = ["second/m"]
+"anthropic/claude-opus-4-5" = ["openrouter/anthropic/claude-opus-4.5"]
 "openai/gpt-5" = ["second/m"]
 "deepseek/deepseek-chat" = ["second/m"]
 "openai/text-embedding-3-small" = ["google/gemini-embedding-001"]
@@ -57,6 +61,7 @@ PRICES = {
     "second/m": ("200", "1000"),
     "google/gemini-embedding-001": ("200", "0"),
     "anthropic/claude-sonnet-4-5": ("100", "500"),
+    "anthropic/claude-opus-4-5": ("100", "500"),
     "openai/gpt-5": ("100", "500"),
 }
 FAILURES = (
@@ -251,6 +256,40 @@ def test_a_head_and_signs_of_life_before_an_error_are_no_words(
     second.reply = acting("answers", Stage("stream"))
     heard = ask(gateway.url, key, "anthropic/claude-sonnet-4-5", HELLO, stream=True)
     assert heard.text == "one two three"
+
+
+@pytest.mark.parametrize("ask", [ask_chat, ask_messages])
+def test_an_answer_in_another_form_than_was_asked_for_is_an_answer(
+    gateway: Any, first: Any, second: Any, ask: Any
+) -> None:
+    _, key = gateway.customer("10")
+    first.reply = acting("answers the other form", Stage("stream"))
+    body = HELLO | {"model": "first/m", "stream": True}
+    path = "/v1/messages" if ask is ask_messages else "/v1/chat/completions"
+    status, headers, text = gateway.request("POST", path, key=key, body=body)
+    assert (status, headers["x-proxyapi-provider"], second.asked) == (200, "first", [])
+    assert b"one two three" in text
+
+
+def test_what_the_next_one_signed_is_not_sent_to_the_first_when_it_is_back(
+    gateway: Any, first: Any, second: Any, upstreams: Any, replies: Any
+) -> None:
+    _, key = gateway.customer("10")
+    thought = {"type": "thinking", "thinking": "Hm.", "signature": "c2lnbmVkIGJ5IHRoZSBzZWNvbmQ="}
+    said = json.loads(replies.message("Hi"))
+    said["content"].insert(0, thought)
+    first.reply = acting("refuses with 503", Stage("body"))
+    second.reply = lambda _asked: upstreams.Reply(body=json.dumps(said).encode())
+    question: Any = {"role": "user", "content": "Hello"}
+    with anthropic.Anthropic(api_key=key, base_url=gateway.url, max_retries=0) as client:
+        ask: Any = {"model": "anthropic/claude-opus-4-5", "max_tokens": 100}
+        answered = client.messages.create(messages=[question], **ask)
+        assert [block.type for block in answered.content] == ["thinking", "text"]
+        assert second.asked[-1].path == "/v1/messages"
+        first.reply = lambda _asked: upstreams.Reply(body=replies.message("Yes"))
+        client.messages.create(messages=[question, {"role": "assistant", "content": answered.content}, question], **ask)
+    assert len(second.asked) == 1
+    assert not any(mark in first.asked[-1].body for mark in (b"c2lnbmVkIGJ5", b"gw1.", b"thinking"))
 
 
 def test_a_stream_that_passes_is_the_same_byte_for_byte(gateway: Any, first: Any, upstreams: Any, replies: Any) -> None:

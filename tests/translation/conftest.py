@@ -22,9 +22,21 @@ MODELS = {
     "G": "google/gemini-2.5-flash",
 }
 """By the dialect that their providers are spoken to in."""
+SPARED = {
+    "C": "acme/spared",
+    "R": "openai/o3-pro",
+    "M": "anthropic/claude-opus-4-5",
+    "G": "google/gemini-2.5-pro",
+}
+"""The same, with a fallback."""
+FALLBACK = "acme/fallback"
 PATHS = {"C": "/v1/chat/completions", "R": "/v1/responses", "M": "/v1/messages"}
 NAMES = {"C": "openai_chat", "R": "openai_responses", "M": "anthropic", "G": "gemini"}
 EVENTS = {"content-type": "text/event-stream"}
+
+
+def kind_of(body: bytes) -> dict[str, str]:
+    return EVENTS if body.startswith(b"data: ") else {"content-type": "application/json"}
 
 
 class Served(NamedTuple):
@@ -34,9 +46,11 @@ class Served(NamedTuple):
     upstream: Any
     upstreams: Any
 
-    def request(self, way: str, *, stream: bool = False, **more: Any) -> tuple[str, dict[str, Any]]:
-        """Path and body of a client's request to the provider's model."""
-        client, model = way[0], MODELS[way[-1]]
+    def request(
+        self, way: str, *, stream: bool = False, spared: bool = False, **more: Any
+    ) -> tuple[str, dict[str, Any]]:
+        """Path and body of a client's request to the provider's model; `spared`: to one that has a fallback."""
+        client, model = way[0], (SPARED if spared else MODELS)[way[-1]]
         body = HELLO[NAMES[client]] | more
         if client == "G":
             action = "streamGenerateContent?alt=sse" if stream else "generateContent"
@@ -48,13 +62,17 @@ class Served(NamedTuple):
         status, headers, data = self.gateway.request("POST", path, key=key, body=body)
         return status, headers, data
 
-    def answer(self, way: str, said: Any, *, status: int = 200, sse: bool = False, **headers: str) -> None:
-        """What the provider answers: a body, or events."""
+    def answer(
+        self, way: str, said: Any, *, status: int = 200, sse: bool = False, fallback: Any = None, **headers: str
+    ) -> None:
+        """What the provider answers: a body, or events. `fallback`: what the one behind it does, which speaks Chat."""
         kind = EVENTS if sse else {"content-type": "application/json"}
         named = kind | {name.replace("_", "-"): value for name, value in headers.items()}
         body = said if isinstance(said, bytes) else framed(NAMES[way[-1]], said) if sse else encode(said)
         reply = self.upstreams.Reply(status=status, headers=named, body=body)
-        self.upstream.reply = lambda _asked: reply
+        spare = fallback and self.upstreams.Reply(headers=kind_of(fallback), body=fallback)
+        name = FALLBACK.partition("/")[2].encode()
+        self.upstream.reply = lambda asked: spare if spare and name in asked.body else reply
 
     @property
     def asked(self) -> Any:
@@ -69,7 +87,8 @@ def served(gateways: Any, upstreams: Any, tmp_path_factory: pytest.TempPathFacto
             f'[providers.{name}]\nbase_url = "{fake.url}/{name}"\napi_key = "sk-upstream"\n'
             for name in ("openai", "anthropic", "google", "acme")
         )
-        prices = dict.fromkeys(MODELS.values(), ("100", "500"))
+        config += "[fallbacks]\n" + "".join(f'"{model}" = ["{FALLBACK}"]\n' for model in SPARED.values())
+        prices = dict.fromkeys((*MODELS.values(), *SPARED.values(), FALLBACK), ("100", "500"))
         with gateways.Gateway(tmp_path_factory.mktemp("statements"), config, prices=prices) as running:
             yield Served(running, fake, upstreams)
             running.assert_clean()

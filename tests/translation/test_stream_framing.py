@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from proxyapi_fakes_pairs import DIALECTS, WAYS, Pair
+from proxyapi_fakes_replies import chat, chat_events
 from proxyapi_fakes_wires import (
     ANSWERS,
     call_item,
@@ -279,8 +280,18 @@ BODIES_OF_ERRORS: dict[str, bytes] = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("stream", [True, False])
-def test_an_error_behind_a_200_is_an_error_and_as_long_as_nothing_was_sent_a_status(way: str, stream: bool) -> None:
-    """Statement 82. HTTP 200 with an error body, or a raw JSON tail in the stream."""
+def test_an_error_behind_a_200_is_an_error_and_as_long_as_nothing_was_sent_somebody_else_is_asked(
+    served: Any, key: str, way: str, stream: bool
+) -> None:
+    """Statement 82. HTTP 200 with an error body, or a raw JSON tail in the stream; else it is a status."""
+    for said, sse in ((BODIES_OF_ERRORS[way[-1]], False), (FAILURES[way[-1]], True), (BODIES_OF_ERRORS[way[-1]], True)):
+        spare = b"".join(chat_events(["Hi"])) if stream else chat("Hi")
+        served.answer(way, said, sse=sse, fallback=spare)
+        status, headers, data = served.post(way, key, stream=stream, spared=True)
+        assert (status, headers["x-proxyapi-model"]) == (200, "acme/fallback")
+        assert b"Hi" in data and b"not now" not in data
+        entry = served.gateway.entry(headers["x-request-id"])
+        assert (entry["kind"], entry["attempts"], entry["charged"]) == ("settle", 2, 145_000_000)
     pair = Pair(way)
     reply = pair.reply(BODIES_OF_ERRORS[way[-1]], sse=False, stream=stream)
     assert (reply.data, reply.channel.sent) == (b"", False)

@@ -3,7 +3,7 @@ something, or says what is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from proxyapi.dialects.model import Failed, KeepAlive, Metered, Start
@@ -13,6 +13,7 @@ from proxyapi.wire.errors import WireError
 
 if TYPE_CHECKING:
     from proxyapi.dialects.dialect import Decoder
+    from proxyapi.dialects.model import Event
     from proxyapi.gateway.bill import Bill
     from proxyapi.wire.client import Response
     from proxyapi.wire.upstream import Feed
@@ -27,7 +28,7 @@ class Opening:
     """For one stream of one provider."""
 
     def __init__(self, bill: Bill, decoder: Decoder, begin: Callable[[], None], feed: Feed) -> None:
-        """`decoder`: of the provider's dialect, for this alone. `begin`: before the first bytes go to `feed`."""
+        """`decoder`: of what the provider sends, for this alone. `begin`: before the first bytes go to `feed`."""
         self._bill = bill
         self._decoder = decoder
         self._begin = begin
@@ -47,7 +48,8 @@ class Opening:
                 self._let_go()
             raise
         if not self._begun:
-            self._bill.go_on(after_kind(None), "upstream_broken")
+            if not self._says(self._decoder.close()):
+                self._bill.go_on(after_kind(None), "upstream_broken")
             self._let_go()
 
     def _take(self, data: bytes, framed: bytes) -> None:
@@ -56,12 +58,15 @@ class Opening:
             return
         self._held.append(data)
         self._held_bytes += len(data)
-        events = [event for event in self._decoder.feed(data) if not isinstance(event, _SAYS_NOTHING)]
-        failed = next((event for event in events if isinstance(event, Failed)), None)
-        if failed is not None and failed is events[0]:
-            self._bill.go_on(after_kind(failed), "error_event")
-        if events or self._held_bytes > HELD_BYTES_MAX:
+        if self._says(self._decoder.feed(data)) or self._held_bytes > HELD_BYTES_MAX:
             self._let_go()
+
+    def _says(self, events: Sequence[Event]) -> bool:
+        """Whether these are more than a head and signs of life. NextTarget: the first that is more is an error."""
+        first = next((event for event in events if not isinstance(event, _SAYS_NOTHING)), None)
+        if isinstance(first, Failed):
+            self._bill.go_on(after_kind(first), "error_event")
+        return first is not None
 
     def _let_go(self) -> None:
         self._begun = True

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
-from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.channel import Meter
 from proxyapi.dialects.codec import Encoder
 from proxyapi.dialects.gemini.array import ArrayEncoder
@@ -99,8 +98,7 @@ class TranslatedReplies:
     # --- answers -----------------------------------------------------------------------------------------------------
 
     def _bring(self, visit: Visit, bill: Bill, translated: Translated, response: Response) -> Awaitable[None]:
-        content_type = (response.header(b"content-type") or b"").lower()
-        sse = content_type.startswith(b"text/event-stream")
+        sse = _is_sse(response)
         recorder = None
         if bill.target.quirks.thinking_form != "none":
             recorder = self._memory.recorder(translated.client.name, translated.request)
@@ -193,7 +191,7 @@ class TranslatedReplies:
         broken: GatewayError | None = None
         try:
             if bill.more:
-                again = DIALECTS[translated.provider.name].decoder(stream=True, call=bill.call)
+                again = translated.provider.decoder(stream=_is_sse(response), target=translated.target)
                 await Opening(bill, again, lambda: None, telling.feed).pipe(response)
             else:
                 await response.pipe(telling.feed)
@@ -221,3 +219,8 @@ class TranslatedReplies:
         if visit.exchange.gone:
             return "client_gone"
         return "completed" if channel.failed is None else "upstream_broken"
+
+
+def _is_sse(response: Response) -> bool:
+    """Whatever was asked for."""
+    return (response.header(b"content-type") or b"").lower().startswith(b"text/event-stream")
