@@ -392,13 +392,16 @@ def test_options_names_the_methods_of_a_path(gateway: Any) -> None:
 def test_a_browser_may_call_from_the_origins_that_the_operator_names_and_from_no_other(
     gateway: Any, key: str, upstreams: Any, upstream: Any, replies: Any, sandboxed: Any
 ) -> None:
-    asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"}
+    sent = "authorization,content-type,x-stainless-os,anthropic-dangerous-direct-browser-access"  # as the SDKs do
+    asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": sent}
     own, other = {"Origin": "https://app.example.com"}, {"Origin": "https://evil.example.com"}
     preflight = requests.options(gateway.url + CHAT, headers=own | asking, timeout=10)
     assert preflight.headers["access-control-allow-origin"] == own["Origin"]
     assert "POST" in preflight.headers["access-control-allow-methods"]
+    assert preflight.headers["access-control-allow-headers"] == sent
+    plain = requests.options(gateway.url + CHAT, headers=own, timeout=10)
     assert {"authorization", "content-type", "x-api-key"} <= set(
-        preflight.headers["access-control-allow-headers"].split(", ")
+        plain.headers["access-control-allow-headers"].split(", ")
     )
     upstream.reply = lambda _asked: upstreams.Reply(body=replies.chat())
     answer = post(gateway, key, CHAT, BODY, **own)

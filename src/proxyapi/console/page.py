@@ -23,6 +23,7 @@ from proxyapi.console.speech import Speech, language_of, zone_of
 from proxyapi.console.users import User
 from proxyapi.console.words import problem_of
 from proxyapi.errors import Forbidden, GatewayError, NotFound, PayloadTooLarge, StoreUnavailable
+from proxyapi.identity.addresses import subscriber
 from proxyapi.store.errors import StoreError
 
 PREFIX = "/console"
@@ -88,6 +89,11 @@ class Page:
     def address(self) -> str:
         """The client's address, as the gateway says."""
         return self.request.headers.get("x-forwarded-for", "")
+
+    @property
+    def subscriber(self) -> str:
+        """Whose the address is, for limits."""
+        return subscriber(self.address)
 
     @property
     def agent(self) -> str:

@@ -38,13 +38,27 @@ _ONE = frozenset(
 _SEVERAL = frozenset({"anyOf", "oneOf", "allOf", "prefixItems"})
 _NAMED = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
 _DEFINITIONS = frozenset({"$defs", "definitions"})
+_DATA = frozenset({"enum", "const", "default", "example", "examples"})
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    "$ref": str,
+    "enum": list,
+    "format": str,
+    "propertyOrdering": list,
+    "required": list,
+    "type": (str, list),
+    **dict.fromkeys(_SEVERAL, list),
+    **dict.fromkeys(_NAMED, dict),
+}
+"""What the value of a keyword is. Tools are written by hand, and say `"required": true` of a property, or worse."""
+_LISTS_OF_NAMES = frozenset({"propertyOrdering", "required", "type"})
 
 _DECODER = msgspec.json.Decoder()
 _ENCODER = msgspec.json.Encoder()
 
 
 def read(raw: Raw | bytes) -> Schema:
-    """A schema; `true` and everything else that is no object says nothing. InvalidRequest: nested too deeply."""
+    """A schema; `true` and everything else that is no object says nothing, nor does a keyword with a value of another
+    kind than its own. InvalidRequest: nested too deeply."""
     try:
         root = _DECODER.decode(raw)
     except (msgspec.DecodeError, RecursionError):
@@ -53,8 +67,29 @@ def read(raw: Raw | bytes) -> Schema:
     for _ in range(NESTING_MAX):
         level = [child for node in level for child in _values(node)]
         if not level:
-            return root if isinstance(root, dict) else {}
+            return _sound(root) if isinstance(root, dict) else {}
     raise InvalidRequest(f"A JSON Schema is nested more than {NESTING_MAX} levels deep")
+
+
+def _sound(root: Schema) -> Schema:
+    """The same tree, without keywords that nobody could read. References lead to other places than schemas stand in, so
+    that all is looked at but names and data."""
+    waiting: list[tuple[Any, bool]] = [(root, False)]
+    while waiting:
+        node, names = waiting.pop()
+        if names or isinstance(node, list):
+            waiting += [(child, False) for child in _values(node) if isinstance(child, dict | list)]
+            continue
+        for keyword in [keyword for keyword in node if keyword in _KINDS and not _is_sound(keyword, node[keyword])]:
+            del node[keyword]
+        waiting += [(v, k in _NAMED) for k, v in node.items() if isinstance(v, dict | list) and k not in _DATA]
+    return root
+
+
+def _is_sound(keyword: str, value: Any) -> bool:
+    if keyword in _LISTS_OF_NAMES and isinstance(value, list):
+        return all(isinstance(name, str) for name in value)
+    return isinstance(value, _KINDS[keyword])
 
 
 def _values(node: Any) -> Any:
@@ -87,15 +122,19 @@ def find(root: Schema, reference: str) -> Schema | None:
     if not reference.startswith("#") or (pointer and not pointer.startswith("/")):
         return None
     node: Any = root
+    names = False
     for token in pointer.split("/")[1:]:
         token = token.replace("~1", "/").replace("~0", "~")
+        if not names and token in _DATA:
+            return None
+        names = not names and token in _NAMED
         if isinstance(node, dict):
             node = node.get(token)
         elif isinstance(node, list) and token.isdecimal() and int(token) < len(node):
             node = node[int(token)]
         else:
             return None
-    return node if isinstance(node, dict) else None
+    return node if isinstance(node, dict) and not names else None
 
 
 def loops(root: Schema, *, required_only: bool) -> bool:

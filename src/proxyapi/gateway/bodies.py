@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 SPOOL_MEMORY_BYTES = 1_048_576
 """An upload smaller than this never touches the disk."""
 COPY_BYTES = 262_144
+GZIP_RATIO_MAX = 100
+"""Prompts shrink to a tenth, logs that repeat themselves to a fiftieth. What shrinks to less is made to keep us busy:
+to read JSON of 60 MB takes a worker seconds, in which it answers nobody, and as gzip it may have 60 kB."""
+GZIP_BYTES_FREE = 1_048_576
+"""So much is unpacked of anything."""
 
 
 def _ours(error: WireError, bytes_max: int) -> Exception:
@@ -71,12 +76,15 @@ async def read_as_sent(exchange: Exchange, bytes_max: int) -> bytes:
 
 def _gunzip(data: bytes, bytes_max: int) -> bytes:
     unpacker = zlib.decompressobj(wbits=31)
+    likely = max(GZIP_BYTES_FREE, len(data) * GZIP_RATIO_MAX)
     try:
-        body = unpacker.decompress(data, bytes_max + 1)
+        body = unpacker.decompress(data, min(bytes_max, likely) + 1)
     except zlib.error as error:
         raise InvalidRequest(f"The body is not valid gzip: {error}.") from error
     if len(body) > bytes_max:
         raise _too_large(bytes_max)
+    if len(body) > likely:
+        raise PayloadTooLarge(f"The gzip body unpacks to more than {GZIP_RATIO_MAX} times its size: send it unpacked.")
     if not unpacker.eof:
         raise InvalidRequest("The gzip body ends too early.")
     return body

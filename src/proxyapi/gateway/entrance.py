@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -40,10 +41,12 @@ _ALLOWED_HEADERS = (
     b"authorization, content-type, x-api-key, x-goog-api-key, anthropic-version, anthropic-beta, openai-beta, "
     b"x-proxyapi-cost, x-proxyapi-max-cost, x-proxyapi-strict, x-title, http-referer, idempotency-key"
 )
+_ASKED_HEADERS = re.compile(rb"[A-Za-z0-9-]+(?:[ \t]*,[ \t]*[A-Za-z0-9-]+)*")
+"""What a browser asks to send, as `x-stainless-os` of the SDKs: it may, since what no provider takes stays here."""
 _EXPOSED_HEADERS = (
-    b"x-request-id, x-upstream-request-id, x-proxyapi-cost, x-proxyapi-estimate, x-proxyapi-translation, "
-    b"x-proxyapi-dropped, x-proxyapi-approximated, x-proxyapi-count, x-proxyapi-shortened, x-proxyapi-provider, "
-    b"x-proxyapi-model, retry-after, idempotent-replayed, x-proxyapi-original-request"
+    b"x-request-id, x-upstream-request-id, x-proxyapi-cost, x-proxyapi-estimate, x-proxyapi-balance-after, "
+    b"x-proxyapi-translation, x-proxyapi-dropped, x-proxyapi-approximated, x-proxyapi-count, x-proxyapi-shortened, "
+    b"x-proxyapi-provider, x-proxyapi-model, retry-after, idempotent-replayed, x-proxyapi-original-request"
 )
 
 
@@ -156,9 +159,11 @@ class Entrance:
             routes.find("GET", visit.exchange.path)
         headers = b"allow: %b\r\n" % methods
         if visit.extra_headers:
+            asked = visit.exchange.header(b"access-control-request-headers") or b""
             headers += (
                 b"access-control-allow-methods: %b\r\naccess-control-allow-headers: %b\r\n"
-                b"access-control-max-age: 600\r\n" % (methods, _ALLOWED_HEADERS)
+                b"access-control-max-age: 600\r\n"
+                % (methods, asked if _ASKED_HEADERS.fullmatch(asked) else _ALLOWED_HEADERS)
             )
         visit.respond(204, headers, b"")
 

@@ -36,6 +36,14 @@ def parse_address(text: str) -> Address | None:
     return mapped or address
 
 
+def subscriber(text: str) -> str:
+    """What limits are counted by: an address, of IPv6 its /64, which one household has all addresses of (RFC 6177)."""
+    address = parse_address(text)
+    if address is None or address.version == 4:
+        return text if address is None else str(address)
+    return str(ipaddress.ip_network((address, 64), strict=False))
+
+
 def contains(networks: Iterable[Network], address: Address) -> bool:
     return any(address in network for network in networks)
 

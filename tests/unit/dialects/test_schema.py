@@ -10,6 +10,7 @@ import pytest
 from anthropic import transform_schema
 from msgspec import Raw
 
+from proxyapi.dialects.gemini.schema import arguments_for_gemini, for_gemini, from_gemini
 from proxyapi.dialects.jsonschema import NESTING_MAX, find, loops
 from proxyapi.dialects.model import ABSENT
 from proxyapi.dialects.schema import closed, enumerates_numbers, object_root, recursive, restored
@@ -186,3 +187,33 @@ def test_only_enums_of_other_values_than_texts_need_turning_back():
     assert enumerates_numbers(raw(NUMBERS))
     assert enumerates_numbers(raw({"items": {"const": False}}))
     assert not enumerates_numbers(raw({"properties": {"enum": {"enum": ["1"]}, "const": {"type": "integer"}}}))
+
+
+KEYWORDS = (
+    "type", "enum", "required", "propertyOrdering", "format", "$ref", "properties", "$defs", "patternProperties",
+    "anyOf", "oneOf", "allOf", "prefixItems", "items", "additionalProperties", "const", "nullable", "minItems",
+)  # fmt: skip
+WRONG = (None, True, 5, "x", [], [None], [[]], [{}], {}, {"a": 1}, {"type": {}}, [{"type": ["string", {}]}])
+
+
+@pytest.mark.parametrize("keyword", KEYWORDS)
+def test_no_value_of_a_keyword_breaks_anything(keyword: str) -> None:
+    """A client's tool may say anything: it is not the gateway that falls over it."""
+    for wrong in WRONG:
+        inner = {"type": "object", "properties": {"b": {"type": "string"}}} | {keyword: wrong}
+        outer = {"type": "object", "properties": {"a": inner, "c": {"anyOf": [inner, {"type": "null"}]}}}
+        led = outer | {"components": {"x": inner}, "$ref": "#/components/x"}
+        for schema in (inner, outer, led):
+            for write in (closed, object_root, enumerates_numbers, recursive, from_gemini):
+                write(raw(schema))
+            restored('{"a": {"b": "1"}}', raw(schema))
+            for openapi in (True, False):
+                for_gemini(raw(schema), openapi=openapi)
+                arguments_for_gemini(raw(schema), openapi=openapi)
+
+
+def test_a_reference_to_names_or_to_data_leads_nowhere() -> None:
+    root = {"properties": {"type": {"type": "string"}, "a": {"default": {"type": 5}}}, "default": {"type": 5}}
+    assert find(root, "#/properties/type") == {"type": "string"}
+    for reference in ("#/properties", "#/default", "#/properties/a/default"):
+        assert find(root, reference) is None

@@ -99,6 +99,14 @@ def test_a_body_that_unpacks_to_more_than_the_limit_is_refused() -> None:
             cast(Any, take)(Upload(bomb, encoding=b"gzip"), bytes_max=20_000)
 
 
+def test_a_small_body_that_unpacks_to_what_takes_seconds_to_read_is_refused() -> None:
+    bomb = gzip.compress(b"[0," * 1_000_000)
+    with pytest.raises(PayloadTooLarge, match="more than 100 times its size: send it unpacked"):
+        read(Upload(bomb, encoding=b"gzip"), bytes_max=10_000_000)
+    prose = b"".join(b"%d lines of a log that repeats itself\n" % number for number in range(100_000))
+    assert read(Upload(gzip.compress(prose), encoding=b"gzip"), bytes_max=10_000_000) == prose
+
+
 @pytest.mark.parametrize(
     "data",
     [b"no gzip", gzip.compress(BODY, mtime=0)[:-4], zlib.compress(BODY), b""],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxyapi.identity.addresses import HOPS_MAX, ClientAddress, parse_address, parse_network
+from proxyapi.identity.addresses import HOPS_MAX, ClientAddress, parse_address, parse_network, subscriber
 
 FORWARDED = b"x-forwarded-for"
 
@@ -63,3 +63,18 @@ def test_zones_and_quotes_are_understood() -> None:
 
 def test_host_bits_of_a_network_are_cut_off() -> None:
     assert str(parse_network("192.0.2.7/24")) == "192.0.2.0/24"
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::ffff", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::ffff", "2001:db8:1:3::/64"),
+        ("", ""),
+    ],
+)
+def test_all_addresses_of_a_household_are_counted_as_one(address: str, counted: str) -> None:
+    assert subscriber(address) == counted

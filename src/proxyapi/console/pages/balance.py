@@ -104,7 +104,7 @@ async def _page(page: Page, *, status: int = 200, tab: int = 0, problems: Proble
 async def redeem(page: Page) -> Response:
     """A voucher's code. The same words whether it is unknown, used, revoked or too old."""
     desk, code = page.desk, page.field("code")[:CODE_CHARACTERS_MAX]
-    await desk.write(desk.users.count, (BY_VOUCHER, str(page.account_id)), (BY_VOUCHER, page.address))
+    await desk.write(desk.users.count, (BY_VOUCHER, str(page.account_id)), (BY_VOUCHER, page.subscriber))
     try:
         await desk.at_till(desk.office.vouchers.redeem, page.account_id, code)
     except (NotFound, InvalidRequest):

@@ -31,7 +31,7 @@ async def sign_up(page: Page) -> Response:
     except InvalidRequest as error:
         errors = {error.param or "email": page.speech.gettext(error.detail)}
         return await page.render("signup.html", status=400, email=typed, sent=False, errors=errors)
-    await desk.write(desk.users.count, (BY_ADDRESS, page.address))
+    await desk.write(desk.users.count, (BY_ADDRESS, page.subscriber))
     hashed = await desk.passwords.hash(password)
     answer = await page.render("signup.html", email=email, sent=True, errors={})
     answer.background = BackgroundTask(_enrol, page, email, hashed)
@@ -65,7 +65,7 @@ async def confirm_form(page: Page) -> Response:
 async def confirm(page: Page) -> Response:
     """The address is proved: an account, and the first session."""
     desk = page.desk
-    await desk.write(desk.users.count, (BY_ADDRESS, page.address))
+    await desk.write(desk.users.count, (BY_ADDRESS, page.subscriber))
     try:
         user = await desk.write(desk.users.confirm, page.field("token"))
     except NotFound:

@@ -27,7 +27,7 @@ async def sign_in(page: Page) -> Response:
     """Password right: a session, or the question for the second factor."""
     typed, password = page.field("email"), page.secret_field("password")
     desk = page.desk
-    await desk.write(desk.users.count, (BY_ADDRESS, page.address), (BY_EMAIL, typed.lower()))
+    await desk.write(desk.users.count, (BY_ADDRESS, page.subscriber), (BY_EMAIL, typed.lower()))
     user = await _known(page, typed)
     stored = await desk.write(desk.users.password_of, user.id) if user is not None else None
     right = await desk.passwords.matches(stored, password)
@@ -91,7 +91,7 @@ async def forgot(page: Page) -> Response:
     except InvalidRequest as error:
         errors = {"email": page.speech.gettext(error.detail)}
         return await page.render("forgot.html", status=400, sent=False, errors=errors)
-    await desk.write(desk.users.count, (BY_ADDRESS, page.address))
+    await desk.write(desk.users.count, (BY_ADDRESS, page.subscriber))
     answer = await page.render("forgot.html", sent=True, errors={})
     answer.background = BackgroundTask(_send_reset, page, email)
     return answer
@@ -114,7 +114,7 @@ async def reset(page: Page) -> Response:
     except InvalidRequest as error:
         errors = {"password": page.speech.gettext(error.detail)}
         return await page.render("reset.html", status=400, token=token, errors=errors)
-    await desk.write(desk.users.count, (BY_ADDRESS, page.address))
+    await desk.write(desk.users.count, (BY_ADDRESS, page.subscriber))
     if await desk.write(desk.users.ticket_holder, token, "reset") is None:
         return await page.render("link-old.html", status=404, purpose="reset")
     hashed = await desk.passwords.hash(password)
