@@ -24,12 +24,16 @@ WIDE, PHONE = (1440, 900), (390, 844)
 PAGES = (
     "/", "/keys", "/keys/new", "/usage", "/usage?by=key", "/usage?days=1", "/transactions", "/models?q=gpt-4o",
     "/balance", "/playground", "/settings", "/settings/factor", "/docs/start/quick-start", "/docs/concepts/money",
-    "/log", "/no-such-page",
+    "/docs/start/agents", "/docs/concepts/idempotency", "/docs/concepts/endings", "/docs/reference/routes",
+    "/log", "/log/settings", "/no-such-page",
 )  # fmt: skip
 OPERATOR_PAGES = tuple(
     f"/operator/{name}"
-    for name in ("accounts", "prices", "providers", "revenue", "vouchers", "record", "audit", "settings")
-)
+    for name in (
+        "accounts", "accounts?q=nobody", "prices", "price", "price?model=openai/gpt-4o", "providers",
+        "providers/openai", "revenue", "revenue?by=model", "vouchers", "record", "audit", "settings",
+    )
+)  # fmt: skip
 OUTSIDE = ("/signin", "/signup", "/forgot", "/reset?token=old")
 
 
@@ -116,7 +120,10 @@ def test_every_page_can_be_read_by_everybody(
     assert not any(found.values()), found
 
 
-@pytest.mark.parametrize(("size", "theme", "language"), [(WIDE, "dark", "ru"), (PHONE, "light", "en")])
+@pytest.mark.parametrize(
+    ("size", "theme", "language"),
+    [(WIDE, "light", "en"), (WIDE, "dark", "ru"), (PHONE, "light", "ru"), (PHONE, "dark", "en")],
+)
 def test_operators_pages_can_be_read_by_everybody(
     house: Any, browser: Any, spender: str, new_user: Any, size: tuple[int, int], theme: str, language: str
 ) -> None:
@@ -129,11 +136,49 @@ def test_operators_pages_can_be_read_by_everybody(
     assert not any(found.values()), found
 
 
+@pytest.mark.parametrize(("size", "theme", "language"), [(WIDE, "dark", "en"), (PHONE, "light", "ru")])
+def test_what_forms_answer_can_be_read_by_everybody(
+    house: Any, browser: Any, new_user: Any, size: tuple[int, int], theme: str, language: str
+) -> None:
+    page = open_window(browser, house, size=size, theme=theme, language=language)
+    found: dict[str, list[str]] = {}
+    _send(page, "/signin", {"#email": "a@example.com", "#password": "wrong"}, "form.box .btn-primary", found)
+    _send(page, "/signup", {"#email": "no address", "#password": "short"}, "form.box .btn-primary", found)
+    sign_in(page, new_user("--operator"))
+    _send(page, "/keys/new", {"#budget": "much", "#networks": "here"}, "main form .btn-primary", found)
+    _send(page, "/keys/new", {"#name": "Looked at"}, "main form .btn-primary", found)
+    _send(page, "/balance", {"#code": "AAAA-BBBB"}, "form[action$='/voucher'] .btn", found)
+    _send(page, "/settings", {"#time_zone": "Mars/Base"}, "form[action$='/settings'] .btn-primary", found)
+    assert page.input_value("#time_zone") == "Mars/Base"
+    batch = {"[name=name]": "Spring", "[name=amount]": "5", "[name=number]": "2", "[name=days]": "9999"}
+    _send(page, "/operator/vouchers", batch, "form[action$='/vouchers'] .btn-primary", found)
+    batch["[name=days]"] = "30"
+    _send(page, "/operator/vouchers", batch, "form[action$='/vouchers'] .btn-primary", found)
+    _send(page, "/operator/audit", {}, "main form .btn-primary", found)
+    page.context.close()
+    assert not any(found.values()), found
+
+
+def _send(page: Any, path: str, fields: dict[str, str], button: str, found: dict[str, list[str]]) -> None:
+    """A form, whatever the browser itself would say of it, and a look at what it answers."""
+    page.goto(f"/console{path}")
+    page.evaluate("for (const form of document.forms) form.noValidate = true")
+    for field, value in fields.items():
+        page.fill(f"main {field}", value)
+    page.click(button)
+    page.wait_for_load_state()
+    _look(page, f"{path} {fields}", found)
+
+
 def _look_at(page: Any, path: str, found: dict[str, list[str]]) -> None:
     page.complaints.clear()
     page.goto(f"/console{path}")
+    _look(page, path, found)
+
+
+def _look(page: Any, path: str, found: dict[str, list[str]]) -> None:
     too_wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
-    complaints = [text for text in page.complaints if "404" not in text]
+    complaints = [text for text in page.complaints if "status of 4" not in text]
     found[path] = faults_of(page) + complaints + (["scrolls sideways"] if too_wide else [])
 
 
@@ -198,3 +243,59 @@ def test_one_journey_from_sign_up_to_the_chart(
     assert "gpt-4o-mini" in page.inner_text(".tip")
     assert not page.complaints
     page.context.close()
+
+
+def test_a_key_is_made_and_copied_without_a_mouse(house: Any, browser: Any, new_user: Any) -> None:
+    page = open_window(browser, house)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/console/signin")
+    _tab_to(page, "#email")
+    page.keyboard.type(new_user())
+    _tab_to(page, "#password")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/")
+    _tab_to(page, "nav a[href='/console/keys']")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/console/keys")
+    _tab_to(page, ".head .btn-primary")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog[open]")
+    assert page.evaluate("document.querySelector('dialog').contains(document.activeElement)")
+    _tab_to(page, "dialog #name")
+    page.keyboard.type("By keyboard")
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    assert page.evaluate("document.activeElement.matches('.head .btn-primary')"), "the dialog gives the focus back"
+    page.keyboard.press("Enter")
+    _tab_to(page, "dialog .dlg-foot .btn-primary")
+    page.keyboard.press("Enter")
+    key = page.inner_text("#newkey")
+    _tab_to(page, "[data-copy='newkey']")
+    page.keyboard.press("Enter")
+    page.wait_for_function("key => navigator.clipboard.readText().then(text => text === key)", arg=key)
+    assert not page.complaints
+    page.context.close()
+
+
+TABS_MAX = 60
+
+
+def _tab_to(page: Any, selector: str) -> None:
+    """By the tab key alone; every stop on the way shows that it has the focus."""
+    for _ in range(TABS_MAX):
+        if page.evaluate("selector => !!document.activeElement?.matches(selector)", selector):
+            return
+        page.keyboard.press("Tab")
+        seen = page.evaluate(
+            """() => {
+              const at = document.activeElement;
+              if (!at || at === document.body) return true;
+              if (at.type === 'date') return true;  // its parts are the browser's own
+              const near = [at, at.nextElementSibling, at.parentElement].filter(Boolean);
+              const styles = near.map((element) => getComputedStyle(element));
+              return styles.some((style) => style.outlineStyle !== 'none' || style.boxShadow !== 'none');
+            }"""
+        )
+        assert seen, page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+    pytest.fail(f"{selector} is not reached by {TABS_MAX} tabs")

@@ -14,7 +14,9 @@ from msgspec import Struct
 SERIES_MAX = 6
 """Five named ones and "other"."""
 STEPS = 4
-_NICE = (10, 12, 16, 20, 24, 28, 32, 40, 50, 60, 80, 100)
+Axis = Callable[[int, int], str]
+"""Writes a value beside a chart whose axis has that top: all of one axis have as many decimals."""
+_NICE = (12, 16, 20, 24, 28, 32, 40, 48, 60, 80, 100)
 """Tops of an axis, in tenths of a power of ten: each divides into four round steps."""
 FULL_PERCENT = 99.5
 NEAR_PERCENT = 85
@@ -67,7 +69,7 @@ def stacked(
     *,
     label: str,
     tell: Callable[[int], str],
-    axis: Callable[[int], str],
+    axis: Axis,
 ) -> Markup:
     """Columns of up to six colours, one per step; `tell` writes a value in the tooltip, `axis` one beside the chart."""
     totals = [sum(line.values[at] for line in series) for at in range(len(steps))]
@@ -80,7 +82,7 @@ def stacked(
     plot = Markup('<div class="plot" data-chart tabindex="0" role="img" aria-label="{}">{}</div>').format(
         label, picture
     )
-    return _framed(plot, [axis(top * (STEPS - at) // STEPS) for at in range(STEPS + 1)], _marks(steps))
+    return _framed(plot, [axis(top * (STEPS - at) // STEPS, top) for at in range(STEPS + 1)], _marks(steps))
 
 
 def _column(series: Sequence[Series], at: int, step: str, total: int, top: int, tell: Callable[[int], str]) -> Markup:
@@ -101,9 +103,7 @@ def _column(series: Sequence[Series], at: int, step: str, total: int, top: int, 
     )
 
 
-def line(
-    values: Sequence[int], steps: Sequence[str], *, label: str, axis: Callable[[int], str], forecast: int = 0
-) -> Markup:
+def line(values: Sequence[int], steps: Sequence[str], *, label: str, axis: Axis, forecast: int = 0) -> Markup:
     """One line over its area, and `forecast` more steps as a dashed line down to zero."""
     top = nice_top(max(values, default=0))
     width = max(1, len(values) + forecast - 1) * 10
@@ -120,7 +120,7 @@ def line(
         width, pieces
     )
     plot = Markup('<div class="plot plot-s" role="img" aria-label="{}">{}</div>').format(label, picture)
-    return _framed(plot, [axis(top * (2 - at) // 2) for at in range(3)], list(steps))
+    return _framed(plot, [axis(top * (2 - at) // 2, top) for at in range(3)], list(steps))
 
 
 def spark(values: Sequence[int], *, wide: bool = False) -> Markup:

@@ -90,7 +90,7 @@ def chapter(name: str, language: Language) -> Chapter | None:
     _adapt(tokens, name)
     rendered = str(markdown.renderer.render(tokens, markdown.options, {}))
     rendered = rendered.replace("<pre>", '<pre tabindex="0">')
-    rendered = rendered.replace("<table>", '<div class="table-wrap"><table class="table-dense">')
+    rendered = rendered.replace("<table>", '<div class="table-wrap" tabindex="0"><table class="table-dense">')
     return Chapter(title, rendered.replace("</table>", "</table></div>"), language)
 
 

@@ -72,10 +72,10 @@ class Speech:
         """As text, without the currency."""
         return numbers.amount(nanos, places, self.language)
 
-    def axis(self, nanos: int) -> str:
-        """As text beside a chart: as many decimals as a small sum needs."""
-        places = 0 if nanos >= 10**10 or not nanos else 2 if nanos >= 10**7 else 4
-        return numbers.amount(nanos, places, self.language)
+    def axis(self, nanos: int, top: int) -> str:
+        """As text beside a chart: as many decimals as a quarter of its top needs, or four."""
+        places = next((places for places in (0, 2) if top % (4 * 10 ** (9 - places)) == 0), 4)
+        return numbers.amount(nanos, places if nanos else 0, self.language)
 
     def number(self, value: int) -> str:
         """A count, with its thousands parted."""

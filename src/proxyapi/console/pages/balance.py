@@ -97,6 +97,7 @@ async def _page(page: Page, *, status: int = 200, tab: int = 0, problems: Proble
         alert_on=alert is not None,
         typed=page.field,
         again=bool(problems),
+        alert_again=bool(problems) and not tab,
         errors=problems or {},
     )
 
@@ -181,7 +182,7 @@ async def set_alert(page: Page) -> Response:
 
 
 def _chart(page: Page, balance: Balance, spending: Spending, funded: list[Any], forecast: Forecast | None) -> Any:
-    """The balance at the end of each day, from today's backwards; the forecast dashed."""
+    """The balance at the end of each day, from today's backwards; the forecast dashed. Empty: there never was any."""
     speech, steps = page.speech, spending.span.steps
     came: dict[int, int] = {}
     for created_at, amount in funded:
@@ -193,6 +194,8 @@ def _chart(page: Page, balance: Balance, spending: Spending, funded: list[Any], 
         values.append(left)
         left += charged[step].charged - came.get(step, 0)
     values.reverse()
+    if not any(values):
+        return ""
     ahead = forecast.days if forecast is not None and 0 < forecast.days <= DASHED_DAYS_MAX else 0
     last = steps[-1] + ahead
     marks = [speech.day(EPOCH + timedelta(steps[0] + (last - steps[0]) * part // 3)) for part in range(4)]

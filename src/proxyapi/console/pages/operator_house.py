@@ -16,7 +16,6 @@ from proxyapi.console.marks import N_
 from proxyapi.console.page import Page, get, post
 from proxyapi.console.pages.office import LINES, acting, attempt, show
 from proxyapi.ledger.audit.report import REMEDIES
-from proxyapi.money import NANOS_PER_UNIT
 
 STATE_WORDS = {
     "working": ("ok", N_("Works")),
@@ -96,12 +95,11 @@ def _chart(page: Page, days: revenue.Report) -> Markup:
     first, last = date.fromisoformat(days.since), date.fromisoformat(days.until)
     steps = [first + timedelta(days=at) for at in range((last - first).days + 1)]
     values = [by_day.get(step.isoformat(), 0) for step in steps]
-    places = 0 if charts.nice_top(max(values)) >= 10 * NANOS_PER_UNIT else 2
     return charts.stacked(
         [charts.Series(speech.gettext(N_("Revenue")), values)],
         [speech.day(step) for step in steps],
         label=speech.gettext(N_("Revenue by day")),
-        axis=lambda nanos: speech.amount(nanos, places),
+        axis=speech.axis,
         tell=lambda nanos: speech.plain(nanos),
     )
 

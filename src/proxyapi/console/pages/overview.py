@@ -65,7 +65,7 @@ def chart_of(spending: Spending, speech: Speech) -> dict[str, object]:
     series = spending.series("charged", speech.gettext("Other"))
     steps = [speech.day(EPOCH + timedelta(step)) for step in spending.span.steps]
     label = speech.gettext("Spend by day, %(total)s in total") % {"total": speech.plain(spending.total.charged)}
-    picture = charts.stacked(series, steps, label=label, tell=speech.plain, axis=lambda nanos: speech.axis(nanos))
+    picture = charts.stacked(series, steps, label=label, tell=speech.plain, axis=speech.axis)
     return {"picture": picture, "names": [line.name for line in series]}
 
 

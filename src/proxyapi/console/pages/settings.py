@@ -49,7 +49,14 @@ async def _page(page: Page, *, status: int = 200, errors: dict[str, str] | None 
         codes_left=left,
         zones=USUAL_ZONES,
         errors=errors or {},
+        chosen=_chosen(page, again="time_zone" in (errors or {})),
     )
+
+
+def _chosen(page: Page, *, again: bool) -> dict[str, str]:
+    """How pages look: as it is kept, or as it was typed if that could not be."""
+    kept = {"language": page.user.language, "time_zone": page.user.time_zone, "theme": page.user.theme}
+    return {name: page.field(name) for name in kept} if again else kept
 
 
 async def save(page: Page) -> Response:

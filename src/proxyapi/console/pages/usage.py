@@ -133,7 +133,7 @@ def _span(page: Page, first: str, last: str) -> tuple[Range | None, bool]:
 def _chart(page: Page, spending: Spending, wanted: Wanted, names: dict[str, str]) -> dict[str, Any]:
     speech = page.speech
     tell = speech.plain if wanted.measure == "charged" else speech.number
-    axis = speech.axis if wanted.measure == "charged" else speech.short
+    axis = speech.axis if wanted.measure == "charged" else lambda value, _top: speech.short(value)
     series = spending.series(wanted.measure, speech.gettext("Other"))
     series = [charts.Series(names.get(line.name, line.name), line.values) for line in series]
     steps = [_step(page, step, wanted.span) for step in spending.span.steps]
