@@ -12,6 +12,7 @@ import pytest
 
 PASSWORD = "correct horse battery"
 CONFIG = 'trusted_proxies = ["127.0.0.0/8"]\n[pause]\nenabled = false\n'
+CONFIG += '[fallbacks]\n"sandbox/fail-529" = ["sandbox/echo"]\n'
 
 
 @pytest.fixture(scope="session")

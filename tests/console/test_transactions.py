@@ -54,6 +54,14 @@ def test_a_receipt_adds_up_to_what_was_charged(house: Any, buyer: Any, eventuall
     assert "reported by the provider" in text and "Каталог" in text
 
 
+def test_a_receipt_says_who_was_asked_in_vain(house: Any, buyer: Any, eventually: Any, visiting: Any) -> None:
+    answer = ask(house.url, buyer.key, model="sandbox/fail-529")
+    assert (answer.status_code, answer.headers["x-proxyapi-model"]) == (200, "sandbox/echo")
+    address = f"/transactions/{answer.headers['x-request-id']}"
+    text = visiting.text_of(eventually(lambda: "Asked before" in (page := buyer.get(address)).text and page))
+    assert "Asked before sandbox 529" in " ".join(text.split())
+
+
 def test_a_request_of_another_account_does_not_exist(
     house: Any, buyer: Any, visiting: Any, new_user: Any, eventually: Any
 ) -> None:

@@ -58,6 +58,11 @@ def words_of(ending: str) -> str:
     return ENDINGS.get(ending, ending.replace("_", " "))
 
 
+def attempts(note: str | None) -> tuple[Attempt, ...]:
+    """Who was asked before, of the note of a request's entry."""
+    return _TRIED.decode(note) if note else ()
+
+
 class Entry(NamedTuple):
     """A row of `receipt_entries`."""
 
@@ -201,7 +206,7 @@ def receipt_of(entry: Entry | Held, correction: Entry | None, price: bytes | str
         latency_ms=last.latency_ms,
         first_byte_ms=last.first_byte_ms,
         attempts=last.attempts or 0,
-        tried=_TRIED.decode(last.note or "[]"),
+        tried=attempts(last.note),
         upstream_id=last.upstream_id or "",
         corrected_at=None if correction is None else correction.created_at,
     )

@@ -17,7 +17,9 @@ from proxyapi.console.page import Page
 from proxyapi.console.pages.keys import label
 from proxyapi.errors import NotFound
 from proxyapi.ids import format_id
+from proxyapi.ledger.ops import Attempt
 from proxyapi.ledger.plan import correction_id
+from proxyapi.ledger.receipt import attempts
 from proxyapi.pricing import price as prices
 from proxyapi.pricing.charge import Line, lines
 from proxyapi.store.queries import load_queries
@@ -68,6 +70,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     latency_ms: int = 0
     first_byte_ms: int = 0
     upstream_id: str = ""
+    tried: tuple[Attempt, ...] = ()
+    """Who was asked before the provider that answered, or was the last."""
     created_at: int
 
     @property
@@ -171,13 +175,14 @@ async def bill(page: Page, entry: Entry) -> tuple[prices.Price | None, list[Line
 
 def entry_of(row: Sequence[Any]) -> Entry:
     (id, kind, key_id, name, prefix, held, actual, charged, price_id, variant, units, source, ending, status,
-     operation, provider, model, latency_ms, first_byte_ms, upstream_id, created_at) = row  # fmt: skip
+     operation, provider, model, latency_ms, first_byte_ms, upstream_id, created_at, note) = row  # fmt: skip
     return Entry(
         id=bytes(id), state=_state(kind, ending or "", status or 0), key_id=key_id or 0,
         key_name=label(name, prefix) if prefix else "", held=held, charged=charged, actual=actual, price_id=price_id,
         variant=variant or "", units=_units(units), source=source or "", ending=ending or "", status=status or 0,
         operation=operation or "", provider=provider or "", model=model or "", latency_ms=latency_ms or 0,
-        first_byte_ms=first_byte_ms or 0, upstream_id=upstream_id or "", created_at=created_at,
+        first_byte_ms=first_byte_ms or 0, upstream_id=upstream_id or "", tried=attempts(note),
+        created_at=created_at,
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 -- newest --
 SELECT e.id, e.kind, e.key_id, k.name, k.prefix, e.held, e.actual, e.charged, e.price_id, e.variant, e.units, e.source,
        e.ending, e.status, e.operation, e.provider, e.model, e.latency_ms, e.first_byte_ms, e.upstream_id,
-       e.created_at
+       e.created_at, e.note
 FROM (SELECT * FROM entry WHERE account_id = ? AND id < ? AND id >= ? ORDER BY id DESC LIMIT ?) e
 LEFT JOIN key k ON k.id = e.key_id
 WHERE e.kind IN ('settle', 'release', 'expire', 'correction')
@@ -19,7 +19,7 @@ SELECT id FROM entry WHERE account_id = ? AND id < ? AND id >= ? ORDER BY id DES
 -- one --
 SELECT e.id, e.kind, e.key_id, k.name, k.prefix, e.held, e.actual, e.charged, e.price_id, e.variant, e.units, e.source,
        e.ending, e.status, e.operation, e.provider, e.model, e.latency_ms, e.first_byte_ms, e.upstream_id,
-       e.created_at
+       e.created_at, e.note
 FROM entry e LEFT JOIN key k ON k.id = e.key_id
 WHERE e.id = ? AND e.account_id = ? AND e.kind IN ('settle', 'release', 'expire', 'correction')
 
