@@ -12,12 +12,15 @@ import asyncio
 import os
 import secrets
 import select
+import shlex
+import shutil
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import uvloop
@@ -40,6 +43,8 @@ HEALTHY_SECONDS = 30.0
 START_SECONDS = 10.0
 """How long the greeting waits for the workers; they go on starting after it."""
 IDLE_SECONDS = 3600.0
+USUAL_DATA = Path("proxyapi-data")
+"""Where commands look by themselves."""
 DOOR_SECRET_BYTES = 32
 GRACE_MARGIN_SECONDS = 5.0
 """After a worker's own bound for its running requests: then it is killed."""
@@ -349,6 +354,20 @@ def _greet(settings: Settings, port: int, key: str | None) -> None:
     if settings.console.enabled:
         lines += ["", f"Pages for people: {url}/console/"]
         if key is not None:
-            lines += ["Your own sign-in: proxyapi user create you@example.com --operator"]
+            lines += [f"Your own sign-in: {own_command()} user create you@example.com --operator{_place(settings)}"]
     lines += ["", "Ready. Press Ctrl+C to stop."]
     print("\n".join(lines), flush=True)  # noqa: T201
+
+
+def own_command() -> str:
+    """How this program is called here: by its name, where the shell finds that."""
+    if shutil.which("proxyapi"):
+        return "proxyapi"
+    started = sys.argv[0]
+    return shlex.quote(started) if started.endswith("/proxyapi") else f"{shlex.quote(sys.executable)} -m proxyapi"
+
+
+def _place(settings: Settings) -> str:
+    """The option that leads a command to the same data, if it needs one."""
+    usual = settings.data == USUAL_DATA or settings.database_url.reveal()
+    return "" if usual else f" --data {shlex.quote(str(settings.data))}"

@@ -10,11 +10,12 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from proxyapi.supervisor import reserve
+from proxyapi.supervisor import own_command, reserve
 
 PROGRAM = """
 import os, signal, sys, time
@@ -166,3 +167,16 @@ def test_a_port_that_another_gateway_listens_on_is_an_error_not_a_share_of_its_c
         for host in ("127.0.0.1", "0.0.0.0"):
             with pytest.raises(OSError, match="in use"):
                 reserve(host, port)
+
+
+# --- the greeting ----------------------------------------------------------------------------------------------------
+
+
+def test_commands_to_be_pasted_begin_with_what_the_shell_finds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [".venv/bin/proxyapi", "serve"])
+    assert own_command() == ".venv/bin/proxyapi"
+    monkeypatch.setattr(sys, "argv", ["/a/proxyapi/__main__.py", "serve"])
+    assert own_command() == f"{sys.executable} -m proxyapi"
+    (tmp_path / "proxyapi").touch(0o755)
+    assert own_command() == "proxyapi"

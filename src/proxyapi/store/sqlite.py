@@ -64,6 +64,14 @@ _SICK = frozenset(
 """Primary result codes that blame the store rather than the statement."""
 
 
+_WHY = {
+    sqlite3.SQLITE_READONLY: "this user may not write the file, or into its directory",
+    sqlite3.SQLITE_CANTOPEN: "this user may not open the file, or its directory is missing",
+    sqlite3.SQLITE_NOTADB: "another file stands where the database should be",
+}
+"""What SQLite means, for those who can mend it."""
+
+
 class Connection(Protocol):
     """What is used of `sqlite3.Connection`; tests put a faulty one in its place."""
 
@@ -81,6 +89,7 @@ def translate(error: Exception, path: Path | None = None) -> StoreError:
         return StatementRefused(str(error))
     if code & 0xFF in _SICK:
         where = "" if path is None else f"{path}: "
+        where += f"{_WHY[code & 0xFF]}: " if path is not None and code & 0xFF in _WHY else ""
         return StoreFailure(f"{where}{error} ({getattr(error, 'sqlite_errorname', code)})")
     if code & 0xFF == sqlite3.SQLITE_CONSTRAINT:
         return ConstraintViolated(str(error))

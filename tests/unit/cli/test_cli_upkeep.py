@@ -167,7 +167,7 @@ def test_an_address_of_no_database_is_refused(shell: Any) -> None:
 def test_a_file_that_is_no_database_is_named(shell: Any, tmp_path: Path) -> None:
     no_database = tmp_path / "notes.txt"
     no_database.write_text("not a database, whatever its name\n" * 100)
-    assert shell("restore", str(no_database), code=1).stderr.startswith(f"Error: {no_database}: file is not a database")
+    assert shell("restore", str(no_database), code=1).stderr.startswith(f"Error: {no_database}: another file stands")
 
 
 def test_a_server_that_is_not_there_is_named_without_its_password(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
