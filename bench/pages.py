@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import requests
 
-from book import Size, write_book
+from book import ACCOUNTS, Size, write_book
 from postgres import postgres
 from proxyapi.admin.api.openapi import PREFIX as ADMIN
 from proxyapi.admin.api.routes import ROUTES as OPERATIONS
@@ -50,7 +50,7 @@ CUSTOMER = (
 OPERATOR = (
     "/operator/accounts", "/operator/accounts?q=user77", "/operator/accounts?state=low",
     "/operator/accounts?state=blocked", "/operator/accounts?after=500", "/operator/accounts/1",
-    "/operator/accounts/500",
+    "/operator/accounts/500", "/operator/users", "/operator/users?q=user77", "/operator/users/1",
     "/operator/prices", "/operator/prices?q=claude", "/operator/prices?own=1", "/operator/prices?rate=99&markup=30",
     "/operator/price", "/operator/price?model=openai/gpt-4o", "/operator/providers", "/operator/providers/openai",
     "/operator/revenue", "/operator/revenue?since={year}", "/operator/revenue?by=model&since={year}",
@@ -60,7 +60,8 @@ OPERATOR = (
 )  # fmt: skip
 API = (
     "/accounts", "/accounts?query=user77", "/accounts?state=low&limit=200", "/accounts/1", "/accounts/1/entries",
-    "/accounts/1/entries?limit=200", "/accounts/1/keys", "/keys/1", "/prices", "/prices?query=claude&limit=200",
+    "/accounts/1/entries?limit=200", "/accounts/1/keys", "/keys/1", "/users", "/users?query=user77&limit=200",
+    "/users/1", "/requests/{request}", "/prices", "/prices?query=claude&limit=200",
     "/prices?source=own",
     "/prices/openai/gpt-4o", "/pricing", "/pricing/what-if?exchange_rate=99&markup=0.3", "/providers",
     "/providers/openai", "/revenue", "/revenue?since={year}", "/revenue?by=model&since={year}",
@@ -95,8 +96,9 @@ class Figures(NamedTuple):
 class Site:
     """A running gateway with its console, somebody who is signed in there, and a token."""
 
-    def __init__(self, process: subprocess.Popen[str], url: str, token: str) -> None:
-        self.pid = process.pid
+    def __init__(self, pid: int, url: str, token: str) -> None:
+        """`pid`: of the supervisor."""
+        self.pid = pid
         self.url = url
         self.session = requests.Session()
         self.token = {"authorization": f"Bearer {token}"}
@@ -220,7 +222,7 @@ def serving(data: Path, environment: Mapping[str, str], command: list[str] | Non
                 break
         while requests.get(f"{url}{CONSOLE}/signin", timeout=20).status_code != 200:
             time.sleep(0.1)
-        yield Site(process, url, json.loads(token)["token"])
+        yield Site(process.pid, url, json.loads(token)["token"])
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=30)
@@ -267,7 +269,7 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--database", help="the address of one that is kept; else a new one on each engine")
     given = parser.parse_args()
-    size = Size(given.entries, given.entries // 10)
+    size = Size(given.entries, max(given.entries // 10, ACCOUNTS))
     with tempfile.TemporaryDirectory(prefix="proxyapi-pages-") as name:
         folder = Path(name)
         if given.database:

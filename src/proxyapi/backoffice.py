@@ -17,6 +17,7 @@ from proxyapi.admin.api.answer import Api
 from proxyapi.admin.api.server import AdminServer, forwarded_address
 from proxyapi.admin.office import Installed, Office
 from proxyapi.admin.tokens import Tokens
+from proxyapi.console.users import Users
 from proxyapi.identity.accounts import Accounts, KeyRing
 from proxyapi.ids import IdSource
 from proxyapi.ledger.ledger import now_ms
@@ -27,11 +28,10 @@ from proxyapi.payments.desk import PaymentDesk
 from proxyapi.payments.port import Provider
 from proxyapi.payments.refunds import Refunds
 from proxyapi.payments.vouchers import Vouchers
-from proxyapi.sale import build_catalog, renew_now
+from proxyapi.sale import shelf
 from proxyapi.settings import shown
 
 if TYPE_CHECKING:
-    from proxyapi.providers.catalog import Catalog
     from proxyapi.settings import Settings
     from proxyapi.store.database import Database, Transaction
 
@@ -47,8 +47,6 @@ class BackOffice:
 
     def __init__(self, settings: Settings, database: Database, *, problem: Callable[[str], None]) -> None:
         """`problem` hears, without secrets, what an operator has to look at."""
-        self._settings = settings
-        self._database = database
         self._ledger = OfflineLedger(database, ids=IdSource())
         self.clerk = ThreadPoolExecutor(1, thread_name_prefix="clerk")
         self.tellers = ThreadPoolExecutor(TELLERS, thread_name_prefix="teller")
@@ -75,18 +73,17 @@ class BackOffice:
             ledger=self._ledger,
             accounts=accounts,
             keys=KeyRing(database, self._ledger, time.time, os.urandom),
+            users=Users(database, time.time),
             vouchers=self.vouchers,
             cashier=self.cashier,
             refunds=refunds,
-            catalog=build_catalog(settings, database, 0),
-            renew=self._renew,
+            shelf=shelf(settings, database),
             installed=Installed(
                 exchange_rate=str(settings.exchange_rate), markup=str(settings.markup), settings=tuple(shown(settings))
             ),
             currency=settings.currency,
             clock_ms=now_ms,
         )
-        self.clerk.submit(lambda: self.office.prices().models())  # a second of work that no page shall wait for
         self.api = Api(self.office, Tokens(database, now_ms, os.urandom))
 
     def server(self) -> AdminServer:
@@ -101,9 +98,6 @@ class BackOffice:
         self.tellers.shutdown(wait=True)
         self.clerk.shutdown(wait=True)
         self._ledger.close()
-
-    def _renew(self, catalog: Catalog) -> None:
-        renew_now(catalog, self._settings, self._database)
 
 
 @contextmanager

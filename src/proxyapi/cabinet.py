@@ -33,10 +33,8 @@ from proxyapi.console.users import Users
 from proxyapi.console.webhook import Webhook
 from proxyapi.gateway.links import is_public
 from proxyapi.identity.accounts import Accounts, KeyRing
-from proxyapi.identity.revisions import Revisions
 from proxyapi.ids import IdSource
 from proxyapi.ledger.offline import OfflineLedger
-from proxyapi.sale import build_catalog, renew_now
 from proxyapi.store.database import open_database
 from proxyapi.store.errors import StoreError
 from proxyapi.telemetry import Log, Metrics, place_of
@@ -53,7 +51,6 @@ KEEP_ALIVE_SECONDS = 75
 NICENESS = 15
 """Where processors are scarce, requests of the API go before pages: with 5, pages asked for as fast as they come took a
 quarter of a core that both shared; with 15 the API keeps its rate within 5 %, and there are still 50 pages a second."""
-LIST_SECONDS = 1.0
 WATCH_SECONDS = 2.0
 PRUNE_SECONDS = 600.0
 ALERT_SECONDS = 10.0
@@ -73,7 +70,6 @@ class Cabinet:
         self._database = open_database(settings.database)
         self._ledger = OfflineLedger(self._database, ids=IdSource())
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="console-writer")
-        self._catalog = build_catalog(settings, self._database, 0)
         self._back = BackOffice(settings, self._database, problem=lambda text: self._log.event("payments", text=text))
         self.desk = self._desk(port)
         static = StaticFiles()
@@ -93,12 +89,12 @@ class Cabinet:
         self._every(PRUNE_SECONDS, self._prune)
         self._every(RECONCILE_SECONDS, self._back.payments.reconcile, self._back.tellers)
         self._every(REPLIES_SECONDS, self._back.api.prune, self._back.clerk)
-        self._watch_prices()
+        self._every(PRICES_SECONDS, self._back.office.prices, self._back.clerk)
         loop = asyncio.get_running_loop()
         self._tasks.append(loop.create_task(self._ring()))
         # What first visitors would wait for is made now: templates, and the list of some thousand prices.
         loop.run_in_executor(None, self._pen.warm)
-        loop.call_later(LIST_SECONDS, self._catalog.models)
+        loop.run_in_executor(self._back.clerk, self._back.office.shelf.list)
         with suppress(KeyboardInterrupt):
             await server.serve(sockets=[sock])
         await self._close()
@@ -129,7 +125,6 @@ class Cabinet:
             sessions=Sessions(database, time.time),
             passwords=Passwords(),
             mailer=self._mailer(),
-            catalog=self._catalog,
             playground=self._playground(port),
             languages=Languages(),
             currency=settings.currency,
@@ -190,15 +185,6 @@ class Cabinet:
                     self._log.event("store", text=str(error))
 
         self._tasks.append(asyncio.get_running_loop().create_task(repeat()))
-
-    def _watch_prices(self) -> None:
-        revisions = Revisions(self._database.fetch)
-        revisions.listen("price", self._renew)
-        run = revisions.run(asyncio.sleep, PRICES_SECONDS)
-        self._tasks.append(asyncio.get_running_loop().create_task(run))
-
-    def _renew(self) -> None:
-        renew_now(self._catalog, self._settings, self._database)
 
     async def _ring(self) -> None:
         while True:

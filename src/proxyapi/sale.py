@@ -12,6 +12,7 @@ from proxyapi.pricing.book import PriceBook, parse_override
 from proxyapi.pricing.snapshot import load_snapshot
 from proxyapi.providers.catalog import Catalog
 from proxyapi.providers.provider import ProviderConfig, load_providers
+from proxyapi.providers.shelf import Shelf
 
 if TYPE_CHECKING:
     from proxyapi.settings import Settings
@@ -48,6 +49,15 @@ def build_catalog(settings: Settings, database: Database, sandbox_port: int) -> 
     )
     renew_now(catalog, settings, database)
     return catalog
+
+
+def shelf(settings: Settings, database: Database) -> Shelf:
+    """A catalog that follows the edits of prices, for those who sell nothing: without a sandbox to be asked."""
+    return Shelf(
+        lambda: build_catalog(settings, database, 0),
+        renew=lambda catalog: renew_now(catalog, settings, database),
+        edition=lambda: next(at for name, at in database.fetch_now(QUERIES["revisions"]) if name == "price"),
+    )
 
 
 def renew_now(catalog: Catalog, settings: Settings, database: Database) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 PASSWORD = "correct horse battery"
 PAGES = (
-    "/operator/accounts", "/operator/prices", "/operator/price?model=openai/gpt-4o", "/operator/price",
+    "/operator/accounts", "/operator/users", "/operator/users/1",
+    "/operator/prices", "/operator/price?model=openai/gpt-4o", "/operator/price",
     "/operator/providers", "/operator/providers/openai", "/operator/revenue", "/operator/revenue?by=model",
     "/operator/vouchers", "/operator/record", "/operator/audit", "/operator/settings",
 )  # fmt: skip
@@ -67,6 +68,45 @@ def test_money_goes_onto_an_account_and_off_it_with_a_reason(operator: Any, acco
     assert operator.post(f"{here}/deposit", amount="much").status_code == 400
     record = operator.get(f"/operator/record?subject=account+{account}").text
     assert operator.email in record and "Adjusted a balance" in record and "a mistake of ours" in record
+
+
+def test_an_operator_acts_on_a_user_but_not_on_himself(
+    operator: Any, house: Any, new_user: Callable[..., str], visiting: Any
+) -> None:
+    email = new_user()
+    other = visiting.Visitor(house.url)
+    other.sign_in(email, PASSWORD)
+    users = {user["email"]: user["id"] for user in house.cli("user", "list")["users"]}
+    here = f"/operator/users/{users[email]}"
+    assert email in operator.get(f"/operator/users?q={email}").text
+    operator.get(here)
+    assert "All sessions of the user have ended" in operator.post(f"{here}/sign-out").text
+    assert "/signin" in other.get("/keys").url
+    assert "The role is changed" in operator.post(f"{here}/role", role="operator").text
+    assert "There is no second factor" in operator.post(f"{here}/reset-factor").text
+    assert "is blocked and signed out" in operator.post(f"{here}/block", blocked="1").text
+    assert "/signin" in other.sign_in(email, PASSWORD).url
+    assert "may sign in again" in operator.post(f"{here}/block", blocked="0").text
+    mine = f"/operator/users/{users[operator.email]}"
+    for form in ({"block": {"blocked": "1"}}, {"role": {"role": "customer"}}):
+        ((act, fields),) = form.items()
+        refused = operator.post(f"{mine}/{act}", **fields)
+        assert refused.status_code == 409 and "Another operator has to do this" in refused.text
+    assert "Blocked a user" in operator.get(f"/operator/record?subject=user+{users[email]}").text
+
+
+def test_what_happens_when_money_is_short_is_chosen_by_operator_and_customer(
+    operator: Any, account: int, house: Any, customer: Any
+) -> None:
+    here = f"/operator/accounts/{account}"
+    operator.get(here)
+    assert "The settings are saved" in operator.post(f"{here}/when-short", when_short="shorten").text
+    assert house.cli("account", "show", str(account))["when_short"] == "shorten"
+    customer.get("/settings")
+    customer.post("/settings/when-short", when_short="shorten")
+    assert house.cli("account", "show", customer.email)["when_short"] == "shorten"
+    customer.post("/settings/when-short", when_short="refuse")
+    assert house.cli("account", "show", customer.email)["when_short"] == "refuse"
 
 
 def test_an_account_is_blocked_and_works_again(operator: Any, account: int, house: Any) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from proxyapi.ids import IdSource, format_id
+from proxyapi.ids import IdSource, format_id, parse_id
 from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.ops import Ending, Hold
+from proxyapi.ledger.plan import correction_id
 from proxyapi.pricing.price import make_price
 from proxyapi.store.database import open_database, sqlite_url
 from proxyapi.usage import Unit
@@ -152,3 +153,9 @@ def test_a_request_that_told_its_end_late_shows_what_it_was_charged(house: Any, 
     text = visiting.text_of(buyer.get(f"/transactions/{number}"))
     assert "Charged later" in text and "0.123" in text and number in text
     assert "Nothing was charged" not in text
+    late = format_id(correction_id(parse_id(number)))
+    listed = buyer.get("/transactions").text
+    assert listed.count(f'href="/console/transactions/{number}"') >= 2 and late not in listed
+    assert buyer.get(f"/transactions/{late}").status_code == 404
+    rows = csv.DictReader(io.StringIO(buyer.get("/transactions.csv").text.removeprefix("\ufeff")))
+    assert {row["state"] for row in rows if row["request_id"] == number} == {"lost", "corrected"}

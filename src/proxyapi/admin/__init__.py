@@ -3,7 +3,8 @@
 * `office`     the parts that the functions work with, and `doing`: an act and its record in one transaction
 * `acts`       the append-only record of what operators did
 * `tokens`     what programs show instead of a password
-* `customers`  accounts, keys
+* `customers`  accounts, keys, receipts
+* `people`     who signs in to the console
 * `cash`       deposits, adjustments, vouchers, payments, refunds
 * `prices`     what models cost, markup, exchange rate, and what another markup would have brought
 * `providers`  who is connected, how they fare, on and off

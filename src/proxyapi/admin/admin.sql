@@ -29,7 +29,7 @@ UPDATE operator_token SET last_used_at = ? WHERE id = ?
 UPDATE operator_token SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL RETURNING id
 
 -- account_columns --
-SELECT a.id, a.name, a.funded, a.spent, a.held, a.credit, a.blocked, a.created_at,
+SELECT a.id, a.name, a.funded, a.spent, a.held, a.credit, a.blocked, a.created_at, a.when_short,
        (SELECT count(*) FROM key k WHERE k.account_id = a.id AND k.status <> 'revoked')
 FROM account a
 WHERE a.kind = 'wallet'
@@ -40,11 +40,17 @@ SELECT account_id, CAST(sum(charged) AS BIGINT) FROM rollup WHERE hour >= ? AND 
 -- users_of_accounts --
 SELECT account_id, email FROM console_user WHERE account_id IN (@ids) ORDER BY id
 
+-- user_columns --
+SELECT u.id, u.email, u.role, u.account_id, u.confirmed_at, u.blocked, CASE WHEN u.totp_secret IS NULL THEN 0 ELSE 1 END,
+       (SELECT count(*) FROM console_session s WHERE s.user_id = u.id AND s.factor_due = 0 AND s.expires_at > ?),
+       u.created_at
+FROM console_user u
+
 -- accounts_total --
 SELECT count(*), CAST(coalesce(sum(funded - spent), 0) AS BIGINT), CAST(coalesce(sum(held), 0) AS BIGINT) FROM account WHERE kind = 'wallet'
 
 -- entry_columns --
-SELECT id, kind, created_at, amount, charged, loss, provider, model, operation, ending, status, reference, note
+SELECT id, kind, created_at, amount, charged, loss, provider, model, operation, ending, status, reference, note, ref
 FROM entry
 
 -- lines_by_day --

@@ -22,15 +22,17 @@ from proxyapi.admin.views import (
     page,
 )
 from proxyapi.errors import NotFound
-from proxyapi.identity.accounts import Key, KeySettings, Status
-from proxyapi.ids import format_id
+from proxyapi.identity.accounts import Key, KeySettings, Status, WhenShort
+from proxyapi.ids import format_id, parse_id
 from proxyapi.ledger.commit import HOUR_MS
+from proxyapi.ledger.receipt import operator_json, receipt_now
 
 State = Literal["all", "low", "blocked"]
 LOW_NANOS = 100 * 10**9
 """What is called little money: enough for some requests, and time to say so."""
 QUERY_CHARACTERS_MAX = 200
 
+_OF_REQUESTS = frozenset({"settle", "release", "expire", "correction"})
 _STATES = {
     "all": "",
     "low": f" AND a.blocked = 0 AND a.funded - a.spent < {LOW_NANOS}",
@@ -51,7 +53,7 @@ def search(
     limit = min(limit, LIMIT_MAX)
     where, values = _STATES[state], [number_cursor(after)]
     if query := query.strip()[:QUERY_CHARACTERS_MAX]:
-        part = f"%{_escaped(query.lower())}%"
+        part = f"%{escaped(query.lower())}%"
         where += (
             " AND (lower(a.name) LIKE ? ESCAPE '!' OR a.id = ?"
             " OR a.id IN (SELECT u.account_id FROM console_user u WHERE u.email LIKE ? ESCAPE '!'))"
@@ -87,6 +89,27 @@ def set_blocked(office: Office, operator: Operator, id: int, blocked: bool) -> A
             office.accounts.set_blocked(id, blocked, within=act.transaction)
             act.was, act.became = {"blocked": before.blocked}, {"blocked": blocked}
     return account(office, id)
+
+
+def set_when_short(office: Office, operator: Operator, id: int, when_short: WhenShort) -> AccountView:
+    """Refuse or shorten requests that may cost more than there is, from the next ones on."""
+    before = account(office, id)
+    if before.when_short != when_short:
+        with office.doing(operator, "account.when_short", f"account {id}") as act:
+            office.accounts.edit(id, when_short=when_short, within=act.transaction)
+            act.was, act.became = {"when_short": before.when_short}, {"when_short": when_short}
+    return account(office, id)
+
+
+def receipt(office: Office, request: str) -> dict[str, object]:
+    """As `ReceiptView` says. NotFound."""
+    try:
+        found = receipt_now(office.database, parse_id(request))
+    except ValueError:
+        found = None
+    if found is None:
+        raise NotFound(f"There is no request {request[:40]}.")
+    return operator_json(found, office.currency)
 
 
 def entries(office: Office, id: int, *, after: str = "", limit: int = 50) -> Page[EntryView]:
@@ -175,22 +198,25 @@ def _accounts(office: Office, rows: Sequence[Sequence[Any]]) -> list[AccountView
 
 
 def _account(row: Sequence[Any], spent_this_month: int, users: list[str]) -> AccountView:
-    id, name, funded, spent, held, credit, blocked, created_at, keys = row
+    id, name, funded, spent, held, credit, blocked, created_at, when_short, keys = row
     return AccountView(
         id=id, name=name, balance=Money(funded - spent), held=Money(held),
         available=Money(funded + credit - spent - held), spent_this_month=Money(spent_this_month), spent=Money(spent),
-        funded=Money(funded), blocked=bool(blocked), keys=keys, users=users, created_at=moment(created_at),
+        funded=Money(funded), blocked=bool(blocked), when_short=when_short, keys=keys,
+        users=users, created_at=moment(created_at),
     )  # fmt: skip
 
 
 def _entry(row: Sequence[Any]) -> EntryView:
-    id, kind, at, added, charged, loss, provider, model, operation, ending, status, reference, note = row
+    id, kind, at, added, charged, loss, provider, model, operation, ending, status, reference, note, ref = row
+    request = format_id(ref or id) if kind in _OF_REQUESTS else None
     return EntryView(
-        id=format_id(id), kind=kind, at=moment(at), amount=Money(added), charged=Money(charged), loss=Money(loss),
-        provider=provider, model=model, operation=operation, ending=ending, status=status, reference=reference,
-        note=note,
+        id=format_id(id), request=request, kind=kind, at=moment(at), amount=Money(added),
+        charged=Money(charged), loss=Money(loss), provider=provider, model=model, operation=operation, ending=ending,
+        status=status, reference=reference, note=note,
     )  # fmt: skip
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """For a LIKE with `ESCAPE '!'`."""
     return text.replace("!", "!!").replace("%", "!%").replace("_", "!_")

@@ -5,21 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from proxyapi.admin import acts
 from proxyapi.admin.acts import Operator
 from proxyapi.identity.accounts import Accounts, KeyRing
-from proxyapi.identity.queries import QUERIES
 from proxyapi.ids import parse_id
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.payments.cashier import Cashier
 from proxyapi.payments.refunds import Refunds
 from proxyapi.payments.vouchers import Vouchers
 from proxyapi.providers.catalog import Catalog
+from proxyapi.providers.shelf import Shelf
 from proxyapi.store.database import Database, Transaction
 
 LIMIT_MAX = 200
@@ -57,23 +58,37 @@ class Doing(Struct, kw_only=True):
     subject: str
 
 
-class Office(Struct, kw_only=True):
-    """Not frozen: it remembers which edits of prices it has seen. Its functions run one after the other."""
+class Users(Protocol):
+    """What changes people who sign in to the console, whose part they are."""
+
+    def set_blocked(self, user_id: int, blocked: bool, *, within: Transaction | None = None) -> None: ...
+
+    def set_role(
+        self, user_id: int, role: Literal["customer", "operator"], *, within: Transaction | None = None
+    ) -> None: ...
+
+    def set_factor(
+        self, user_id: int, secret: bytes | None, codes: Iterable[str] = (), *, within: Transaction | None = None
+    ) -> None: ...
+
+    def end_sessions(self, user_id: int, *, within: Transaction | None = None) -> None: ...
+
+
+class Office(Struct, frozen=True, kw_only=True):
+    """Its functions run one after the other."""
 
     database: Database
     ledger: OfflineLedger
     accounts: Accounts
     keys: KeyRing
+    users: Users
     vouchers: Vouchers
     cashier: Cashier
     refunds: Refunds
-    catalog: Catalog
-    renew: Callable[[Catalog], None]
-    """Reads prices, markup, exchange rate and switches again."""
+    shelf: Shelf
     installed: Installed
     currency: str
     clock_ms: Callable[[], int]
-    price_revision: int = -1
 
     @contextmanager
     def doing(self, operator: Operator, action: str, subject: str) -> Iterator[Doing]:
@@ -85,9 +100,4 @@ class Office(Struct, kw_only=True):
 
     def prices(self) -> Catalog:
         """The catalog as it is now, whoever has changed it."""
-        rows = self.database.fetch_now(QUERIES["revisions"])
-        number = next((number for name, number in rows if name == "price"), 0)
-        if number != self.price_revision:
-            self.renew(self.catalog)
-            self.price_revision = number
-        return self.catalog
+        return self.shelf.look()

@@ -102,7 +102,7 @@ def providers(office: Office) -> list[ProviderView]:
         found.append(
             ProviderView(
                 name=at.name, title=at.title, state=_state(at, len(requests), failed), enabled=at.enabled,
-                enabled_configured=office.catalog.configured(at.name).enabled,
+                enabled_configured=office.shelf.catalog.configured(at.name).enabled,
                 connected=at.connected or at.name == SANDBOX, key_variable=at.key_variable,
                 requests_today=sum(one.requests for one in sums), failed_today=sum(one.failed for one in sums),
                 charged_today=Money(sum(one.charged for one in sums)), requests_sampled=len(requests),

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from proxyapi.admin.acts import Act
+from proxyapi.identity.accounts import WhenShort
 from proxyapi.ids import format_id
 from proxyapi.money import format_amount
 from proxyapi.payments.records import Payment, PaymentState, Refund, RefundRowState
@@ -81,6 +83,8 @@ class AccountView(Struct, frozen=True, kw_only=True):
     spent: Money
     funded: Money
     blocked: bool
+    when_short: WhenShort
+    """What happens to a request that may cost more than there is."""
     keys: int
     """That are not revoked."""
     users: list[str]
@@ -92,6 +96,8 @@ class EntryView(Struct, frozen=True, kw_only=True):
     """One row of the journal."""
 
     id: str
+    request: str | None
+    """The request that it is of, which a late charge has an id beside; null: none."""
     kind: str
     at: datetime
     amount: Money
@@ -107,12 +113,86 @@ class EntryView(Struct, frozen=True, kw_only=True):
     note: str | None
 
 
+class ReceiptLineView(Struct, frozen=True, kw_only=True):
+    unit: str
+    quantity: int
+    price_per_million: Money
+    amount: Decimal
+    """Exact: the sum of all lines, rounded up once, is the cost."""
+
+
+class TriedView(Struct, frozen=True, kw_only=True):
+    """A provider that was asked and did not answer, before another one was."""
+
+    provider: str
+    model: str
+    status: int
+    """Its own; 0: it gave none."""
+    ending: str
+    ending_text: str
+
+
+class ReceiptView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one request cost, and why. While it is held, what follows `provider` is missing or empty."""
+
+    id: str
+    state: Literal["held", "settled", "released", "expired", "corrected"]
+    model: str
+    operation: str
+    started_at: str
+    currency: str
+    held: Money
+    price_version: str
+    account_id: int
+    key_id: int
+    provider: str
+    loss: Money
+    """What the operator carries."""
+    upstream_cost: Money | None
+    """What the provider asks for it; null: not known."""
+    upstream_id: str
+    ended_at: str | None = None
+    latency_ms: int | None = None
+    first_byte_ms: int | None = None
+    lines: list[ReceiptLineView] = []
+    variant: str = ""
+    usage_source: str = ""
+    cost: Money | None = None
+    charged: Money | None = None
+    returned: Money | None = None
+    covered_by_operator: Money | None = None
+    attempts: int = 0
+    tried: list[TriedView] = []
+    """Who was asked before the provider that answered, or was the last."""
+    status: int | None = None
+    ending: str = ""
+    ending_text: str = ""
+    corrected_at: str | None = None
+    """When a late ending put right what had been taken for lost."""
+
+
 class FundingView(Struct, frozen=True, kw_only=True):
     """The answer to a deposit or an adjustment."""
 
     account: AccountView
     new: bool
     """False: this reference had been booked before, and nothing was changed."""
+
+
+class UserView(Struct, frozen=True, kw_only=True):
+    """Somebody who signs in to the console. Never a password or a secret."""
+
+    id: int
+    email: str
+    role: Literal["customer", "operator"]
+    account_id: int | None
+    """Null until the address is confirmed."""
+    confirmed: bool
+    blocked: bool
+    second_factor: bool
+    sessions: int
+    """Browsers that are signed in."""
+    created_at: datetime
 
 
 class KeyView(Struct, frozen=True, kw_only=True):

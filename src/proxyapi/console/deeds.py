@@ -18,6 +18,11 @@ DEEDS: Mapping[str, str] = {
     "account.deposit": N_("Booked a deposit"),
     "account.adjust": N_("Adjusted a balance"),
     "account.when_short": N_("Chose what happens when money is short"),
+    "user.block": N_("Blocked a user"),
+    "user.unblock": N_("Let a user sign in again"),
+    "user.role": N_("Changed a role"),
+    "user.reset_factor": N_("Took a second factor off"),
+    "user.sign_out": N_("Signed a user out"),
     "key.create": N_("Created a key"),
     "key.edit": N_("Changed a key"),
     "key.enable": N_("Enabled a key"),
@@ -37,6 +42,7 @@ DEEDS: Mapping[str, str] = {
 """Action -> what its operator did. Others are shown as they are called."""
 SUBJECTS: Mapping[str, tuple[str, str]] = {
     "account": (N_("account %(name)s"), "/operator/accounts/{}"),
+    "user": (N_("user %(name)s"), "/operator/users/{}"),
     "key": (N_("key %(name)s"), ""),
     "payment": (N_("payment %(name)s"), "/operator/payments/{}"),
     "vouchers": (N_("batch %(name)s"), "/operator/vouchers"),
@@ -55,6 +61,7 @@ FACTS: Mapping[str, str] = {
     "budget": N_("budget"),
     "budget_period": N_("renewed"),
     "days": N_("days"),
+    "email": N_("e-mail"),
     "enabled": N_("switched on"),
     "endpoints": N_("parts of the API"),
     "exchange_rate": N_("exchange rate"),
@@ -74,7 +81,10 @@ FACTS: Mapping[str, str] = {
     "reference": N_("reference"),
     "refund": N_("refund"),
     "requests_per_minute": N_("requests a minute"),
+    "role": N_("role"),
     "scope": N_("may"),
+    "second_factor": N_("second factor"),
+    "sessions": N_("sessions"),
     "status": N_("status"),
     "tokens_per_minute": N_("tokens a minute"),
     "violations": N_("violations"),
@@ -89,9 +99,13 @@ VALUES: Mapping[object, str] = {
     "never": N_("never"),
     "day": N_("daily"),
     "month": N_("monthly"),
+    "customer": N_("customer"),
+    "operator": N_("operator"),
+    "refuse": N_("is refused"),
+    "shorten": N_("gets a shorter answer"),
 }
 """Of facts whose values are words of the program."""
-SPOKEN_FACTS = frozenset({"status", "budget_period"})
+SPOKEN_FACTS = frozenset({"status", "budget_period", "role", "when_short"})
 """Facts with such words; in others a text is somebody's own."""
 OPERATORS: Mapping[str, str] = {"command line": N_("command line")}
 

@@ -39,7 +39,6 @@ class Desk(Struct, frozen=True, kw_only=True):
     sessions: Sessions
     passwords: Passwords
     mailer: Mailer
-    catalog: Catalog
     playground: Playground
     languages: Languages
     currency: str
@@ -77,6 +76,11 @@ class Desk(Struct, frozen=True, kw_only=True):
     async def write(self, function: Callable[Given, Result], *arguments: Given.args, **named: Given.kwargs) -> Result:
         """Run what blocks and changes the store, after what was asked before."""
         return await asyncio.get_running_loop().run_in_executor(self.writer, lambda: function(*arguments, **named))
+
+    @property
+    def catalog(self) -> Catalog:
+        """What is on sale, at most some seconds old."""
+        return self.office.shelf.catalog
 
     def now_ms(self) -> int:
         """Milliseconds since 1970."""

@@ -30,6 +30,7 @@ TOOLS = (
 )
 OPERATOR: tuple[Entry, ...] = (
     Entry("operator-accounts", "/operator/accounts", "users", N_("Accounts")),
+    Entry("operator-users", "/operator/users", "user", N_("Users")),
     Entry("operator-prices", "/operator/prices", "price", N_("Prices and markup")),
     Entry("operator-providers", "/operator/providers", "pulse", N_("Providers")),
     Entry("operator-revenue", "/operator/revenue", "usage", N_("Revenue")),

@@ -13,6 +13,7 @@ from proxyapi.console.pages import (
     models,
     operator_accounts,
     operator_house,
+    operator_people,
     operator_prices,
     overview,
     playground,
@@ -36,6 +37,7 @@ ROUTES: tuple[Route, ...] = (
     *settings.ROUTES,
     *docs.ROUTES,
     *operator_accounts.ROUTES,
+    *operator_people.ROUTES,
     *operator_prices.ROUTES,
     *operator_house.ROUTES,
 )

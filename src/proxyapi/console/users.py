@@ -19,7 +19,7 @@ from proxyapi.console import totp
 from proxyapi.console.marks import N_
 from proxyapi.errors import Conflict, InvalidRequest, NotFound, TooManyRequests
 from proxyapi.identity.accounts import add_account
-from proxyapi.store.database import Database, Transaction
+from proxyapi.store.database import Database, Transaction, joined
 from proxyapi.store.queries import load_queries
 
 SQL = load_queries("proxyapi.console", "users.sql")
@@ -158,14 +158,20 @@ class Users:
             transaction.execute(SQL["sessions_end"], (user_id,))
             transaction.execute(SQL["tickets_drop"], (user_id, "reset"))
 
-    def set_role(self, user_id: int, role: Role) -> None:
-        with self._database.transaction() as transaction:
+    def set_role(self, user_id: int, role: Role, *, within: Transaction | None = None) -> None:
+        """`within`, here and below: a transaction of the caller's to be part of."""
+        with joined(self._database, within) as transaction:
             transaction.execute(SQL["user_role"], (role, user_id))
 
-    def set_blocked(self, user_id: int, blocked: bool) -> None:
+    def set_blocked(self, user_id: int, blocked: bool, *, within: Transaction | None = None) -> None:
         """A blocked user's sessions end."""
-        with self._database.transaction() as transaction:
+        with joined(self._database, within) as transaction:
             transaction.execute(SQL["user_block"], (int(blocked), user_id))
+            transaction.execute(SQL["sessions_end"], (user_id,))
+
+    def end_sessions(self, user_id: int, *, within: Transaction | None = None) -> None:
+        """Signed out everywhere."""
+        with joined(self._database, within) as transaction:
             transaction.execute(SQL["sessions_end"], (user_id,))
 
     def set_preferences(self, user_id: int, language: str, time_zone: str, theme: Theme) -> None:
@@ -222,9 +228,11 @@ class Users:
 
     # --- the second factor -------------------------------------------------------------------------------------------
 
-    def set_factor(self, user_id: int, secret: bytes | None, codes: Iterable[str] = ()) -> None:
+    def set_factor(
+        self, user_id: int, secret: bytes | None, codes: Iterable[str] = (), *, within: Transaction | None = None
+    ) -> None:
         """None takes it off. `codes`: the recovery codes in plain text."""
-        with self._database.transaction() as transaction:
+        with joined(self._database, within) as transaction:
             transaction.execute(SQL["user_factor"], (secret, 0, user_id))
             transaction.execute(SQL["codes_drop"], (user_id,))
             for code in codes:

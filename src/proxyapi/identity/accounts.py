@@ -6,8 +6,7 @@ gateway: NotFound, Conflict, and InvalidRequest naming the field.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -22,7 +21,7 @@ from proxyapi.identity.queries import QUERIES
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.ledger.ops import AMOUNT_MAX, Budget, Period
 from proxyapi.money import format_amount
-from proxyapi.store.database import Database, Transaction
+from proxyapi.store.database import Database, Transaction, joined
 from proxyapi.store.errors import ConstraintViolated
 
 NAME_CHARACTERS_MAX = 100
@@ -109,7 +108,7 @@ class Accounts:
         name = _account_name(name)
         now = int(self._clock() * 1000)
         try:
-            with _joined(self._database, within) as transaction:
+            with joined(self._database, within) as transaction:
                 rows = transaction.execute(QUERIES["account_add"], (name, now))
                 transaction.execute(QUERIES["bump_identity"])
         except ConstraintViolated:
@@ -129,15 +128,22 @@ class Accounts:
             raise NotFound(f"There is no account {text}.")
         return _account(rows[0])
 
+    def get(self, account_id: int) -> Account:
+        """NotFound."""
+        rows = self._database.fetch_now(QUERIES["account_columns"] + " AND id = ?", (account_id,))
+        if not rows:
+            raise NotFound(f"There is no account {account_id}.")
+        return _account(rows[0])
+
     def set_blocked(self, account_id: int, blocked: bool, *, within: Transaction | None = None) -> None:
         """A blocked account's keys answer 401. Requests in flight finish."""
-        with _joined(self._database, within) as transaction:
+        with joined(self._database, within) as transaction:
             transaction.execute(QUERIES["account_block"], (int(blocked), account_id))
             transaction.execute(QUERIES["bump_identity"])
 
-    def edit(self, account_id: int, *, when_short: WhenShort) -> None:
+    def edit(self, account_id: int, *, when_short: WhenShort, within: Transaction | None = None) -> None:
         """Requests that begin within a second from now follow it."""
-        with self._database.transaction() as transaction:
+        with joined(self._database, within) as transaction:
             transaction.execute(QUERIES["account_edit"], (when_short, account_id))
             transaction.execute(QUERIES["bump_identity"])
 
@@ -154,7 +160,7 @@ class Accounts:
     def end_pauses(self, account_id: int, *, within: Transaction | None = None) -> None:
         """After a deposit: the account's keys may call again at once."""
         now = int(self._clock() * 1000)
-        with _joined(self._database, within) as transaction:
+        with joined(self._database, within) as transaction:
             transaction.execute(pause.END_FOR_ACCOUNT, (now, account_id, now))
             transaction.execute(pause.CLEAR_FOR_ACCOUNT, (account_id,))
             transaction.execute(pause.BUMP)
@@ -181,7 +187,7 @@ class KeyRing:
         row = _row(checked(settings))
         key = new_key(self._random_bytes)
         start = (account_id, digest_of(key.encode()), key[:KEY_SHOWN_CHARACTERS], int(self._clock() * 1000))
-        with _joined(self._database, within) as transaction:
+        with joined(self._database, within) as transaction:
             rows = transaction.execute(QUERIES["key_add"], (*start, *row))
             transaction.execute(QUERIES["bump_identity"])
         return int(rows[0][0]), key
@@ -222,7 +228,7 @@ class KeyRing:
         self, key_id: int, change: Callable[[KeySettings], KeySettings], *, within: Transaction | None = None
     ) -> Key:
         """`change` makes the new settings of the current ones, within the transaction."""
-        with _joined(self._database, within) as transaction:
+        with joined(self._database, within) as transaction:
             key = _load(transaction, key_id)
             if key.status == "revoked":
                 raise Conflict(f"Key {key_id} is revoked: nothing about it can be changed.")
@@ -237,7 +243,7 @@ class KeyRing:
 
     def set_status(self, key_id: int, status: Status, *, within: Transaction | None = None) -> None:
         """Disabling can be undone, revoking can't: Conflict."""
-        with _joined(self._database, within) as transaction:
+        with joined(self._database, within) as transaction:
             if _load(transaction, key_id).status == "revoked" and status != "revoked":
                 raise Conflict(f"Key {key_id} is revoked, which cannot be undone: create another one.")
             transaction.execute(QUERIES["key_status"], (status, key_id))
@@ -254,15 +260,6 @@ def add_account(transaction: Transaction, name: str, now: int) -> int:
     account_id = int(transaction.execute(QUERIES["account_add"], (name, now))[0][0])
     transaction.execute(QUERIES["bump_identity"])
     return account_id
-
-
-@contextmanager
-def _joined(database: Database, within: Transaction | None) -> Iterator[Transaction]:
-    if within is not None:
-        yield within
-    else:
-        with database.transaction() as transaction:
-            yield transaction
 
 
 def checked(settings: KeySettings) -> KeySettings:

@@ -119,6 +119,11 @@ class ReceiptLine(NamedTuple):
         whole, rest = divmod(self.quantity * self.rate, NANOS_PER_UNIT * RATE_UNITS)
         return f"{whole}.{rest:015d}".rstrip("0").rstrip(".")
 
+    @property
+    def nanos(self) -> int:
+        """The same in whole nanos, rounded down."""
+        return self.quantity * self.rate // RATE_UNITS
+
 
 class Receipt(Struct, frozen=True, kw_only=True):
     """Amounts are nanos, times milliseconds since 1970."""

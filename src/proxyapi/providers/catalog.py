@@ -10,6 +10,7 @@ list of models.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -117,6 +118,17 @@ class Catalog:
         self._listings: dict[str | None, list[Listing]] = {}
         self._expires = float("inf")
 
+    def copy(self) -> Catalog:
+        """Another one that can be changed while this stays as it is, for those who use it."""
+        other = copy.copy(self)
+        other._forget()
+        return other
+
+    @property
+    def expired(self) -> bool:
+        """A published price has changed since it was looked up, as its schedule said."""
+        return self._clock() >= self._expires
+
     def set_overrides(self, overrides: Mapping[str, Mapping[Unit, int]]) -> None:
         """The operator's own prices, by unified name: nanos of the currency per 1,000,000 units."""
         self._overrides = {name.lower(): dict(prices) for name, prices in overrides.items()}
@@ -159,7 +171,7 @@ class Catalog:
 
     def resolve(self, operation: str, dialect: str, model: str, provider: str | None) -> Target:
         """Who answers. `provider` is fixed by a native route; None: the unified API. UnknownModel."""
-        if self._clock() >= self._expires:
+        if self.expired:
             self._forget()
         key = (operation, dialect, model, provider)
         target = self._resolved.get(key)
@@ -257,7 +269,7 @@ class Catalog:
         owner = self._providers.get(target.facts.provider)
         if not model or model == target.model or owner is None or len(model) > NAME_CHARACTERS_MAX:
             return None
-        if self._clock() >= self._expires:
+        if self.expired:
             self._forget()
         known = self._find(owner, model)
         if known is None or known.facts.mode != "chat":
@@ -418,7 +430,7 @@ class Catalog:
 
     def models(self, provider: str | None = None) -> Sequence[Listing]:
         """What is on sale, by name; of one provider under its own names, or all of them."""
-        if self._clock() >= self._expires:
+        if self.expired:
             self._forget()
         listings = self._listings.get(provider)
         if listings is None:

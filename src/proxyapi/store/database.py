@@ -13,7 +13,7 @@ and one whose type nothing tells is written `CAST(? AS INTEGER)`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
@@ -139,6 +139,16 @@ class Database(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@contextmanager
+def joined(database: Database, within: Transaction | None) -> Iterator[Transaction]:
+    """A transaction of the caller's to be part of, or a new one."""
+    if within is not None:
+        yield within
+    else:
+        with database.transaction() as transaction:
+            yield transaction
 
 
 def sqlite_url(path: Path) -> str:

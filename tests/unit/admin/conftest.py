@@ -67,8 +67,8 @@ class House(Struct):
     def acts(self) -> list[str]:
         return [act["action"] for act in self.get("/acts")["items"][::-1]]
 
-    async def spend(self, account_id: int, model: str = "openai/gpt-4o", **changed: Any) -> None:
-        """One request of an account, held and settled as a worker does."""
+    async def spend(self, account_id: int, model: str = "openai/gpt-4o", **changed: Any) -> bytes:
+        """One request of an account, held and settled as a worker does. Its id."""
         from proxyapi.ledger.ledger import Ledger
 
         listing = self.back.office.prices()
@@ -87,6 +87,7 @@ class House(Struct):
         )  # fmt: skip
         await ledger.settle(Ending(id=id, account_id=account_id, price=price, model=model, operation="chat", **ending))
         await ledger.close()
+        return id
 
 
 def settings_of(url: str, api: Any) -> Settings:

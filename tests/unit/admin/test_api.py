@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from starlette.testclient import TestClient
 
 import proxyapi
 from proxyapi.admin.api.routes import ROUTES
+from proxyapi.console.users import Users
 
 ROUBLE = 10**9
 
@@ -69,11 +72,21 @@ def _examples(house: Any) -> dict[str, dict[str, Any]]:
     house.back.payments.notice("yookassa", json.dumps(house.api.pay(payment.provider_id)).encode(), "192.0.2.1")
     key = house.do("POST", f"/accounts/{account}/keys", {"name": "a"})["settings"]["id"]
     batch = house.do("POST", "/vouchers", {"name": "b", "amount": 5, "number": 2, "days": 1})["batch"]["id"]
-    here = {"path": {"account": account, "key": key, "batch": batch, "payment": _text(payment.id)}}
+    users = Users(house.database, time.time)
+    user = users.add("maria@example.com", "hashed", account_id=account, confirmed=True)
+    users.set_factor(user.id, b"secret")
+    here = {
+        "path": {
+            "account": account, "key": key, "batch": batch, "payment": _text(payment.id), "user": user.id,
+            "request": _text(asyncio.run(house.spend(account))),
+        }
+    }  # fmt: skip
     model = {"path": {"model": "openai/gpt-4o"}}
     return {
         "createAccount": {"body": {"name": "new"}},
-        "changeAccount": here | {"body": {"blocked": True}},
+        "changeAccount": here | {"body": {"blocked": True, "when_short": "shorten"}},
+        "getRequest": here, "getUser": here, "resetFactor": here, "signOut": here,
+        "changeUser": here | {"body": {"blocked": True, "role": "operator"}},
         "deposit": here | {"body": {"amount": 12.34, "reference": "r-1", "note": "by bank"}},
         "adjust": here | {"body": {"amount": -0.000000001, "reason": "a nano too much"}},
         "listEntries": here, "listKeys": here, "getAccount": here, "getKey": here, "getPayment": here,

@@ -10,9 +10,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from proxyapi.admin import prices
 from proxyapi.admin.customers import State
+from proxyapi.admin.people import Which
 from proxyapi.admin.revenue import By
 from proxyapi.errors import InvalidRequest
-from proxyapi.identity.accounts import KeySettings
+from proxyapi.identity.accounts import KeySettings, WhenShort
 from proxyapi.ledger.ops import Period
 from proxyapi.money import parse_amount
 
@@ -81,7 +82,27 @@ class NewAccount(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AccountChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    blocked: bool
+    """What is left out stays."""
+
+    blocked: bool | UnsetType = UNSET
+    when_short: Annotated[
+        WhenShort | UnsetType, Meta(description="What happens to a request that may cost more than there is.")
+    ] = UNSET
+
+
+class UsersQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    query: Annotated[str, Meta(max_length=200, description="A part of the e-mail address.")] = ""
+    which: Which = "all"
+    account: Annotated[int | None, Meta(description="Of one account only.")] = None
+    after: After = ""
+    limit: Limit = 50
+
+
+class UserChange(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is left out stays."""
+
+    blocked: bool | UnsetType = UNSET
+    role: Literal["customer", "operator"] | UnsetType = UNSET
 
 
 class Deposit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

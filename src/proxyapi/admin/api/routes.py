@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import UNSET, Struct
 
-from proxyapi.admin import acts, cash, customers, house, prices, providers, revenue, views
+from proxyapi.admin import acts, cash, customers, house, people, prices, providers, revenue, views
 from proxyapi.admin.acts import Operator
 from proxyapi.admin.api import bodies
 from proxyapi.admin.api.bodies import nanos
@@ -67,6 +67,33 @@ class Route(NamedTuple):
 def _accounts(asked: Asked) -> views.Page[views.AccountView]:
     query: bodies.AccountsQuery = asked.query
     return customers.search(asked.office, query=query.query, state=query.state, after=query.after, limit=query.limit)
+
+
+def _change_account(asked: Asked) -> views.AccountView:
+    body: bodies.AccountChange = asked.body
+    id = asked.id("account")
+    if body.when_short is not UNSET:
+        customers.set_when_short(asked.office, asked.operator, id, body.when_short)
+    if body.blocked is not UNSET:
+        customers.set_blocked(asked.office, asked.operator, id, body.blocked)
+    return customers.account(asked.office, id)
+
+
+def _users(asked: Asked) -> views.Page[views.UserView]:
+    query: bodies.UsersQuery = asked.query
+    return people.search(
+        asked.office, query=query.query, which=query.which, account=query.account, after=query.after, limit=query.limit
+    )
+
+
+def _change_user(asked: Asked) -> views.UserView:
+    body: bodies.UserChange = asked.body
+    id = asked.id("user")
+    if body.role is not UNSET:
+        people.set_role(asked.office, asked.operator, id, body.role)
+    if body.blocked is not UNSET:
+        people.set_blocked(asked.office, asked.operator, id, body.blocked)
+    return people.user(asked.office, id)
 
 
 def _deposit(asked: Asked) -> views.FundingView:
@@ -176,9 +203,9 @@ ROUTES: tuple[Route, ...] = (
           body=bodies.NewAccount),
     Route("GET", "/accounts/{account}", "getAccount", "One account.",
           lambda asked: customers.account(asked.office, asked.id("account")), views.AccountView),
-    Route("PATCH", "/accounts/{account}", "changeAccount", "Block an account's keys, or let them work again.",
-          lambda asked: customers.set_blocked(asked.office, asked.operator, asked.id("account"), asked.body.blocked),
-          views.AccountView, body=bodies.AccountChange),
+    Route("PATCH", "/accounts/{account}", "changeAccount",
+          "Block an account's keys or let them work again; choose what happens when money is short.",
+          _change_account, views.AccountView, body=bodies.AccountChange),
     Route("POST", "/accounts/{account}/deposits", "deposit", "Add money. Idempotent by `reference`, too.", _deposit,
           views.FundingView, body=bodies.Deposit),
     Route("POST", "/accounts/{account}/adjustments", "adjust", "Add to the balance, or take from it, with a reason.",
@@ -195,6 +222,18 @@ ROUTES: tuple[Route, ...] = (
           body=bodies.KeyBody),
     Route("PATCH", "/keys/{key}", "switchKey", "Disable, enable or revoke a key.", _key_status, views.KeyView,
           body=bodies.KeyStatus),
+    Route("GET", "/requests/{request}", "getRequest", "One request's receipt: a late charge is in it.",
+          lambda asked: customers.receipt(asked.office, asked.path["request"]), views.ReceiptView),
+    Route("GET", "/users", "listUsers", "People who sign in to the console, newest first.", _users,
+          views.Page[views.UserView], query=bodies.UsersQuery),
+    Route("GET", "/users/{user}", "getUser", "One of them.",
+          lambda asked: people.user(asked.office, asked.id("user")), views.UserView),
+    Route("PATCH", "/users/{user}", "changeUser", "Block or unblock somebody, or change the role.", _change_user,
+          views.UserView, body=bodies.UserChange),
+    Route("DELETE", "/users/{user}/factor", "resetFactor", "Take a lost second factor off.",
+          lambda asked: people.reset_factor(asked.office, asked.operator, asked.id("user")), views.UserView),
+    Route("DELETE", "/users/{user}/sessions", "signOut", "Sign somebody out everywhere.",
+          lambda asked: people.sign_out(asked.office, asked.operator, asked.id("user")), views.UserView),
     Route("GET", "/prices", "listPrices", "Models on sale with what they cost, by name.", _prices,
           views.Page[prices.ModelPrice], query=bodies.PricesQuery),
     Route("GET", "/prices/{model}", "getPrice", "One model.",

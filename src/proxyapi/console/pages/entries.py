@@ -1,4 +1,4 @@
-"""Requests as the journal has them: lists by cursor, and one with its bill. Only those of the reader's own account.
+"""Requests as the journal has them: lists by cursor, and one with its receipt. Only those of the reader's own account.
 
 A list looks at 5,000 entries at most and goes on from there when it is asked for more: a filter that nothing passes
 through does not read a journal of millions.
@@ -18,10 +18,7 @@ from proxyapi.console.pages.keys import label
 from proxyapi.errors import NotFound
 from proxyapi.ids import format_id
 from proxyapi.ledger.ops import Attempt
-from proxyapi.ledger.plan import correction_id
-from proxyapi.ledger.receipt import attempts
-from proxyapi.pricing import price as prices
-from proxyapi.pricing.charge import Line, lines
+from proxyapi.ledger.receipt import Receipt, State, find_receipt
 from proxyapi.store.queries import load_queries
 from proxyapi.usage import INPUT_TOKENS, Unit
 
@@ -52,14 +49,15 @@ class Entry(Struct, frozen=True, kw_only=True):
     """One request that has ended, or is on its way (`state` held). Amounts in nanos, times in milliseconds."""
 
     id: bytes
+    """Its place in the list."""
+    ref: bytes | None = None
+    """Of a late charge: the request that it belongs to."""
     state: str
     key_id: int
     key_name: str
     held: int
     charged: int
     actual: int = 0
-    price_id: int | None = None
-    variant: str = ""
     units: dict[Unit, int] = {}
     source: str = ""
     ending: str = ""
@@ -76,7 +74,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     @property
     def request_id(self) -> str:
-        return format_id(self.id)
+        return format_id(self.ref or self.id)
 
     @property
     def look(self) -> str:
@@ -147,42 +145,39 @@ async def in_flight(page: Page) -> list[Entry]:
     return [_held(row) for row in await page.desk.database.fetch(SQL["in_flight"], (page.account_id,))]
 
 
-async def one(page: Page, id: bytes) -> Entry:
+async def receipt(page: Page, id: bytes) -> Receipt:
     """NotFound: there is none, or it is another account's."""
-    database = page.desk.database
-    if rows := await database.fetch(SQL["one"], (id, page.account_id)):
-        entry = entry_of(rows[0])
-        if entry.state != "lost":
-            return entry
-        # What had been taken for lost may have told its end later.
-        later = await database.fetch(SQL["one"], (correction_id(id), page.account_id))
-        return msgspec.structs.replace(entry_of(later[0]), id=id, held=entry.held) if later else entry
-    if rows := await database.fetch(SQL["held_one"], (id, page.account_id)):
-        return _held(rows[0])
-    raise NotFound("There is no such request.")
+    found = await find_receipt(page.desk.database, id)
+    if found is None or found.account_id != page.account_id:
+        raise NotFound("There is no such request.")
+    return found
 
 
-async def bill(page: Page, entry: Entry) -> tuple[prices.Price | None, list[Line]]:
-    """The price that was used, and what was charged for line by line. None: nothing was priced."""
-    if entry.price_id is None or not entry.units:
-        return None, []
-    rows = await page.desk.database.fetch(SQL["price"], (entry.price_id,))
-    if not rows:
-        return None, []
-    price = prices.from_json(rows[0][0])
-    return price, lines(entry.units, price, variant=entry.variant)
+def entry_on(receipt: Receipt, key_name: str) -> Entry:
+    """What a receipt says, as a line of a list has it."""
+    return Entry(
+        id=receipt.id, state=_state(_KINDS[receipt.state], receipt.ending, receipt.status or 0), key_id=receipt.key_id,
+        key_name=key_name, held=receipt.held, charged=receipt.charged, actual=receipt.actual, source=receipt.source,
+        ending=receipt.ending, status=receipt.status or 0, operation=receipt.operation, provider=receipt.provider,
+        model=receipt.model, latency_ms=receipt.latency_ms or 0, first_byte_ms=receipt.first_byte_ms or 0,
+        upstream_id=receipt.upstream_id, tried=receipt.tried, created_at=receipt.ended_at or receipt.started_at,
+    )  # fmt: skip
+
+
+_KINDS: Mapping[State, str] = {
+    "held": "held", "settled": "settle", "released": "release", "expired": "expire", "corrected": "correction",
+}  # fmt: skip
 
 
 def entry_of(row: Sequence[Any]) -> Entry:
-    (id, kind, key_id, name, prefix, held, actual, charged, price_id, variant, units, source, ending, status,
-     operation, provider, model, latency_ms, first_byte_ms, upstream_id, created_at, note) = row  # fmt: skip
+    (id, kind, key_id, name, prefix, held, actual, charged, units, source, ending, status, operation, provider, model,
+     latency_ms, first_byte_ms, upstream_id, created_at, ref) = row  # fmt: skip
     return Entry(
-        id=bytes(id), state=_state(kind, ending or "", status or 0), key_id=key_id or 0,
-        key_name=label(name, prefix) if prefix else "", held=held, charged=charged, actual=actual, price_id=price_id,
-        variant=variant or "", units=_units(units), source=source or "", ending=ending or "", status=status or 0,
+        id=bytes(id), ref=ref, state=_state(kind, ending or "", status or 0), key_id=key_id or 0,
+        key_name=label(name, prefix) if prefix else "", held=held, charged=charged, actual=actual,
+        units=_units(units), source=source or "", ending=ending or "", status=status or 0,
         operation=operation or "", provider=provider or "", model=model or "", latency_ms=latency_ms or 0,
-        first_byte_ms=first_byte_ms or 0, upstream_id=upstream_id or "", tried=attempts(note),
-        created_at=created_at,
+        first_byte_ms=first_byte_ms or 0, upstream_id=upstream_id or "", created_at=created_at,
     )  # fmt: skip
 
 
@@ -201,6 +196,8 @@ def _units(text: str | None) -> dict[Unit, int]:
 def _state(kind: str, ending: str, status: int) -> str:
     if kind == "settle":
         return "charged" if ending in WHOLE else "cut"
+    if kind == "held":
+        return "held"
     if kind == "correction":
         return "corrected"
     if kind == "expire":

@@ -1,7 +1,6 @@
 -- newest --
-SELECT e.id, e.kind, e.key_id, k.name, k.prefix, e.held, e.actual, e.charged, e.price_id, e.variant, e.units, e.source,
-       e.ending, e.status, e.operation, e.provider, e.model, e.latency_ms, e.first_byte_ms, e.upstream_id,
-       e.created_at, e.note
+SELECT e.id, e.kind, e.key_id, k.name, k.prefix, e.held, e.actual, e.charged, e.units, e.source, e.ending, e.status,
+       e.operation, e.provider, e.model, e.latency_ms, e.first_byte_ms, e.upstream_id, e.created_at, e.ref
 FROM (SELECT * FROM entry WHERE account_id = ? AND id < ? AND id >= ? ORDER BY id DESC LIMIT ?) e
 LEFT JOIN key k ON k.id = e.key_id
 WHERE e.kind IN ('settle', 'release', 'expire', 'correction')
@@ -16,22 +15,7 @@ ORDER BY e.id DESC LIMIT ?
 -- last_looked_at --
 SELECT id FROM entry WHERE account_id = ? AND id < ? AND id >= ? ORDER BY id DESC LIMIT 1 OFFSET ?
 
--- one --
-SELECT e.id, e.kind, e.key_id, k.name, k.prefix, e.held, e.actual, e.charged, e.price_id, e.variant, e.units, e.source,
-       e.ending, e.status, e.operation, e.provider, e.model, e.latency_ms, e.first_byte_ms, e.upstream_id,
-       e.created_at, e.note
-FROM entry e LEFT JOIN key k ON k.id = e.key_id
-WHERE e.id = ? AND e.account_id = ? AND e.kind IN ('settle', 'release', 'expire', 'correction')
-
--- price --
-SELECT body FROM price WHERE id = ?
-
 -- in_flight --
 SELECT h.id, h.key_id, k.name, k.prefix, h.amount, h.operation, h.provider, h.model, h.created_at
 FROM hold h LEFT JOIN key k ON k.id = h.key_id
 WHERE h.account_id = ? ORDER BY h.id DESC LIMIT 50
-
--- held_one --
-SELECT h.id, h.key_id, k.name, k.prefix, h.amount, h.operation, h.provider, h.model, h.created_at
-FROM hold h LEFT JOIN key k ON k.id = h.key_id
-WHERE h.id = ? AND h.account_id = ?

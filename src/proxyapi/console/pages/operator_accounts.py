@@ -6,14 +6,14 @@ from typing import Any, get_args
 
 from starlette.responses import Response
 
-from proxyapi.admin import acts, cash, customers, views
+from proxyapi.admin import acts, cash, customers, people, views
 from proxyapi.admin.customers import State
 from proxyapi.admin.revenue import report
 from proxyapi.console.forms import Problems, amount_of
 from proxyapi.console.marks import N_
 from proxyapi.console.page import Page, get, post
 from proxyapi.console.pages.office import LINES, acting, attempt, show
-from proxyapi.identity.accounts import Status
+from proxyapi.identity.accounts import Status, WhenShort
 
 STATES = {"all": N_("All"), "low": N_("Little money"), "blocked": N_("Blocked")}
 ENTRIES = 20
@@ -53,11 +53,12 @@ async def _account(page: Page, problem: str = "", status: int = 200) -> Response
     found = await at_office(customers.account, id)
     entries = await at_office(customers.entries, id, limit=ENTRIES)
     keys = await at_office(customers.keys, id)
+    users = await at_office(people.search, account=id, limit=ENTRIES)
     payments = await at_office(cash.payments, account_id=id, limit=ENTRIES)
     record = await at_office(_acts_of, f"account {id}")
     return await show(
         page, "operator-account.html", "operator-accounts", status=status, account=found, entries=entries.items,
-        keys=keys, payments=payments.items, record=record, problem=problem, typed=page.field,
+        keys=keys, users=users.items, payments=payments.items, record=record, problem=problem, typed=page.field,
     )  # fmt: skip
 
 
@@ -98,6 +99,12 @@ async def block(page: Page) -> Response:
     id = page.number("id")
     await page.desk.at_office(customers.set_blocked, acting(page), id, blocked)
     return page.go(f"/operator/accounts/{id}", done="account-blocked" if blocked else "account-unblocked")
+
+
+async def when_short(page: Page) -> Response:
+    chosen: WhenShort = "shorten" if page.field("when_short") == "shorten" else "refuse"
+    await page.desk.at_office(customers.set_when_short, acting(page), page.number("id"), chosen)
+    return page.go(f"/operator/accounts/{page.number('id')}", done="settings-saved")
 
 
 async def key_status(page: Page) -> Response:
@@ -146,6 +153,7 @@ ROUTES = (
     post("/operator/accounts/{id}/deposit", deposit, who="operator"),
     post("/operator/accounts/{id}/adjust", adjust, who="operator"),
     post("/operator/accounts/{id}/block", block, who="operator"),
+    post("/operator/accounts/{id}/when-short", when_short, who="operator"),
     post("/operator/accounts/{id}/keys/{key}", key_status, who="operator"),
     get("/operator/payments/{payment}", payment, who="operator"),
     post("/operator/payments/{payment}/refund", refund, who="operator"),

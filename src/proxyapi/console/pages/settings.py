@@ -17,6 +17,7 @@ from proxyapi.console.passwords import check_strength
 from proxyapi.console.speech import LANGUAGES, ZONES
 from proxyapi.console.users import BY_CODE, Theme
 from proxyapi.errors import InvalidRequest, NotFound
+from proxyapi.identity.accounts import WhenShort
 
 ISSUER = "proxyapi"
 USUAL_ZONES = (
@@ -48,6 +49,7 @@ async def _page(page: Page, *, status: int = 200, errors: dict[str, str] | None 
         current=page.session.id,
         codes_left=left,
         zones=USUAL_ZONES,
+        if_short=(await page.desk.write(page.desk.accounts.get, page.account_id)).when_short,
         errors=errors or {},
         chosen=_chosen(page, again="time_zone" in (errors or {})),
     )
@@ -69,6 +71,13 @@ async def save(page: Page) -> Response:
         raise InvalidRequest("There is no such setting.")
     users = page.desk.users
     await page.desk.write(users.set_preferences, page.user.id, language, zone, cast(Theme, theme))
+    return page.go("/settings", done="settings-saved")
+
+
+async def when_short(page: Page) -> Response:
+    """Of the account, whoever of its users chooses."""
+    chosen: WhenShort = "shorten" if page.field("when_short") == "shorten" else "refuse"
+    await page.desk.write(page.desk.accounts.edit, page.account_id, when_short=chosen)
     return page.go("/settings", done="settings-saved")
 
 
@@ -177,6 +186,7 @@ def device(agent: str) -> str:
 ROUTES = (
     get("/settings", index),
     post("/settings", save),
+    post("/settings/when-short", when_short),
     post("/settings/password", change_password),
     get("/settings/factor", factor),
     post("/settings/factor", set_factor),

@@ -11,7 +11,8 @@ from starlette.responses import RedirectResponse, Response
 
 from proxyapi.console.numbers import exact_places
 from proxyapi.console.page import PREFIX, Page, get
-from proxyapi.console.pages.entries import FIRST, LAST, Entry, Filter, bill, in_flight, newest, one
+from proxyapi.console.pages.entries import FIRST, LAST, Entry, Filter, entry_on, in_flight, newest
+from proxyapi.console.pages.entries import receipt as receipt_of
 from proxyapi.console.pages.keys import choices
 from proxyapi.console.pages.log import is_kept
 from proxyapi.errors import NotFound
@@ -53,16 +54,17 @@ async def index(page: Page) -> Response:
 
 async def receipt(page: Page) -> Response:
     """One request: what was held, what was charged for, and what came back."""
-    entry = await one(page, _id(page.path("id")))
-    price, lines = await bill(page, entry)
+    found = await receipt_of(page, _id(page.path("id")))
+    names = dict(await choices(page))
     return await page.render(
         "receipt.html",
         nav="transactions",
-        entry=entry,
-        price=price,
-        lines=lines,
-        is_kept=await is_kept(page, entry.id),
-        places=max((exact_places(line.amount // 10**6, 6) for line in lines), default=6),
+        entry=entry_on(found, names.get(found.key_id, str(found.key_id))),
+        price_id=found.price_id if found.lines else 0,
+        lines=found.lines,
+        corrected_at=found.corrected_at,
+        is_kept=await is_kept(page, found.id),
+        places=max((exact_places(line.nanos, 6) for line in found.lines), default=6),
     )
 
 
