@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from proxyapi.dialects.channel import Meter
 from proxyapi.dialects.cut import is_endable
 from proxyapi.gateway.capping import Cap
@@ -31,45 +33,37 @@ COUNT_INLINE_BYTES_MAX = 100_000
 """Text beyond this is counted in a thread: 85 ms per megabyte would stall every stream."""
 
 
-class Bill:
+class Bill(Struct, eq=False):
     """Made by `Bills.open`, when the hold is durable. `settle` or `release` ends it; the first one counts."""
 
-    __slots__ = (
-        "_bills", "_settled", "amount", "attempts", "call", "closed", "followed", "header", "limit", "lowered",
-        "missed", "more", "predicted", "status", "target", "tried", "upstream_id", "variant", "visit",
-    )  # fmt: skip
-
-    def __init__(
-        self, bills: Bills, visit: Visit, call: Call, target: Target, predicted: Forecast, amount: int,
-        limit: int | None,
-    ) -> None:  # fmt: skip
-        self._bills = bills
-        self.visit = visit
-        self.call = call
-        self.target = target
-        self.amount = amount
-        """Nanos held."""
-        self.limit = limit
-        """Nanos that the client's own header caps the request at; None: it does not."""
-        self.lowered: Lowered | None = None
-        """What has to be sent, with a lower ceiling than the client's; None: the request as it is."""
-        self.variant = predicted.variant
-        self._settled: Awaitable[Settled] | None = None
-        self.predicted = predicted.usage
-        """The largest usage, which was held."""
-        self.closed = False
-        self.followed = False
-        """Somebody else closes it: the work goes on at the provider."""
-        self.status = 0
-        self.header = b""
-        """Lines of the provider's header that the client gets."""
-        self.upstream_id = ""
-        self.attempts = 1
-        self.more = False
-        """Somebody else can be asked: a release ends an attempt only, and the hold stays."""
-        self.missed = ""
-        """How this attempt ended, if `more`."""
-        self.tried: tuple[Attempt, ...] = ()
+    bills: Bills
+    visit: Visit
+    call: Call
+    target: Target
+    amount: int
+    """Nanos held."""
+    limit: int | None
+    """Nanos that the client's own header caps the request at; None: it does not."""
+    predicted: Usage
+    """The largest usage, which was held."""
+    variant: str
+    lowered: Lowered | None = None
+    """What has to be sent, with a lower ceiling than the client's; None: the request as it is."""
+    closed: bool = False
+    followed: bool = False
+    """Somebody else closes it: the work goes on at the provider."""
+    status: int = 0
+    header: bytes = b""
+    """Lines of the provider's header that the client gets."""
+    upstream_id: str = ""
+    attempts: int = 1
+    more: bool = False
+    """Somebody else can be asked: a release ends an attempt only, and the hold stays."""
+    missed: str = ""
+    """How this attempt ended, if `more`."""
+    tried: tuple[Attempt, ...] = ()
+    ended: Awaitable[Settled] | None = None
+    """What the ledger will answer to its ending."""
 
     def price(self, usage: Usage) -> int:
         """Nanos that this usage costs."""
@@ -96,13 +90,13 @@ class Bill:
         """Queue the charge; nobody waits for it."""
         if not self.closed:
             self.closed = True
-            self._settled = self._bills.settle(self, usage, source, ending)
+            self.ended = self.bills.settle(self, usage, source, ending)
 
     async def charged(self) -> int:
         """Nanos that the ledger really took: less than the price where the balance ended."""
-        if self._settled is None:
+        if self.ended is None:
             return 0
-        self.visit.charged = (await self._settled).charged
+        self.visit.charged = (await self.ended).charged
         return self.visit.charged
 
     def release(self, ending: str) -> None:
@@ -111,7 +105,7 @@ class Bill:
             self.missed = self.missed or ending
         elif not self.closed:
             self.closed = True
-            self._settled = self._bills.release(self, ending)
+            self.ended = self.bills.release(self, ending)
 
     # --- more than one target ----------------------------------------------------------------------------------------
 
@@ -120,7 +114,7 @@ class Bill:
         if not self.more:
             return
         exchange = self.visit.exchange
-        if decision == "stop" or self.closed or exchange.gone or exchange.started or self._bills.is_late(self.visit):
+        if decision == "stop" or self.closed or exchange.gone or exchange.started or self.bills.is_late(self.visit):
             self.more = False
             return
         self.missed = ending
@@ -130,7 +124,7 @@ class Bill:
         """The next one is asked; the last one is written down."""
         last = Attempt(self.target.provider.name, self.target.name, self.status, self.missed)
         self.tried = (*self.tried, last)
-        self._bills.missed(last)
+        self.bills.missed(last)
         self.attempts += 1
         self.target, self.call = target, call
         self.predicted, self.variant = predicted.usage, predicted.variant
@@ -155,7 +149,7 @@ class Bills:
         """Hold the money. InsufficientFunds, StoreUnavailable; durable when it returns."""
         caller = visit.caller
         assert caller is not None, "a paid route has a caller"
-        bill = Bill(self, visit, call, target, predicted, amount, limit)
+        bill = Bill(self, visit, call, target, amount, limit, predicted.usage, predicted.variant)
         hold = Hold(
             id=visit.id,
             account_id=caller.account_id,

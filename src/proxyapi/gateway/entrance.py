@@ -84,7 +84,7 @@ class Entrance:
         self._cors_origins = frozenset(origin.encode() for origin in cors_origins)
 
     async def __call__(self, exchange: Exchange) -> None:
-        visit = Visit(exchange, self._ids(), self._clock())
+        visit = Visit(exchange, self._ids(), self._clock(), exchange.peer)
         try:
             route = self._route(visit)
             if route is not None:

@@ -47,6 +47,8 @@ _FROM_FOREIGN_PROVIDER = frozenset({b"retry-after", b"retry-after-ms", b"x-shoul
 """What is true of the answer whatever shape it gets."""
 _REQUEST_IDS = frozenset((b"x-request-id", b"request-id", b"x-generation-id", b"x-ds-trace-id"))
 """Where providers put their own request id."""
+_OF_USE = _TO_CLIENT | _REQUEST_IDS
+"""All that is looked at of a provider's header; most of it is not."""
 
 
 def to_provider(headers: Headers, extra: frozenset[bytes]) -> bytes:
@@ -74,15 +76,17 @@ class ReplyHead(NamedTuple):
 
 def read_reply(headers: Headers, passed: frozenset[bytes] = _TO_CLIENT) -> ReplyHead:
     """One pass over the provider's header."""
-    pieces: list[bytes] = []
+    lines: list[bytes] = []
     found = b""
     for name, value in headers:
+        if name not in _OF_USE:
+            continue
         if name in passed:
-            pieces += (name, b": ", value, b"\r\n")
+            lines.append(b"%b: %b\r\n" % (name, value))
         if name in _REQUEST_IDS and not found:
             found = value
-            pieces += (b"x-upstream-request-id: ", value, b"\r\n")
-    return ReplyHead(b"".join(pieces), found[:200].decode("latin-1"))
+            lines.append(b"x-upstream-request-id: %b\r\n" % value)
+    return ReplyHead(b"".join(lines), found[:200].decode("latin-1"))
 
 
 def read_foreign_reply(headers: Headers) -> ReplyHead:

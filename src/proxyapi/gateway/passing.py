@@ -26,11 +26,14 @@ class Passing:
         self, visit: Visit, bill: Bill, response: Response, channel: Passthrough, stored: Stored, cap: Cap | None
     ) -> None:
         self._visit = visit
+        self._exchange = visit.exchange
         self._bill = bill
         self._response = response
         self._channel = channel
         self._stored = stored
-        self._remembers = bill.call.operation == "responses" and visit.turn is None
+        self._keeps = bill.call.operation == "responses" or visit.turn is not None
+        """Something of the reply is kept, here or at the provider: its pieces are looked at."""
+        self._remembers = self._keeps and visit.turn is None
         self._remembered: asyncio.Task[None] | None = None
         self.cap = cap
         self.held = b""
@@ -42,12 +45,12 @@ class Passing:
             self._watched(self.cap, data)
             return
         out = self._channel.feed(data)
-        if self._holds(out):
+        if self._keeps and self._holds(out):
             return
         if out is data:
-            self._visit.exchange.pass_on(data, framed)
+            self._exchange.pass_on(data, framed)
         elif out:
-            self._visit.exchange.write(out)
+            self._exchange.write(out)
 
     def _watched(self, cap: Cap, data: bytes) -> None:
         """Frame by frame, and no further than the cap."""

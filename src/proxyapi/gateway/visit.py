@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from proxyapi.ids import format_id
 
 if TYPE_CHECKING:
@@ -16,65 +18,39 @@ if TYPE_CHECKING:
     from proxyapi.wire.server import Exchange
 
 
-class Visit:
+class Visit(Struct, eq=False):
     """Filled from top to bottom by the entrance and the relay; read by the log when it is over."""
 
-    __slots__ = (
-        "caller",
-        "charged",
-        "ending",
-        "error",
-        "estimate",
-        "exchange",
-        "extra_headers",
-        "first_byte_ms",
-        "id",
-        "idempotency_key",
-        "introduction",
-        "model",
-        "operation",
-        "peer",
-        "provider",
-        "record",
-        "route",
-        "shape",
-        "started",
-        "status",
-        "tape",
-        "turn",
-    )
-
-    def __init__(self, exchange: Exchange, id: bytes, started: float) -> None:
-        self.exchange = exchange
-        self.id = id
-        """UUIDv7: the id of the request, of its hold and of its journal entry."""
-        self.shape: Shape | None = None
-        """How an error is spelled; None until the route is known."""
-        self.started = started
-        """Monotonic seconds."""
-        self.peer = exchange.peer
-        """The client's address, behind trusted proxies too."""
-        self.introduction: Introduction | None = None
-        self.route: Route | None = None
-        self.caller: Caller | None = None
-        self.operation = ""
-        self.provider = ""
-        self.model = ""
-        self.status = 0
-        self.ending = ""
-        self.error = ""
-        self.charged = 0
-        self.estimate = 0
-        self.first_byte_ms = 0.0
-        self.turn: Turn | None = None
-        """Responses of a provider that keeps none: what the gateway is to keep."""
-        self.record: Record | None = None
-        """For the request log, where the account asked for it."""
-        self.idempotency_key: bytes | None = None
-        self.tape: Tape | None = None
-        """With an `Idempotency-Key`: what keeps the answer."""
-        self.extra_headers = b""
-        """CORS."""
+    exchange: Exchange
+    id: bytes
+    """UUIDv7: the id of the request, of its hold and of its journal entry."""
+    started: float
+    """Monotonic seconds."""
+    peer: str
+    """The client's address, behind trusted proxies too."""
+    shape: Shape | None = None
+    """How an error is spelled; None until the route is known."""
+    introduction: Introduction | None = None
+    route: Route | None = None
+    caller: Caller | None = None
+    operation: str = ""
+    provider: str = ""
+    model: str = ""
+    status: int = 0
+    ending: str = ""
+    error: str = ""
+    charged: int = 0
+    estimate: int = 0
+    first_byte_ms: float = 0.0
+    turn: Turn | None = None
+    """Responses of a provider that keeps none: what the gateway is to keep."""
+    record: Record | None = None
+    """For the request log, where the account asked for it."""
+    idempotency_key: bytes | None = None
+    tape: Tape | None = None
+    """With an `Idempotency-Key`: what keeps the answer."""
+    extra_headers: bytes = b""
+    """CORS."""
 
     @property
     def request_id(self) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
+from itertools import chain
 
 LIST = "@ids"
 ROWS_MAX = 32
@@ -57,4 +58,4 @@ def in_rows(sql: str, rows: Sequence[Sequence[object]]) -> Iterator[tuple[str, S
     """The statement, which has `VALUES (?, ...)`, and parameters to run for every few of `rows`."""
     for at in range(0, len(rows), ROWS_MAX):
         part = rows[at : at + ROWS_MAX]
-        yield repeated(sql, len(part)), [value for row in part for value in row]
+        yield repeated(sql, len(part)), list(chain.from_iterable(part))

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -203,7 +204,7 @@ class SqliteTransaction:
             count = 0
             for at in range(0, len(rows), ROWS_MAX):
                 part = rows[at : at + ROWS_MAX]
-                values = [value for row in part for value in row]
+                values = list(chain.from_iterable(part))
                 count += self._connection.execute(repeated(text, len(part)), values).rowcount
             return count
         except (sqlite3.Error, OverflowError, UnicodeError) as error:

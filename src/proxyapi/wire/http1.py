@@ -360,6 +360,7 @@ class ResponseReader:
 
     __slots__ = (
         "_bodiless",
+        "_fields",
         "_left",
         "_parser",
         "_tail",
@@ -390,6 +391,7 @@ class ResponseReader:
         self.pieces: list[bytes] = []
         self.chunks: ChunkedDecoder | None = None
         """Of a chunked body."""
+        self._fields: dict[bytes, bytes] = {}
         self._left = 0
         self._tail = b""  # the last bytes of an incomplete head, where its end may have begun
         self._bodiless = head_request
@@ -402,10 +404,7 @@ class ResponseReader:
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a field; `name` in lower case."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return None
+        return self._fields.get(name)
 
     def feed_bytes(self, data: bytes) -> None:
         """Take the next bytes; then see `head_complete`, `pieces`, `ended`, `broken`."""
@@ -487,13 +486,14 @@ class ResponseReader:
         self._read_framing()
 
     def _read_framing(self) -> None:
-        for name, value in self.headers:
-            if name == b"content-length":
-                self.length = self._left = int(value)
-            elif name == b"transfer-encoding":
-                if value.strip().lower() != b"chunked":
-                    self.broken = "unknown transfer coding"
-                self.chunks = ChunkedDecoder()
+        self._fields = fields = dict(reversed(self.headers))
+        if (length := fields.get(b"content-length")) is not None:
+            self.length = self._left = int(length)
+        if b"transfer-encoding" in fields:
+            codings = [value for name, value in self.headers if name == b"transfer-encoding"]
+            if any(value.strip().lower() != b"chunked" for value in codings):
+                self.broken = "unknown transfer coding"
+            self.chunks = ChunkedDecoder()
         if self._bodiless or self.status in STATUSES_WITHOUT_BODY or self.length == 0:
             self.ended = True
         else:

@@ -20,38 +20,39 @@ class Outbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._outlets: list[Outlet] = []
+        self.outlets: list[Outlet] = []
+        """Always the same list. Who puts itself in first, calls `open`."""
 
-    def add(self, outlet: Outlet) -> None:
-        """It is flushed at the end of the turn."""
-        if not self._outlets:
-            self._loop.call_soon(self._flush)
-        self._outlets.append(outlet)
+    def open(self) -> None:
+        """What is put in is flushed at the end of the turn."""
+        self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        outlets, self._outlets = self._outlets, []
-        for outlet in outlets:
+        for outlet in self.outlets:
             outlet.flush()
+        self.outlets.clear()
 
 
 class Outlet(asyncio.Transport):
     """A transport whose writes wait for the end of the turn. Everything else sees them as written."""
 
-    __slots__ = ("_outbox", "_pending", "_size", "_transport")
+    __slots__ = ("_outbox", "_outlets", "_pending", "_transport")
 
     def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
         self._transport = transport
         self._outbox = outbox
-        self._pending: list[bytes] = []
-        self._size = 0
+        self._outlets = outbox.outlets
+        self._pending = b""
 
     def write(self, data: bytes) -> None:  # type: ignore[override]  # nobody writes buffers
-        pending = self._pending
-        if not pending:
-            self._outbox.add(self)
-        pending.append(data)
-        self._size += len(data)
-        if self._size > WAITING_BYTES_MAX:
+        if self._pending:
+            self._pending += data
+        else:
+            self._pending = data
+            if not self._outlets:
+                self._outbox.open()
+            self._outlets.append(self)
+        if len(self._pending) > WAITING_BYTES_MAX:
             self.flush()
 
     def writelines(self, list_of_data: Iterable[bytes]) -> None:  # type: ignore[override]
@@ -62,9 +63,9 @@ class Outlet(asyncio.Transport):
         """Hand over what waits."""
         pending = self._pending
         if pending:
-            self._pending, self._size = [], 0
+            self._pending = b""
             if not self._transport.is_closing():
-                self._transport.write(pending[0] if len(pending) == 1 else b"".join(pending))
+                self._transport.write(pending)
 
     def write_eof(self) -> None:
         self.flush()
