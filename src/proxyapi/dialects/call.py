@@ -142,6 +142,8 @@ class Call(Struct, frozen=True, kw_only=True):
     """As sent; empty: not said."""
     speed: str = ""
     """Anthropic `speed`."""
+    region: str = ""
+    """Anthropic `inference_geo`: where the model has to run; empty: anywhere."""
     cache_writes: str = ""
     """The longest cache lifetime that the request asks for: `5m`, `30m`, `1h`, `12h`; empty: none is asked for."""
     server_tools: tuple[ServerTool, ...] = ()

@@ -71,12 +71,12 @@ class Priced(Protocol):
 
 
 def forecast(call: Call, target: Priced, tokenizer: Tokenizer, *, advisor: Priced | None = None) -> Forecast:
-    """The most that a request can use. InvalidRequest: a service tier without a price.
+    """The most that a request can use. InvalidRequest: a service tier, a speed or a region without a price.
 
     `advisor`: whom a hosted advisor tool asks (`Catalog.advisor`); None: a model of the same price.
     """
     facts = target.facts
-    if facts.mode == "chat" and not (call.service_tier or call.speed or call.server_tools):
+    if facts.mode == "chat" and not (call.service_tier or call.speed or call.region or call.server_tools):
         plain = _plain_conversation(call, facts, target.price, tokenizer)
         if plain is not None:
             return Forecast(plain, "")
@@ -152,17 +152,21 @@ def variant_of(call: Call, target: Priced, served: str | None = None) -> str:
     """
     price, facts = target.price, target.facts
     usual = served in _USUAL_TIERS or served is None
-    if usual and not call.service_tier and not call.speed and not call.server_tools and facts.mode == "chat":
+    special = call.service_tier or call.speed or call.region or call.server_tools
+    if usual and not special and facts.mode == "chat":
         return ""
     asked = call.service_tier.lower().removeprefix("service_tier_")
     tier = (served or asked).lower().removeprefix("service_tier_")
-    for word, name in ((asked, "service_tier"), (call.speed.lower(), "speed")):
+    region = call.region.lower()
+    for word, name in ((asked, "service_tier"), (call.speed.lower(), "speed"), (region, "inference_geo")):
         known = word in _USUAL_TIERS or word in _CHEAPER_TIERS or word in price.variants
         if not known and not facts.cost_reported and facts.provider != "sandbox" and served is None:
             raise InvalidRequest(f"{facts.name} has no published price for {name} {word!r}", param=name)
     words = [tier] if tier not in _USUAL_TIERS else []
     if call.speed and call.speed != tier:
         words.append(call.speed.lower())
+    if region:
+        words.append(region)
     if facts.mode == "image_generation":
         words += _piece_words(call)
         words = words[:1] if words[:1] and words[0] in price.variants else _first_known(price, words)

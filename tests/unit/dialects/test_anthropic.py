@@ -321,3 +321,8 @@ def test_a_container_its_files_and_uploaded_skills_are_objects_of_the_provider(r
     skills = [{"type": "anthropic", "skill_id": "pptx"}, {"type": "custom", "skill_id": "skill_1"}]
     assert read("anthropic", body(container={"id": "box_1", "skills": skills})).item_references == ("box_1", "skill_1")
     assert read("anthropic", body(container="box_2")).item_references == ("box_2",)
+
+
+@pytest.mark.parametrize(("sent", "region"), [("us", "us"), ("global", ""), (None, "")])
+def test_where_a_model_has_to_run_is_read(read, sent, region):
+    assert read("anthropic", body(inference_geo=sent)).region == region

@@ -304,6 +304,14 @@ def test_a_dear_tier_without_a_price_is_refused(shelf: Any, tokenizer: Tokenizer
     forecast(call(service_tier="ultrafast"), shelf("sandbox/echo"), tokenizer)
 
 
+def test_a_region_that_costs_more_than_is_published_is_refused(shelf: Any, tokenizer: Tokenizer) -> None:
+    """Anthropic asks 1.1 times its prices for `us`, which no list of prices has."""
+    with pytest.raises(InvalidRequest, match="no published price for inference_geo 'us'") as refusal:
+        forecast(call("messages", region="us"), shelf("anthropic/claude-opus-4-8"), tokenizer)
+    assert refusal.value.param == "inference_geo"
+    forecast(call("messages", region="us"), shelf("sandbox/echo"), tokenizer)
+
+
 # --- other operations -------------------------------------------------------------------------------------------------
 
 

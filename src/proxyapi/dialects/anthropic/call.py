@@ -89,6 +89,7 @@ class _Request(Struct):
     output_format: Raw = ABSENT
     service_tier: str | None = None
     speed: str | None = None
+    inference_geo: str | None = None
     container: str | dict[str, Any] | None = None
     metadata: _Metadata | None = None
     fallbacks: list[str | _Fallback] | None = None
@@ -118,6 +119,7 @@ class _Plain(Struct, forbid_unknown_fields=True):
 _PLAIN = msgspec.json.Decoder(_Plain)
 _REQUEST = msgspec.json.Decoder(_Request)
 _WATCHED = frozenset(_Request.__struct_fields__)
+_ANYWHERE = "global"
 _CLIENT_TOOLS = ("bash_", "text_editor_", "memory_", "custom")
 _SERVER_TOOLS: tuple[tuple[str, Literal["web_search", "web_fetch", "code_execution", "computer", "advisor"]], ...] = (
     # Types carry a date: web_search_20250305. Client tools that the vendor only defines are not billed by the call.
@@ -189,6 +191,7 @@ class Anthropic:
             output_tokens_max=ceiling,
             service_tier=wire.service_tier or "",
             speed=wire.speed or "",
+            region="" if wire.inference_geo == _ANYWHERE else wire.inference_geo or "",
             cache_writes=cache_writes(body),
             server_tools=tuple(tool for head in heads if (tool := _server_tool(head))),
             end_user=(wire.metadata.user_id or "") if wire.metadata else "",
