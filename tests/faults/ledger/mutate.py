@@ -28,6 +28,10 @@ BUDGETS = "ledger/budgets.py"
 STORE, POSTGRES, ENGINE = "store/sqlite.py", "store/postgres/session.py", "store/postgres/engine.py"
 REPLIES, BILL, UPSTREAM = "gateway/replies.py", "gateway/bill.py", "gateway/upstream.py"
 DRAINS = "gateway/drains.py"
+LEDGER = "ledger/ledger.py"
+CLAIMS = ("tests/unit/ledger/test_claims.py",)
+REAPER = ("tests/unit/ledger/test_reaper.py",)
+MOVED = ("tests/unit/ledger/test_moved.py",)
 ENDINGS = ("tests/contract/test_endings.py", "tests/unit/gateway/test_drains.py", "-k", "not fails")
 
 
@@ -121,6 +125,31 @@ BUGS = (
     Bug("a limit that is being edited is not waited for", SQL, " ORDER BY id @for_share", " ORDER BY id"),
     Bug("a lost COMMIT passes for none", POSTGRES, "else OutcomeUnknown(str(error))", "else translate(error)"),
     Bug("a transaction that failed stays open", ENGINE, "        session.rollback()\n", "        pass\n"),
+    # In which order accounts are written does not matter: the batch has them locked, and those locks are ordered.
+    Bug("shared sums are written in any order", COMMIT, "in sorted(total.items())", "in total.items()"),
+    Bug("prices are written in any order", COMMIT, "prices = sorted(self.new_prices.items())",
+        "prices = list(self.new_prices.items())"),
+    Bug("a key that is taken is taken again", PLAN, "if op.claim is not None and id in self.facts.unclaimed:",
+        "if False:", CLAIMS),
+    Bug("a late settlement charges although its key is another's", PLAN,
+        "if op.claim is not None and op.id in self.facts.unclaimed:", "if False:", CLAIMS),
+    Bug("a refused request keeps its key", COMMIT, "            if part.claims:\n", "            if False:\n", CLAIMS),
+    Bug("a settlement does not say that its key is paid for", COMMIT,
+        "self.claims.append((op.claim.order, op.id, op.claim.confirm))", "pass", CLAIMS),
+    Bug("a death that was seen is not heeded", SQL,
+        "WHERE died_at IS NULL AND seen_at >= @now_ms - ?)\n ORDER", "WHERE seen_at >= @now_ms - ?)\n ORDER", REAPER),
+    Bug("a death that was seen does not let holds expire", SQL,
+        "WHERE died_at IS NULL AND seen_at >= @now_ms - ?)\n\n--", "WHERE seen_at >= @now_ms - ?)\n\n--", REAPER),
+    Bug("the wrong ones are buried", SQL, "WHERE name = ? AND died_at IS NULL", "WHERE name <> ? AND died_at IS NULL",
+        REAPER),
+    Bug("who was said to be dead goes on under the same name", SQL, "WHERE id = ? AND died_at IS NULL RETURNING",
+        "WHERE id = ? RETURNING", REAPER),
+    Bug("what a worker leaves behind is waited for", LEDGER, '("leave_worker", "mark_left")', '("leave_worker",)',
+        REAPER),
+    Bug("books that were moved are worked on where they were", SQL,
+        " WHERE NOT EXISTS (SELECT 1 FROM setting WHERE name = 'moved_to')\n", "", MOVED),
+    Bug("who works on books that are moved away is not looked for", "ledger/workers.py",
+        "        _refuse_the_living(self._transaction)\n", "", MOVED),
     Bug("an answer that nobody can read is charged", REPLIES, "meter.failed is None and meter.understood",
         "meter.failed is None", ENDINGS),
     Bug("half a usage is taken for all of it", BILL, "meter.texts and tells_half(usage)", "False", ENDINGS),

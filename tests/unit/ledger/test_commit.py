@@ -8,12 +8,22 @@ import pytest
 from proxyapi_fakes_faulty import Faults, faulty_writer
 
 from proxyapi.ledger.commit import Committer, period_start
-from proxyapi.ledger.ops import Accepted, Budget, Hold, Refused
+from proxyapi.ledger.ops import Accepted, Budget, Ending, Hold, Refused, Settled
 from proxyapi.store.database import Database, open_database
 from proxyapi.store.errors import OutcomeUnknown
 
 Answer = TypeVar("Answer")
 NOVEMBER_30 = 1_764_547_000_000
+
+
+class Priced:
+    """A price version."""
+
+    def __init__(self, id: int) -> None:
+        self.id = id
+
+    def to_json(self) -> bytes:
+        return b"{}"
 
 
 class NoCommit(Faults):
@@ -73,6 +83,53 @@ def test_a_batch_decides_by_what_the_transaction_before_it_left(
     change = "UPDATE account SET held = held + 10 WHERE kind = 'budget'"
     answers = applied_after(database, change, lambda: committer.apply([hold]))
     assert answers == [Refused("key", 10, 5, 10)]
+    committer.close()
+
+
+def written_in_order(database: Database, held: str, next_one: str, work: Callable[[], Answer]) -> Answer:
+    """What `work` answers, which waits for the row of the statement `held` and must not have that of `next_one`: two
+    batches that took such rows in different orders would wait for each other."""
+    with ThreadPoolExecutor(1) as thread:
+        with database.transaction() as transaction:
+            transaction.execute(held)
+            future = thread.submit(work)
+            assert not wait([future], timeout=0.2).done, "it did not wait for the row"
+            transaction.execute("SET LOCAL lock_timeout = '300ms'")  # less than a deadlock takes to be broken
+            transaction.execute(next_one)
+        return future.result(10)
+
+
+def of_model(hold: Hold, model: str) -> Hold:
+    hold.model = model
+    return hold
+
+
+@beside
+def test_sums_that_accounts_share_are_written_in_order_of_their_names(
+    database: Database, database_url: str, new_hold: Callable[..., Hold], ending_of: Callable[..., Ending]
+) -> None:
+    committer = Committer(open_database(database_url).writer(), lambda: NOVEMBER_30)
+    names = ("a", "b")
+    holds = [of_model(new_hold(10), name) for name in (*names, *reversed(names))]
+    assert committer.apply(holds) == [Accepted()] * 4
+    committer.apply([ending_of(hold, 1) for hold in holds[:2]])
+    held, next_one = (f"UPDATE rollup_total SET other = other WHERE model = '{name}'" for name in names)
+    late = [ending_of(hold, 2) for hold in holds[2:]]
+    answers = written_in_order(database, held, next_one, lambda: committer.apply(late))
+    assert [answer.charged for answer in answers if isinstance(answer, Settled)] == [2, 2]
+    assert database.fetch_now("SELECT model, charged FROM rollup_total ORDER BY model") == [("a", 3), ("b", 3)]
+    committer.close()
+
+
+@beside
+def test_prices_are_kept_in_order_of_their_ids(
+    database: Database, database_url: str, new_hold: Callable[..., Hold]
+) -> None:
+    committer = Committer(open_database(database_url).writer(), lambda: NOVEMBER_30)
+    holds = [new_hold(10), new_hold(10)]
+    holds[0].price, holds[1].price = Priced(8), Priced(7)
+    held, next_one = (f"INSERT INTO price (id, body, created_at) VALUES ({id}, '', 0)" for id in (7, 8))
+    assert written_in_order(database, held, next_one, lambda: committer.apply(holds)) == [Accepted()] * 2
     committer.close()
 
 
