@@ -188,7 +188,7 @@ def settings() -> str:
 
 def endings() -> str:
     """Every way a request can end, as Markdown: the cases that the tests act out."""
-    command = [sys.executable, str(ROOT / "tests" / "fakes" / "endings.py")]
+    command = [sys.executable, str(ROOT / ".ci" / "endings.py")]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

@@ -40,7 +40,7 @@ fake_sdks = _load("sdks")
 fake_told = _load("told")
 fake_postgres = _load("postgres")
 for name in (
-    "wires", "pairs", "canonical", "yookassa", "endings", "upstream_scripts", "visitor", "faulty",
+    "wires", "pairs", "canonical", "yookassa", "endings", "repeated_endings", "upstream_scripts", "visitor", "faulty",
 ):  # fmt: skip
     _load(name)
 for name in ("crowd", "pgproxy", "act"):

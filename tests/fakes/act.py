@@ -160,13 +160,12 @@ def check(act: Act, heard: Heard) -> None:
         charged = entry["charged"]
     eventually(lambda: not of_account(act, "SELECT hold.id FROM hold JOIN account ON account.id = hold.account_id"))
     (state,) = of_account(act, "SELECT funded - spent AS balance, held FROM account")
-    assert (state["balance"], state["held"]) == (act.case.funds - charged, 0)
+    assert (state["balance"], state["held"]) == (act.case.funds - act.case.paid_before - charged, 0)
 
 
 def of_kind(act: Act, kind: str) -> dict[str, Any] | None:
-    """The one ending of the request; of one that expired, what corrects it."""
-    entries = act.gateway.entries(act.account)
-    return next((entry for entry in entries if kind != "correction" or entry["kind"] == kind), None)
+    """The newest such ending: one that expired is corrected, one that is sent again may run again."""
+    return next((entry for entry in reversed(act.gateway.entries(act.account)) if entry["kind"] == kind), None)
 
 
 def of_account(act: Act, select: str) -> list[dict[str, Any]]:

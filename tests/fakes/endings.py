@@ -1,14 +1,12 @@
 """Every way in which a request can end, as data: what happens, what the client sees, what is charged, whose loss it is.
 
 `tests/contract/test_endings.py` acts every row out over real sockets, passed through and translated;
-`docs/concepts/endings.md` prints the same rows. `python tests/fakes/endings.py` writes the table.
+`docs/concepts/endings.md` prints the same rows (`.ci/endings.py`).
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from itertools import groupby
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 Form = Literal["body", "stream"]
@@ -83,6 +81,8 @@ class Case(NamedTuple):
     """As the gateway of the test knows it: `drained` has `on_gone = "drain"`, at `nowhere` and `unreached` nobody
     listens; `spared`, `unreached` and `unspared` have a fallback, which answers but for the last."""
     funds: int = FUNDS
+    paid_before: int = 0
+    """Nanos that a request before the one of the row was charged."""
     ways: tuple[str, ...] = ("passed through", "translated")
 
     def outcome(self, form: Form) -> Outcome | None:
@@ -542,37 +542,3 @@ FAILED = (
 )
 
 CASES: tuple[Case, ...] = (*ANSWERED, *REFUSALS, *BROKEN_OFF, *WENT_ON, *LEFT, *REFUSED_BY_US, *FAILED)
-
-
-# --- the page --------------------------------------------------------------------------------------------------------
-
-
-def rows(case: Case) -> Iterator[tuple[str, Outcome]]:
-    """Body and stream in one row where they end alike."""
-    if case.body == case.stream and case.body is not None:
-        yield "body, stream", case.body
-    else:
-        yield from ((form, outcome) for form, outcome in (("body", case.body), ("stream", case.stream)) if outcome)
-
-
-def table() -> str:
-    """The cases as Markdown, one table per group."""
-    lines = []
-    for group, cases in groupby(CASES, lambda case: case.group):
-        lines += [
-            f"## {group}",
-            "",
-            "| how | answer | the client sees | charged | loss | journal |",
-            "|---|---|---|---|---|---|",
-        ]
-        for case in cases:
-            for form, (seen, charge, loss, journal, translated) in rows(case):
-                sees = seen.words + (f"; translated: {translated.words}" if translated else "")
-                written = " ".join(f"`{word}`" for word in journal if word) if journal else "no entry"
-                lines.append(f"| {case.happens} | {form} | {sees} | {charge.words} | {loss.words} | {written} |")
-        lines.append("")
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(table())
