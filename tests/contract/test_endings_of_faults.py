@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from proxyapi_fakes_act import Act, acted, check, read, settings  # loaded by conftest.py
+from proxyapi_fakes_act import PATIENCE_SECONDS, Act, acted, check, read, settings  # loaded by conftest.py
 from proxyapi_fakes_crowd import freeze_between_transactions
 from proxyapi_fakes_endings import FAILED, Case, Form, Heard
 from proxyapi_fakes_gateway import eventually
@@ -178,7 +178,7 @@ def upstream(upstreams: Any) -> Iterator[Any]:
 def test_a_request_ends_as_the_table_of_endings_says_where_the_gateway_or_its_store_fails(
     gateways: Any, upstream: Any, tmp_path: Path, database_url: str, case: Case, form: Form, way: str
 ) -> None:
-    arguments = settings(upstream, 0.5 if case.fault == "stopped, too long" else 30)
+    arguments = settings(upstream, 0.5 if case.fault == "stopped, too long" else 30, PATIENCE_SECONDS)
     with gateways.Gateway(tmp_path, **arguments, database_url=database_url) as gateway:
         act = Act(gateway, upstream, case, form, way)
         try:

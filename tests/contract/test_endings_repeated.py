@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from typing import Any
 
 import pytest
-from proxyapi_fakes_act import Act, acted, check, read, settings  # loaded by conftest.py
+from proxyapi_fakes_act import PATIENCE_SECONDS, Act, acted, check, read, settings  # loaded by conftest.py
 from proxyapi_fakes_endings import Case, Form, Heard
 from proxyapi_fakes_gateway import eventually
 from proxyapi_fakes_postgres import children
@@ -116,7 +116,9 @@ def gateway(
     """With two workers, so that somebody watches them."""
     url = request.getfixturevalue("postgres").create() if request.param == "postgres" else ""
     folder = tmp_path_factory.mktemp("repeated")
-    with gateways.Gateway(folder, **settings(upstream), workers=2, database_url=url) as running:
+    with gateways.Gateway(
+        folder, **settings(upstream, silence_seconds=PATIENCE_SECONDS), workers=2, database_url=url
+    ) as running:
         yield running
         running.assert_clean()
 

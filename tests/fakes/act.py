@@ -29,8 +29,8 @@ enabled = false
 [sandbox]
 enabled = false
 [timeouts]
-idle_seconds = 0.5
-first_byte_seconds = 0.5
+idle_seconds = {silence_seconds}
+first_byte_seconds = {silence_seconds}
 drain_seconds = 0.5
 stop_seconds = {stop_seconds}
 [limits]
@@ -122,9 +122,15 @@ def read_until(connection: socket.socket, text: bytes) -> None:
         seen += data
 
 
-def settings(upstream: Any, stop_seconds: float = 30) -> dict[str, Any]:
-    """Arguments of a `Gateway` in which the cases can be acted out."""
-    config = CONFIG.format(url=upstream.url, nowhere=free_port(), stop_seconds=stop_seconds, drains_max=DRAINS_MAX)
+def settings(upstream: Any, stop_seconds: float = 30, silence_seconds: float = 0.5) -> dict[str, Any]:
+    """Arguments of a `Gateway` in which the cases can be acted out. `silence_seconds`: how long providers may think."""
+    config = CONFIG.format(
+        url=upstream.url,
+        nowhere=free_port(),
+        stop_seconds=stop_seconds,
+        silence_seconds=silence_seconds,
+        drains_max=DRAINS_MAX,
+    )
     return {"config": config, "prices": dict.fromkeys(MODELS.values(), ("100", "500"))}
 
 

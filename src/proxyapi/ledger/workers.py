@@ -90,6 +90,6 @@ def _refuse_the_living(transaction: Transaction) -> None:
     workers = live_workers(transaction)
     if workers:
         raise Conflict(
-            f"Stop the gateway first: these workers are alive: {_named(workers)}. One whose machine was lost counts as "
-            f"alive for {GRACE_SECONDS:.0f} seconds."
+            f"Stop the gateway first: these workers are alive: {_named(workers)}. One that was killed with its whole "
+            f"gateway, or whose machine was lost, counts as alive for {GRACE_SECONDS:.0f} seconds."
         )
