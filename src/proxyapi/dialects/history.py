@@ -53,9 +53,10 @@ def _results(messages: Sequence[Message]) -> dict[tuple[int, str], ToolResult]:
     called: dict[str, int] = {}
     found: dict[tuple[int, str], ToolResult] = {}
     for position, message in enumerate(messages):
-        called.update((call.id, position) for call in _calls(message))
         for part in message.parts:
-            if isinstance(part, ToolResult):
+            if isinstance(part, ToolUse) and message.role == "assistant":
+                called[part.id] = position
+            elif isinstance(part, ToolResult):
                 identity = part.tool_use_id
                 if identity not in called:
                     raise Untranslatable(_FIELD, f"there is no call with the id {identity!r} before its result")
@@ -71,7 +72,7 @@ def _nothing(call: ToolUse) -> ToolResult:
 
 
 def _without_results(message: Message) -> Message:
-    rest = tuple(part for part in message.parts if not isinstance(part, ToolResult))
+    rest = tuple([part for part in message.parts if not isinstance(part, ToolResult)])
     return message if len(rest) == len(message.parts) else replace(message, parts=rest)
 
 

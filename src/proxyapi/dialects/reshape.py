@@ -100,8 +100,7 @@ class Reshape:
         linear: bool,
         start_id: str = "",
     ) -> None:
-        """`provider`: how messages call it. `linear`: the client's dialect has one open part at a time. `start_id`: of
-        the reply, in place of the provider's."""
+        """`provider`: as messages call it. `linear`: one part is open at a time. `start_id`: stands for the reply's."""
         self._encoded = encoded
         self._reply_id = reply_id
         self._start_id = start_id
@@ -335,7 +334,9 @@ class Reshape:
             part.start = PartStart(part.index, Text(""), part.choice)
             return
         name = self._encoded.names.get(call.name, call.name)
-        tools = self._declared()
+        if self._tools is None:
+            self._tools = declared_tools(self._request)
+        tools = self._tools
         declared = tools.get(call.name) or tools.get(name) or Declared(name)
         part.arguments = []
         part.schema = self._encoded.rewritten.get(call.name)
@@ -354,11 +355,6 @@ class Reshape:
         part.start = PartStart(part.index, named, part.choice)
         if not part.wrapped:
             self._reveal(part)
-
-    def _declared(self) -> dict[str, Declared]:
-        if self._tools is None:
-            self._tools = declared_tools(self._request)
-        return self._tools
 
     def _reveal(self, part: _Part) -> None:
         if part.start is not None:

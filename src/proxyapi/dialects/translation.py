@@ -73,13 +73,13 @@ class Translation:
 
     def close(self) -> bytes:
         """The rest and the proper end, once the provider has sent everything; nothing after an error."""
-        out = self._pass(self._decoder.close())
-        if self.failed is None:
-            events = self._reshape.close(finished=self._whole or self._decoder.finished)
+        events = self._reshaped(self._decoder.close())
+        if not self._reshape.failed:
+            events += self._reshape.close(finished=self._whole or self._decoder.finished)
             if self.meter.usage is None and not self._reshape.failed:
                 at = next(place for place, event in enumerate(events) if isinstance(event, Finish))
                 events.insert(at, Metered(self._count(self.meter), estimated=True))
-            out += self._send(events)
+        out = self._send(events)
         if self.failed is not None:
             return out
         # Then what the provider reports is not an interim figure.
@@ -102,9 +102,12 @@ class Translation:
         return self._send(self._reshape.feed((faults.from_gateway(error),)))
 
     def _pass(self, events: Sequence[Event]) -> bytes:
+        return self._send(self._reshaped(events))
+
+    def _reshaped(self, events: Sequence[Event]) -> list[Event]:
         self.meter.absorb(events)
         self.meter.finished = self._decoder.finished
-        return self._send(self._reshape.feed(events))
+        return self._reshape.feed(events)
 
     def _send(self, events: Sequence[Event]) -> bytes:
         if self.failed is not None or not events:

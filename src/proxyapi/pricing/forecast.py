@@ -381,7 +381,7 @@ def counted(call: Call, facts: ModelFacts, tokenizer: Tokenizer, texts: Sequence
 
 
 def settled(
-    call: Call, facts: ModelFacts, usage: Usage, *, others: Iterable[Usage] = (), other_models: int = 0
+    call: Call, facts: ModelFacts, usage: Usage, *, others: Sequence[Usage] = (), other_models: int = 0
 ) -> Usage:
     """A reported or counted usage, completed by what no provider reports. Explicit zeros stay zero.
 
@@ -389,9 +389,13 @@ def settled(
     (pictures of a hosted tool, a compaction): it is charged at the rates of the price that was held, pictures at those
     of the tool. Both come from `Catalog.charge_others`.
     """
+    search = facts.search
+    if facts.mode == "chat" and not (
+        others or other_models or search.per_choice or search.per_request or Unit.REPORTED_COST in usage
+    ):
+        return usage
     if Unit.REPORTED_COST in usage and not facts.cost_reported:
         usage = {unit: quantity for unit, quantity in usage.items() if unit is not Unit.REPORTED_COST}
-    others = tuple(others)
     if Unit.REPORTED_COST in usage or not (any(usage.values()) or others or other_models):
         return usage
     changed = dict(usage)
@@ -401,9 +405,9 @@ def settled(
         for unit, quantity in _drawn(call, facts, other).items():
             if unit is not Unit.REPORTED_COST:
                 changed[unit] = changed.get(unit, 0) + quantity
-    if facts.search.per_choice and call.operation in ("chat", "responses"):
+    if search.per_choice and call.operation in ("chat", "responses"):
         changed[Unit.WEB_SEARCH] = call.choices
-    elif facts.search.per_request and changed.get(Unit.WEB_SEARCH, 0) > 1:
+    elif search.per_request and changed.get(Unit.WEB_SEARCH, 0) > 1:
         changed[Unit.WEB_SEARCH] = 1
     if facts.mode == "request":
         changed[Unit.REQUESTS] = 1

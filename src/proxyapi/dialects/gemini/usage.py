@@ -223,11 +223,39 @@ def written(
     `searched`: grounding tells queries, which otherwise would be counted. `cost` is a decimal number as text; empty:
     it is not told.
     """
-    usual = spent.keys() <= _USUAL
+    wire = _usually_written(spent) if spent.keys() <= _USUAL else _fully_written(spent)
+    if searched or Unit.WEB_SEARCH in spent:
+        wire[SEARCHES] = spent.get(Unit.WEB_SEARCH, 0)
+    if tier:
+        wire["serviceTier"] = tier
+    if cost:
+        wire |= {"cost": Raw(cost.encode()), "costCurrency": currency}
+    return wire
+
+
+def _usually_written(spent: Usage) -> dict[str, Any]:
+    """The usual units by a straight way."""
+    cached, thoughts = spent.get(Unit.CACHE_READ, 0), spent.get(Unit.REASONING, 0)
+    prompt, output = spent.get(Unit.INPUT, 0) + cached, spent.get(Unit.OUTPUT, 0)
+    wire: dict[str, Any] = {
+        "promptTokenCount": prompt,
+        "candidatesTokenCount": output,
+        "totalTokenCount": prompt + output + thoughts,
+        "promptTokensDetails": [{"modality": "TEXT", "tokenCount": prompt}] if prompt else [],
+    }
+    if thoughts:
+        wire["thoughtsTokenCount"] = thoughts
+    if cached:
+        wire["cachedContentTokenCount"] = cached
+        wire["cacheTokensDetails"] = [{"modality": "TEXT", "tokenCount": cached}]
+    return wire
+
+
+def _fully_written(spent: Usage) -> dict[str, Any]:
     cached_audio, heard = spent.get(Unit.CACHE_READ_AUDIO, 0), spent.get(Unit.INPUT_AUDIO, 0)
     cached = spent.get(Unit.CACHE_READ, 0) + cached_audio
     spoken, drawn = spent.get(Unit.OUTPUT_AUDIO, 0), spent.get(Unit.OUTPUT_IMAGE, 0)
-    prompt = spent.get(Unit.INPUT, 0) + cached if usual else sum(spent.get(unit, 0) for unit in INPUT_TOKENS)
+    prompt = sum(spent.get(unit, 0) for unit in INPUT_TOKENS)
     output = spent.get(Unit.OUTPUT, 0) + spoken + drawn
     thoughts = spent.get(Unit.REASONING, 0)
     wire: dict[str, Any] = {
@@ -243,15 +271,7 @@ def written(
         wire["cacheTokensDetails"] = _details(TEXT=cached - cached_audio, AUDIO=cached_audio)
     if spoken or drawn:
         wire["candidatesTokensDetails"] = _details(TEXT=output - spoken - drawn, AUDIO=spoken, IMAGE=drawn)
-    if not usual:
-        wire |= {name: spent[unit] for unit, name in (_IN_PROMPT | _BESIDE).items() if spent.get(unit)}
-    if searched or Unit.WEB_SEARCH in spent:
-        wire[SEARCHES] = spent.get(Unit.WEB_SEARCH, 0)
-    if tier:
-        wire["serviceTier"] = tier
-    if cost:
-        wire |= {"cost": Raw(cost.encode()), "costCurrency": currency}
-    return wire
+    return wire | {name: spent[unit] for unit, name in (_IN_PROMPT | _BESIDE).items() if spent.get(unit)}
 
 
 def _details(**tokens: int) -> list[dict[str, Any]]:

@@ -160,15 +160,18 @@ class MessageWriter:
         calls = [self._tool_use(part) for part in message.parts if isinstance(part, ToolUse)]
         parts = self._answer(message.parts)
         wire = self._add("assistant", message, self._content(parts, joint="") if parts or not calls else None)
-        if refusal := "".join(part.text for part in message.parts if isinstance(part, Refusal)):
+        kinds = {type(part) for part in message.parts}
+        if Refusal in kinds and (refusal := "".join(part.text for part in message.parts if isinstance(part, Refusal))):
             wire["refusal"] = refusal
-        if sound := next((part for part in message.parts if isinstance(part, Audio) and self._is_kept(part)), None):
-            wire["audio"] = {"id": sound.id}
-        if signed := [part for part in message.parts if isinstance(part, Text) and self._is_native(part)]:
-            wire["extra_content"] = _extra(signed[-1])
+        for part in message.parts:
+            if isinstance(part, Text) and self._is_native(part):
+                wire["extra_content"] = _extra(part)
+            elif isinstance(part, Audio) and self._is_kept(part):
+                wire.setdefault("audio", {"id": part.id})
         if calls:
             wire["tool_calls"] = calls
-        self._thoughts([part for part in message.parts if isinstance(part, Thinking)], wire, calls=bool(calls))
+        if Thinking in kinds or self._quirks.echo_reasoning:
+            self._thoughts([part for part in message.parts if isinstance(part, Thinking)], wire, calls=bool(calls))
 
     def _answer(self, parts: Sequence[Part]) -> list[Wire]:
         """Its texts. Where some of them are words about other parts, all are one, so that they stay apart."""
