@@ -9,6 +9,7 @@ drifts does not.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -42,8 +43,11 @@ from pages import EMAIL, PASSWORD, Site
 from proxyapi.console.page import PREFIX
 from proxyapi.store.database import open_database, sqlite_url
 
-ROUNDS, SECONDS, WARM_SECONDS, CONNECTIONS = 5, 2.0, 0.5, 64
+ROUNDS, SECONDS, WARM_SECONDS, CONNECTIONS = 4, 2.0, 0.5, 64
+SEATS = ((PROXY_CORE, "low"), (LOAD_CORE, "low"), (PROXY_CORE, "idle"))
 READERS = 4
+COOKIES = "BESIDE_COOKIES"
+"""The variable with which readers are signed in."""
 PATHS = (
     "/", "/usage", "/transactions", "/models", "/operator/accounts", "/operator/revenue", "/operator/prices",
     "/operator/providers",
@@ -55,10 +59,9 @@ def read_pages(url: str) -> None:
     seen, began, over = [0] * READERS, time.monotonic(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: over.set())
     sites = [Site(0, url, "") for _ in range(READERS)]
-    sites[0].sign_in()
 
     def read(number: int) -> None:
-        sites[number].session.cookies = sites[0].session.cookies
+        sites[number].session.cookies.update(json.loads(os.environ[COOKIES]))
         while not over.is_set():
             sites[number].ask(PREFIX + PATHS[seen[number] % len(PATHS)])
             seen[number] += 1
@@ -77,7 +80,7 @@ def read_pages(url: str) -> None:
 def readers(url: str) -> Iterator[list[float]]:
     """While pages are read; pages a second afterwards."""
     rate: list[float] = []
-    command = ["nice", "-n", "19", *pinned(LOAD_CORE, sys.executable, __file__, url)]
+    command = ["chrt", "-i", "0", *pinned(LOAD_CORE, sys.executable, __file__, url)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     process.stdout.readline()
@@ -93,8 +96,12 @@ def console_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1])
 
 
-def compare(gateway: Proxy, url: str, core: int) -> tuple[str, ...]:
-    os.sched_setaffinity(console_of(gateway.pid), {core})
+def compare(gateway: Proxy, url: str, core: int, priority: str) -> tuple[str, ...]:
+    """`priority`: as the setting `[console] priority`."""
+    for thread in Path(f"/proc/{console_of(gateway.pid)}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
+        if priority == "idle":
+            os.sched_setscheduler(int(thread.name), os.SCHED_IDLE, os.sched_param(0))
     alone: list[float] = []
     beside: list[float] = []
     pages: list[float] = []
@@ -114,7 +121,7 @@ def compare(gateway: Proxy, url: str, core: int) -> tuple[str, ...]:
     place = "the gateway's core" if core == PROXY_CORE else "the other core"
     median = statistics.median
     return (
-        place, f"{median(alone):,.0f}", f"{median(beside):,.0f}", f"{median(ratios):.3f}",
+        place, priority, f"{median(alone):,.0f}", f"{median(beside):,.0f}", f"{median(ratios):.3f}",
         f"{min(ratios):.2f} to {max(ratios):.2f}", f"{median(pages):.0f}",
     )  # fmt: skip
 
@@ -145,8 +152,11 @@ def main() -> None:
         gateway = Proxy("gateway", port, "/v1/chat/completions", process.pid, fields)
         wait_for_answer(gateway, process)
         time.sleep(3.0)
-        rows = [compare(gateway, f"http://127.0.0.1:{port}", core) for core in (PROXY_CORE, LOAD_CORE)]
-    header = ("console on", "requests/s alone", "beside pages", "ratio", "of rounds", "pages/s")
+        site = Site(process.pid, f"http://127.0.0.1:{port}", "")
+        site.sign_in()  # once: attempts are limited
+        os.environ[COOKIES] = json.dumps(site.session.cookies.get_dict())
+        rows = [compare(gateway, f"http://127.0.0.1:{port}", core, priority) for core, priority in SEATS]
+    header = ("console on", "priority", "requests/s alone", "beside pages", "ratio", "of rounds", "pages/s")
     table("Chat completions while pages are read as fast as they come (SQLite)", header, rows)
 
 

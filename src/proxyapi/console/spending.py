@@ -6,6 +6,7 @@ days begin half an hour early here.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Literal, NamedTuple
@@ -52,7 +53,7 @@ class Sums(NamedTuple):
         return self.output + self.reasoning
 
     def plus(self, other: Sums) -> Sums:
-        return Sums(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+        return Sums(*map(operator.add, self, other))
 
 
 class Range(NamedTuple):
@@ -158,7 +159,8 @@ async def spent(
         rows = await database.fetch(SQL[f"by_{split}"], (shift, size, account_id, start, end, key_id, key_id))
         for step, name, *sums in rows:
             steps = parts.setdefault(str(name), {})
-            steps[int(step)] = steps.get(int(step), Sums()).plus(Sums(*map(int, sums)))
+            before = steps.get(step)
+            steps[step] = Sums(*sums) if before is None else before.plus(Sums(*sums))
     return Spending(span, parts)
 
 
