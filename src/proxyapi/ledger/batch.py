@@ -36,11 +36,14 @@ OPS_MAX: Final = 512
 """Per transaction: some 10 ms of work, so that nobody waits long for the batch before."""
 QUEUE_MAX: Final = 20_000
 """Queued ops, above which new holds are refused; endings are bounded by the holds before them."""
-GATHER_SECONDS: Final = 0.002
+GATHER_SECONDS: Final = 0.005
+"""Long enough for the requests of the batch before to come round again: two halves that take turns need twice the
+transactions, and the wait is shorter than theirs."""
 TURN_SECONDS: Final = 0.000_2
 """A turn of the loop that took longer had something to do."""
 REST_SECONDS: Final = 0.005
-ENOUGH_ENDINGS: Final = 16
+ENOUGH_ENDINGS: Final = 64
+"""Fewer would begin a batch just before the holds of the same clients' next requests."""
 PATIENCE_SECONDS: Final = 1.5
 WATCH_SECONDS: Final = 0.25
 """A hold is answered within the sum of both."""
