@@ -44,7 +44,6 @@ from proxyapi.console.page import PREFIX
 from proxyapi.store.database import open_database, sqlite_url
 
 ROUNDS, SECONDS, WARM_SECONDS, CONNECTIONS = 4, 2.0, 0.5, 64
-SEATS = ((PROXY_CORE, "low"), (LOAD_CORE, "low"), (PROXY_CORE, "idle"))
 READERS = 4
 COOKIES = "BESIDE_COOKIES"
 """The variable with which readers are signed in."""
@@ -96,12 +95,9 @@ def console_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[-1])
 
 
-def compare(gateway: Proxy, url: str, core: int, priority: str) -> tuple[str, ...]:
-    """`priority`: as the setting `[console] priority`."""
+def compare(gateway: Proxy, url: str, core: int) -> tuple[str, ...]:
     for thread in Path(f"/proc/{console_of(gateway.pid)}/task").iterdir():
         os.sched_setaffinity(int(thread.name), {core})
-        if priority == "idle":
-            os.sched_setscheduler(int(thread.name), os.SCHED_IDLE, os.sched_param(0))
     alone: list[float] = []
     beside: list[float] = []
     pages: list[float] = []
@@ -121,7 +117,7 @@ def compare(gateway: Proxy, url: str, core: int, priority: str) -> tuple[str, ..
     place = "the gateway's core" if core == PROXY_CORE else "the other core"
     median = statistics.median
     return (
-        place, priority, f"{median(alone):,.0f}", f"{median(beside):,.0f}", f"{median(ratios):.3f}",
+        place, f"{median(alone):,.0f}", f"{median(beside):,.0f}", f"{median(ratios):.3f}",
         f"{min(ratios):.2f} to {max(ratios):.2f}", f"{median(pages):.0f}",
     )  # fmt: skip
 
@@ -155,8 +151,8 @@ def main() -> None:
         site = Site(process.pid, f"http://127.0.0.1:{port}", "")
         site.sign_in()  # once: attempts are limited
         os.environ[COOKIES] = json.dumps(site.session.cookies.get_dict())
-        rows = [compare(gateway, f"http://127.0.0.1:{port}", core, priority) for core, priority in SEATS]
-    header = ("console on", "priority", "requests/s alone", "beside pages", "ratio", "of rounds", "pages/s")
+        rows = [compare(gateway, f"http://127.0.0.1:{port}", core) for core in (PROXY_CORE, LOAD_CORE)]
+    header = ("console on", "requests/s alone", "beside pages", "ratio", "of rounds", "pages/s")
     table("Chat completions while pages are read as fast as they come (SQLite)", header, rows)
 
 

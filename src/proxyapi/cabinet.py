@@ -49,9 +49,8 @@ if TYPE_CHECKING:
 KEEP_ALIVE_SECONDS = 75
 """Longer than the gateway keeps an idle connection: it never finds one closed under its hands."""
 NICENESS = 15
-"""Where processors are scarce, requests of the API go before pages. On one core that both share, pages asked for as
-fast as they come still take a good part of the API's rate, as a process that has begun is left to run for some
-milliseconds; `[console] priority = "idle"` ends that."""
+"""Where processors are scarce, requests of the API go before pages: with 5, pages asked for as fast as they come took a
+quarter of a core that both shared. What they take with 15: bench/beside.py."""
 WATCH_SECONDS = 2.0
 PRUNE_SECONDS = 600.0
 ALERT_SECONDS = 10.0
@@ -224,17 +223,9 @@ def _uvicorn_config(application: Application) -> uvicorn.Config:
     )
 
 
-def stand_back(priority: str) -> None:
-    """`idle`, where the system knows it: whoever else wakes up has the processor at once."""
-    if priority == "idle" and hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.nice(NICENESS)
-
-
 async def run(settings: Settings, sock: socket.socket, parent: int, *, secret: bytes, port: int) -> None:
     """The console as a process of its own, on a socket that the supervisor bound."""
-    stand_back(settings.console.priority)
+    os.nice(NICENESS)
     # Of a bug the operator gets the place, from `_crashed`; a trace could carry what people typed.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
     # Until uvicorn takes the signals: an early SIGTERM ends the process at once, there is nothing to finish.

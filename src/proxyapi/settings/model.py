@@ -235,13 +235,6 @@ class Console(Struct, frozen=True, kw_only=True):
     time_zone: Annotated[
         str, Meta(description="Of users who chose none, as `Europe/Moscow`; days of charts begin by it.")
     ] = "UTC"
-    priority: Annotated[
-        Literal["low", "idle"],
-        Meta(
-            description="Of its process, where processors are scarce. `idle`: it gets what nobody else wants, so that "
-            "pages asked for as fast as they come take nothing from the API; they are slow while all are busy."
-        ),
-    ] = "low"
 
 
 class Mail(Struct, frozen=True, kw_only=True):
