@@ -6,13 +6,16 @@ No statement of the program updates or deletes a row of `act`; a test reads all 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from proxyapi.identity.accounts import KeySettings, Status
 from proxyapi.money import format_amount
+from proxyapi.pricing.book import parse_override
 from proxyapi.store.database import Database, Transaction
 from proxyapi.store.queries import load_queries
 
@@ -20,6 +23,9 @@ SQL = load_queries("proxyapi.admin", "admin.sql")
 
 Facts = Mapping[str, object]
 """What is told of a subject before or after an act. Never a secret."""
+
+KEY_VERBS: Mapping[Status, str] = {"active": "enable", "disabled": "disable", "revoked": "revoke"}
+"""What an act is called that gives a key a status: `key.enable`."""
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 
@@ -32,6 +38,15 @@ class Operator(Struct, frozen=True, kw_only=True):
     address: str = ""
     request_key: bytes | None = None
     """Of a request with an `Idempotency-Key`: see `key_of`. The database takes each once."""
+
+
+class Doing(Struct, kw_only=True):
+    """An act while it is done."""
+
+    transaction: Transaction
+    was: Facts | None = None
+    became: Facts | None = None
+    subject: str
 
 
 class Act(Struct, frozen=True, kw_only=True):
@@ -56,6 +71,27 @@ def key_of(operator: str, idempotency_key: str) -> bytes:
 def amount(nanos: int) -> str:
     """Money as it stands in the record."""
     return format_amount(nanos)
+
+
+def of_key(settings: KeySettings) -> dict[str, object]:
+    """A key's settings as they stand in the record."""
+    told: dict[str, object] = msgspec.to_builtins(settings)
+    limit = told.pop("budget_limit")
+    return {**told, "budget": None if limit is None else amount(settings.budget_limit or 0)}
+
+
+def of_prices(body: str | None) -> dict[str, object] | None:
+    """A model's own prices, of the text that is stored of them."""
+    return None if body is None else {unit.value: amount(rate) for unit, rate in parse_override(body).items()}
+
+
+@contextmanager
+def doing(database: Database, operator: Operator, now: int, action: str, subject: str = "") -> Iterator[Doing]:
+    """One transaction: what is done inside and its record. `subject` may be set inside, if it is made there."""
+    with database.transaction() as transaction:
+        act = Doing(transaction=transaction, subject=subject)
+        yield act
+        write(transaction, operator, now, action, act.subject, was=act.was, became=act.became)
 
 
 def write(

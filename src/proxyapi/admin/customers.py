@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import msgspec
-
-from proxyapi.admin.acts import SQL, Operator, amount
+from proxyapi.admin.acts import KEY_VERBS, SQL, Operator, of_key
 from proxyapi.admin.office import LIMIT_MAX, Office, id_cursor, number_cursor
 from proxyapi.admin.views import (
     AccountView,
@@ -140,7 +138,7 @@ def create_key(office: Office, operator: Operator, account_id: int, settings: Ke
     account(office, account_id)
     with office.doing(operator, "key.create", "") as act:
         id, text = office.keys.create(account_id, settings, within=act.transaction)
-        act.subject, act.became = f"key {id}", {"account": account_id, **_told(settings)}
+        act.subject, act.became = f"key {id}", {"account": account_id, **of_key(settings)}
     return NewKeyView(key=text, settings=key(office, id))
 
 
@@ -149,7 +147,7 @@ def edit_key(office: Office, operator: Operator, id: int, settings: KeySettings)
     before = office.keys.find(str(id))
     with office.doing(operator, "key.edit", f"key {id}") as act:
         after = office.keys.edit(id, lambda _: settings, within=act.transaction)
-        act.was, act.became = _told(before.settings), _told(after.settings)
+        act.was, act.became = of_key(before.settings), of_key(after.settings)
     return key(office, id)
 
 
@@ -157,13 +155,10 @@ def set_key_status(office: Office, operator: Operator, id: int, status: Status) 
     """Revoking cannot be undone: Conflict."""
     before = office.keys.find(str(id))
     if before.status != status:
-        with office.doing(operator, f"key.{_VERBS[status]}", f"key {id}") as act:
+        with office.doing(operator, f"key.{KEY_VERBS[status]}", f"key {id}") as act:
             office.keys.set_status(id, status, within=act.transaction)
             act.was, act.became = {"status": before.status}, {"status": status}
     return key(office, id)
-
-
-_VERBS: dict[Status, str] = {"active": "enable", "disabled": "disable", "revoked": "revoke"}
 
 
 def key_view(key: Key) -> KeyView:
@@ -176,12 +171,6 @@ def key_view(key: Key) -> KeyView:
         may_query_balance=settings.may_query_balance, created_at=moment(key.created_at),
         last_used_at=maybe_moment(key.last_used_at), expires_at=maybe_moment(settings.expires_at),
     )  # fmt: skip
-
-
-def _told(settings: KeySettings) -> dict[str, object]:
-    told: dict[str, object] = msgspec.to_builtins(settings)
-    limit = told.pop("budget_limit")
-    return {**told, "budget": None if limit is None else amount(settings.budget_limit or 0)}
 
 
 # --- rows ----------------------------------------------------------------------------------------------------------

@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
 from proxyapi.admin import acts
-from proxyapi.admin.acts import Operator
+from proxyapi.admin.acts import Doing, Operator
 from proxyapi.identity.accounts import Accounts, KeyRing
 from proxyapi.ids import parse_id
 from proxyapi.ledger.offline import OfflineLedger
@@ -49,15 +49,6 @@ class Installed(Struct, frozen=True, kw_only=True):
     """Name and value of every setting; secrets are `***`."""
 
 
-class Doing(Struct, kw_only=True):
-    """An act while it is done."""
-
-    transaction: Transaction
-    was: acts.Facts | None = None
-    became: acts.Facts | None = None
-    subject: str
-
-
 class Users(Protocol):
     """What changes people who sign in to the console, whose part they are."""
 
@@ -90,13 +81,9 @@ class Office(Struct, frozen=True, kw_only=True):
     currency: str
     clock_ms: Callable[[], int]
 
-    @contextmanager
-    def doing(self, operator: Operator, action: str, subject: str) -> Iterator[Doing]:
+    def doing(self, operator: Operator, action: str, subject: str) -> AbstractContextManager[Doing]:
         """One transaction: what is done inside and its record. `subject` may be set inside, if it is made there."""
-        with self.database.transaction() as transaction:
-            act = Doing(transaction=transaction, subject=subject)
-            yield act
-            acts.write(transaction, operator, self.clock_ms(), action, act.subject, was=act.was, became=act.became)
+        return acts.doing(self.database, operator, self.clock_ms(), action, subject)
 
     def prices(self) -> Catalog:
         """The catalog as it is now, whoever has changed it."""

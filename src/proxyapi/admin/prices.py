@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from proxyapi.admin.acts import Operator, amount
+from proxyapi.admin.acts import Operator, of_prices
 from proxyapi.admin.office import LIMIT_MAX, Office
 from proxyapi.admin.revenue import Cost, Sums, cost_of, factor_of, month_before, sums_by_model
 from proxyapi.admin.views import Money, Page, page
@@ -128,7 +128,7 @@ def set_price(office: Office, operator: Operator, name: str, prices: Mapping[str
         before = {str(model): body for model, body in act.transaction.execute(QUERIES["prices"])}.get(name)
         act.transaction.execute(QUERIES["price_put"], (name, body, office.clock_ms()))
         act.transaction.execute(QUERIES["bump_price"])
-        act.was, act.became = _told(before), _told(body)
+        act.was, act.became = of_prices(before), of_prices(body)
     return model(office, name)
 
 
@@ -140,7 +140,7 @@ def reset_price(office: Office, operator: Operator, name: str) -> None:
             raise NotFound(f"{name[:MODEL_CHARACTERS_MAX]} has no price of your own.")
         act.transaction.execute(QUERIES["price_drop"], (name,))
         act.transaction.execute(QUERIES["bump_price"])
-        act.was = _told(before)
+        act.was = of_prices(before)
 
 
 # --- markup and exchange rate --------------------------------------------------------------------------------------
@@ -242,10 +242,6 @@ def _checked(unit: str, price: str) -> str:
     if any(rate > NANOS_MAX // RATE_UNITS for rate in rates.values()):
         raise InvalidRequest(f"more than {format_amount(NANOS_MAX // RATE_UNITS)}", param=f"prices.{unit}")
     return unit
-
-
-def _told(body: str | None) -> dict[str, object] | None:
-    return None if body is None else {unit.value: amount(rate) for unit, rate in parse_override(body).items()}
 
 
 def _maybe(number: Decimal | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import get_args
 
 import click
 
+from proxyapi.admin import acts
 from proxyapi.cli.installation import Installation, installation
 from proxyapi.cli.keys import key_json, key_table
 from proxyapi.cli.options import AMOUNT, installation_options
@@ -35,7 +36,9 @@ def create(name: str, data: Path | None, config: Path | None, json: bool) -> Non
     proxyapi key create acme
     """
     with installation(data, config, create=True) as at:
-        made = at.accounts.create(name)
+        with at.doing("account.create") as act:
+            made = at.accounts.create(name, within=act.transaction)
+            act.subject, act.became = f"account {made.id}", {"name": made.name}
         emit(account_json(made), f"Account {made.name} has the id {made.id}.", json=json)
 
 
@@ -116,7 +119,9 @@ def edit(
     with installation(data, config) as at:
         found = at.accounts.find(account)
         if when_short is not None:
-            at.accounts.edit(found.id, when_short=when_short)
+            with at.doing("account.when_short", f"account {found.id}") as act:
+                at.accounts.edit(found.id, when_short=when_short, within=act.transaction)
+                act.was, act.became = {"when_short": found.when_short}, {"when_short": when_short}
         deleted = _set_log_days(at, found, request_log, yes=yes)
         edited = at.accounts.find(str(found.id))
     text = f"Account {edited.name}, when short: {edited.when_short}, request log: {_log(edited)}."
@@ -161,9 +166,12 @@ def deposit(
         raise click.UsageError("--reference is empty: name the payment, or leave the option out.")
     with installation(data, config) as at:
         found = at.accounts.find(account)
-        new = at.ledger.deposit(found.id, amount, reference=reference)
-        if new:
-            at.accounts.end_pauses(found.id)
+        with at.doing("account.deposit", f"account {found.id}") as act:
+            new = at.ledger.deposit(found.id, amount, reference=reference, within=act.transaction)
+            if new:
+                at.accounts.end_pauses(found.id, within=act.transaction)
+            act.was = {"balance": acts.amount(found.balance)}
+            act.became = {"amount": acts.amount(amount), "reference": reference, "new": new}
         after, currency = at.accounts.find(str(found.id)), at.currency
     booked = "" if new else f"Nothing to do: {reference} has been booked before. "
     added = f"{format_amount(amount)} {currency} added. " if new else ""
@@ -201,7 +209,9 @@ def _state(account: Account) -> str:
 
 def _set_blocked(at: Installation, account: str, *, blocked: bool, json: bool) -> None:
     found = at.accounts.find(account)
-    at.accounts.set_blocked(found.id, blocked)
+    with at.doing("account.block" if blocked else "account.unblock", f"account {found.id}") as act:
+        at.accounts.set_blocked(found.id, blocked, within=act.transaction)
+        act.was, act.became = {"blocked": found.blocked}, {"blocked": blocked}
     state = "blocked" if blocked else "not blocked"
     emit({"id": found.id, "name": found.name, "blocked": blocked}, f"Account {found.name} is {state}.", json=json)
 
@@ -218,5 +228,7 @@ def _set_log_days(at: Installation, found: Account, chosen: str | None, *, yes: 
     count = 0 if days else size(at.database, found.id)[0]
     if count and not yes:
         click.confirm(f"Delete the {count} requests that are kept of {found.name}?", abort=True, err=True)
-    at.accounts.set_log_days(found.id, days)
+    with at.doing("account.request_log", f"account {found.id}") as act:
+        at.accounts.set_log_days(found.id, days, within=act.transaction)
+        act.was, act.became = {"days": found.log_days}, {"days": days}
     return 0 if days else forget(at.database, found.id)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from proxyapi import settings as configuration
+from proxyapi.admin import acts
 from proxyapi.errors import SettingsError
 from proxyapi.identity.accounts import Accounts, KeyRing
 from proxyapi.identity.currency import agree_on_currency, recorded_currency
 from proxyapi.ids import IdSource
+from proxyapi.ledger.ledger import now_ms
 from proxyapi.ledger.moved import check_here
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.ledger.workers import upgrade
 from proxyapi.settings import Settings
 from proxyapi.store.database import Database, open_database
+
+HERE = acts.Operator(name="command line")
+"""Who acts."""
 
 
 class Installation:
@@ -34,6 +39,10 @@ class Installation:
     def currency(self) -> str:
         """Of the amounts in the store."""
         return recorded_currency(self.database) or self.settings.currency
+
+    def doing(self, action: str, subject: str = "") -> AbstractContextManager[acts.Doing]:
+        """One transaction: what is done inside and its record, as the console and the admin API write it."""
+        return acts.doing(self.database, HERE, now_ms(), action, subject)
 
     def close(self) -> None:
         self.ledger.close()

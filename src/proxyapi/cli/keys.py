@@ -9,6 +9,7 @@ from typing import Any, get_args
 import click
 import msgspec
 
+from proxyapi.admin import acts
 from proxyapi.cli.installation import installation
 from proxyapi.cli.options import AMOUNT, NONE, UNTIL, Command, OrNone, installation_options
 from proxyapi.cli.output import day_time, emit, facts, money, table, timestamp
@@ -73,7 +74,10 @@ def create(account: str, data: Path | None, config: Path | None, json: bool, **o
     """
     with installation(data, config) as at:
         owner = at.accounts.find(account)
-        key_id, plain = at.keys.create(owner.id, changed(KeySettings(), options))
+        settings = changed(KeySettings(), options)
+        with at.doing("key.create") as act:
+            key_id, plain = at.keys.create(owner.id, settings, within=act.transaction)
+            act.subject, act.became = f"key {key_id}", {"account": owner.id, **acts.of_key(settings)}
     note = f"Key {key_id} of {owner.name}. Keep it: it is not shown again."
     emit({"id": key_id, "key": plain}, plain, json=json)
     if not json:
@@ -115,7 +119,10 @@ def edit(key: str, data: Path | None, config: Path | None, json: bool, **options
     if all(value in (None, ()) for value in options.values()):
         raise click.UsageError("Nothing to change: name at least one setting.")
     with installation(data, config) as at:
-        edited = at.keys.edit(at.keys.find(key).id, lambda settings: changed(settings, options))
+        found = at.keys.find(key)
+        with at.doing("key.edit", f"key {found.id}") as act:
+            edited = at.keys.edit(found.id, lambda settings: changed(settings, options), within=act.transaction)
+            act.was, act.became = acts.of_key(found.settings), acts.of_key(edited.settings)
         currency = at.currency
     emit(key_json(edited), _key_facts(edited, currency), json=json)
 
@@ -255,5 +262,7 @@ def _key_facts(key: Key, currency: str) -> str:
 def _set_status(text: str, status: Status, data: Path | None, config: Path | None, *, json: bool) -> None:
     with installation(data, config) as at:
         found = at.keys.find(text)
-        at.keys.set_status(found.id, status)
+        with at.doing(f"key.{acts.KEY_VERBS[status]}", f"key {found.id}") as act:
+            at.keys.set_status(found.id, status, within=act.transaction)
+            act.was, act.became = {"status": found.status}, {"status": status}
     emit({"id": found.id, "status": status}, f"Key {found.id} of {found.account_name} is {status}.", json=json)

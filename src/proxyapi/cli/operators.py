@@ -10,16 +10,15 @@ from typing import Literal
 import click
 
 from proxyapi.admin import cash
-from proxyapi.admin.acts import Operator, read
+from proxyapi.admin.acts import read
 from proxyapi.admin.tokens import Token, Tokens
 from proxyapi.admin.views import BatchView
-from proxyapi.cli.installation import Installation, installation
+from proxyapi.cli.installation import HERE, Installation, installation
 from proxyapi.cli.options import AMOUNT, UNTIL, installation_options
 from proxyapi.cli.output import day_time, emit, money, table, timestamp
 from proxyapi.ledger.ledger import now_ms
 from proxyapi.money import Nanos, format_amount
 
-HERE = Operator(name="command line")
 ACTS_SHOWN = 50
 
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import msgspec
 
+from proxyapi.admin import acts
 from proxyapi.cli.installation import Installation, installation
 from proxyapi.cli.options import AMOUNT, Command, installation_options
 from proxyapi.cli.output import emit, facts, money, table
 from proxyapi.errors import NotFound
 from proxyapi.identity.queries import QUERIES
 from proxyapi.money import NANOS_MAX, format_amount
-from proxyapi.store.database import Database
+from proxyapi.store.database import Database, Transaction
 from proxyapi.usage import Unit
 
 if TYPE_CHECKING:
@@ -102,9 +103,11 @@ def set_(model: str, data: Path | None, config: Path | None, json: bool, **amoun
         )
     with installation(data, config, create=True) as at:
         body = msgspec.json.encode({unit.value: format_amount(rate) for unit, rate in rates.items()}).decode()
-        with at.database.transaction() as transaction:
-            transaction.execute(QUERIES["price_put"], (model, body, int(time.time() * 1000)))
-            transaction.execute(QUERIES["bump_price"])
+        with at.doing("price.set", f"model {model}") as act:
+            act.was = acts.of_prices(_stored(act.transaction, model))
+            act.transaction.execute(QUERIES["price_put"], (model, body, int(time.time() * 1000)))
+            act.transaction.execute(QUERIES["bump_price"])
+            act.became = acts.of_prices(body)
         currency, on_sale = at.currency, _catalog(at).find(model, None) is not None
     value = {"model": model, "source": "own", "currency": currency, "prices": rates_json(rates)}
     emit(value, rates_text(model, rates, currency), json=json)
@@ -117,9 +120,13 @@ def set_(model: str, data: Path | None, config: Path | None, json: bool, **amoun
 @installation_options
 def reset(model: str, data: Path | None, config: Path | None, json: bool) -> None:
     """Drop your own prices of MODEL: the published ones count again."""
-    with installation(data, config) as at, at.database.transaction() as transaction:
-        dropped = bool(transaction.execute(QUERIES["price_drop"], (model,)))
-        transaction.execute(QUERIES["bump_price"])
+    with installation(data, config) as at:
+        dropped = model in _own(at.database)
+        if dropped:
+            with at.doing("price.reset", f"model {model}") as act:
+                act.was = acts.of_prices(_stored(act.transaction, model))
+                act.transaction.execute(QUERIES["price_drop"], (model,))
+                act.transaction.execute(QUERIES["bump_price"])
     text = f"Your prices of {model} are dropped." if dropped else f"{model} had no prices of yours."
     emit({"model": model, "dropped": dropped}, text, json=json)
 
@@ -164,6 +171,11 @@ def show(model: str, data: Path | None, config: Path | None, json: bool) -> None
     rates, source = _rates(found), _source(found.name, own)
     value = {"model": found.name, "source": source, "currency": currency, "prices": rates_json(rates)}
     emit(value, f"{rates_text(found.name, rates, currency)}\n{source} prices", json=json)
+
+
+def _stored(within: Transaction, model: str) -> str | None:
+    """Your own prices of it, as they are stored."""
+    return {str(name): str(body) for name, body in within.execute(QUERIES["prices"])}.get(model)
 
 
 def _catalog(at: Installation) -> Catalog:

@@ -38,9 +38,13 @@ def create(email: str, operator: bool, account: str | None, data: Path | None, c
         email = normal_email(email)
         account_id = at.accounts.find(account).id if account else None
         hashed = _hashed(_ask_password())
-        made = _users(at).add(
-            email, hashed, role="operator" if operator else "customer", account_id=account_id, confirmed=True
-        )
+        with at.doing("user.create") as act:
+            made = _users(at).add(
+                email, hashed, role="operator" if operator else "customer", account_id=account_id, confirmed=True,
+                within=act.transaction,
+            )  # fmt: skip
+            act.subject = f"user {made.id}"
+            act.became = {"email": made.email, "role": made.role, "account": made.account_id}
         emit(_json(made), f"{made.email} may sign in as {made.role}, with account {made.account_id}.", json=json)
 
 
@@ -65,7 +69,10 @@ def password(email: str, data: Path | None, config: Path | None, json: bool) -> 
     """Set a new password for EMAIL; all its sessions end."""
     with installation(data, config) as at:
         found = _find(at, email)
-        _users(at).set_password(found.id, _hashed(_ask_password()))
+        hashed = _hashed(_ask_password())
+        with at.doing("user.password", f"user {found.id}") as act:
+            _users(at).set_password(found.id, hashed, within=act.transaction)
+            act.became = {"email": found.email}
         emit(_json(found), f"{found.email} has a new password; all sessions have ended.", json=json)
 
 
@@ -77,7 +84,9 @@ def role(email: str, role: str, data: Path | None, config: Path | None, json: bo
     """Make EMAIL an operator, or a customer again."""
     with installation(data, config) as at:
         found = _find(at, email)
-        _users(at).set_role(found.id, "operator" if role == "operator" else "customer")
+        with at.doing("user.role", f"user {found.id}") as act:
+            _users(at).set_role(found.id, "operator" if role == "operator" else "customer", within=act.transaction)
+            act.was, act.became = {"email": found.email, "role": found.role}, {"email": found.email, "role": role}
         emit({**_json(found), "role": role}, f"{found.email} is {role} now.", json=json)
 
 
@@ -104,14 +113,20 @@ def reset_factor(email: str, data: Path | None, config: Path | None, json: bool)
     """Take the second factor off EMAIL, whose phone and recovery codes are lost."""
     with installation(data, config) as at:
         found = _find(at, email)
-        _users(at).set_factor(found.id, None)
+        with at.doing("user.reset_factor", f"user {found.id}") as act:
+            _users(at).set_factor(found.id, None, within=act.transaction)
+            act.was = {"email": found.email, "second_factor": found.second_factor}
+            act.became = {"email": found.email, "second_factor": False}
         emit(_json(found), f"{found.email} signs in with the password alone.", json=json)
 
 
 def _set_blocked(email: str, data: Path | None, config: Path | None, *, blocked: bool, json: bool) -> None:
     with installation(data, config) as at:
         found = _find(at, email)
-        _users(at).set_blocked(found.id, blocked)
+        with at.doing("user.block" if blocked else "user.unblock", f"user {found.id}") as act:
+            _users(at).set_blocked(found.id, blocked, within=act.transaction)
+            act.was = {"email": found.email, "blocked": found.blocked}
+            act.became = {"email": found.email, "blocked": blocked}
         state = "may not sign in" if blocked else "may sign in"
         emit({**_json(found), "blocked": blocked}, f"{found.email} {state}.", json=json)
 

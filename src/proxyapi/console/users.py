@@ -111,10 +111,13 @@ class Users:
         account_id: int | None = None,
         confirmed: bool = False,
         language: str = "",
+        within: Transaction | None = None,
     ) -> User:
-        """`password` as hashed. A confirmed one without an account gets a new one. Conflict: the address is taken."""
+        """`password` as hashed. A confirmed one without an account gets a new one. Conflict: the address is taken.
+
+        `within`, here and below: a transaction of the caller's to be part of."""
         now = self._now()
-        with self._database.transaction() as transaction:
+        with joined(self._database, within) as transaction:
             confirmed_at = now if confirmed else None
             row = (email, password, role, account_id, confirmed_at, language, now)
             rows = transaction.execute(SQL["user_add"], row)
@@ -151,15 +154,14 @@ class Users:
 
     # --- what changes ------------------------------------------------------------------------------------------------
 
-    def set_password(self, user_id: int, password: str) -> None:
+    def set_password(self, user_id: int, password: str, *, within: Transaction | None = None) -> None:
         """`password` as hashed. All sessions end, and links that were sent work no more."""
-        with self._database.transaction() as transaction:
+        with joined(self._database, within) as transaction:
             transaction.execute(SQL["user_password"], (password, user_id))
             transaction.execute(SQL["sessions_end"], (user_id,))
             transaction.execute(SQL["tickets_drop"], (user_id, "reset"))
 
     def set_role(self, user_id: int, role: Role, *, within: Transaction | None = None) -> None:
-        """`within`, here and below: a transaction of the caller's to be part of."""
         with joined(self._database, within) as transaction:
             transaction.execute(SQL["user_role"], (role, user_id))
 

@@ -147,13 +147,13 @@ class Accounts:
             transaction.execute(QUERIES["account_edit"], (when_short, account_id))
             transaction.execute(QUERIES["bump_identity"])
 
-    def set_log_days(self, account_id: int, days: int) -> None:
+    def set_log_days(self, account_id: int, days: int, *, within: Transaction | None = None) -> None:
         """0: requests are kept no longer. What was kept stays until somebody, or the next pruning, deletes it."""
         if days not in LOG_DAYS:
             raise InvalidRequest(
                 f"the request log is kept for {', '.join(map(str, LOG_DAYS[1:]))} days, or 0", param="days"
             )
-        with self._database.transaction() as transaction:
+        with joined(self._database, within) as transaction:
             transaction.execute(QUERIES["account_log"], (days, account_id))
             transaction.execute(QUERIES["bump_identity"])
 

@@ -18,8 +18,8 @@ class Shell:
     def __init__(self, data: Path) -> None:
         self.data = data
 
-    def __call__(self, *arguments: str, code: int = 0) -> Result:
-        result = CliRunner().invoke(proxyapi, list(arguments), env={"PROXYAPI_DATA": str(self.data)})
+    def __call__(self, *arguments: str, code: int = 0, typed: str | None = None) -> Result:
+        result = CliRunner().invoke(proxyapi, list(arguments), env={"PROXYAPI_DATA": str(self.data)}, input=typed)
         assert result.exit_code == code, (result.output, result.exception)
         return result
 
