@@ -198,11 +198,11 @@ def _account(row: Sequence[Any], spent_this_month: int, users: list[str]) -> Acc
 
 def _entry(row: Sequence[Any]) -> EntryView:
     id, kind, at, added, charged, loss, provider, model, operation, ending, status, reference, note, ref = row
-    request = format_id(ref or id) if kind in _OF_REQUESTS else None
+    request = format_id(ref or id) if kind in _OF_REQUESTS else None  # whose note is the attempts: see its receipt
     return EntryView(
         id=format_id(id), request=request, kind=kind, at=moment(at), amount=Money(added),
         charged=Money(charged), loss=Money(loss), provider=provider, model=model, operation=operation, ending=ending,
-        status=status, reference=reference, note=note,
+        status=status, reference=reference, note=None if request else note,
     )  # fmt: skip
 
 

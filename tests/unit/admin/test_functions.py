@@ -10,6 +10,7 @@ import pytest
 
 from proxyapi.admin import revenue
 from proxyapi.ledger.commit import DAY_MS
+from proxyapi.ledger.ops import Attempt
 
 
 def _move_to_last_month(house: Any) -> None:
@@ -209,6 +210,12 @@ def test_an_account_says_what_it_spent_this_month(house: Any) -> None:
     asyncio.run(house.spend(account))
     assert house.get(f"/accounts/{account}")["spent_this_month"] == 250
     assert [entry["kind"] for entry in house.get(f"/accounts/{account}/entries")["items"]] == ["settle", "deposit"]
+
+
+def test_the_journal_leaves_it_to_the_receipt_to_tell_of_providers_that_were_asked_in_vain(house: Any) -> None:
+    account = house.account(deposit="1000")
+    asyncio.run(house.spend(account, tried=(Attempt("openai", "openai/gpt-4o", 503, "upstream_error"),)))
+    assert house.get(f"/accounts/{account}/entries")["items"][0]["note"] is None
 
 
 def test_an_audit_is_kept_for_whoever_looks_next(house: Any) -> None:
