@@ -1,4 +1,4 @@
-"""Reads sentences that pages show, but functions underneath say, out of the sources: refusals, and what an audit found.
+"""Reads sentences that pages show, but functions underneath say, out of the sources: refusals, ends, audits.
 
 Each is a text or an f-string where it is raised or reported. A value in it gets a name in braces: the variable's own,
 or of a call the name of what it is called with. What can't be read is a fault: a sentence that is put together
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxyapi.ledger.audit.report import INVARIANTS, REMEDIES
+from proxyapi.ledger.receipt import ENDINGS
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "proxyapi"
@@ -55,6 +56,8 @@ def sentences() -> Iterator[Said]:
                     yield from _said(PACKAGE / name, text)
     for text in (*INVARIANTS.values(), *REMEDIES.values()):
         yield Said(text.removesuffix("."), "src/proxyapi/ledger/audit/report.py")
+    for text in ENDINGS.values():
+        yield Said(text, "src/proxyapi/ledger/receipt.py")
 
 
 def _first_arguments(file: Path, tree: ast.AST, names: set[str]) -> Iterator[Said]:

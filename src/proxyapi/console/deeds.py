@@ -129,6 +129,15 @@ def subject(speech: Speech, text: str) -> Subject:
     return Subject(speech.gettext(words) % {"name": name}, path.format(quote(name))) if words else Subject(text, "")
 
 
+def subject_of(speech: Speech, words: str) -> str:
+    """What somebody looks for, as the record has it: `счёт 7` is `account 7`."""
+    for kind, (said, _path) in SUBJECTS.items():
+        before, place, after = speech.gettext(said).partition("%(name)s")
+        if words.startswith(before) and words.endswith(after) and (place or words == before):
+            return f"{kind} {words.removeprefix(before).removesuffix(after)}".strip()
+    return words
+
+
 def operator(speech: Speech, name: str) -> str:
     """An address as it is; a token, or the command line, in words."""
     kind, _, rest = name.partition(" ")

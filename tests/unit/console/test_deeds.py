@@ -29,6 +29,13 @@ def test_a_subject_leads_to_its_page() -> None:
     assert deeds.subject(SPEECH, "something 7") == ("something 7", "")
 
 
+def test_a_subject_is_found_by_the_words_that_the_page_shows_and_by_the_records_own() -> None:
+    for subject in ("account 7", "model openai/gpt-4o", "pricing", "ledger", "vouchers 3"):
+        assert deeds.subject_of(SPEECH, deeds.subject(SPEECH, subject).words) == subject
+        assert deeds.subject_of(SPEECH, subject) == subject
+    assert deeds.subject_of(SPEECH, "") == ""
+
+
 def test_who_acted_is_an_address_a_token_or_the_command_line() -> None:
     assert deeds.operator(SPEECH, "olga@example.com") == "olga@example.com"
     assert deeds.operator(SPEECH, "token ci") == "токен ci"

@@ -14,6 +14,7 @@ from proxyapi.console.marks import N_
 from proxyapi.console.page import Page, get, post
 from proxyapi.console.pages.office import LINES, acting, attempt, show
 from proxyapi.identity.accounts import Status, WhenShort
+from proxyapi.ledger.receipt import words_of
 
 STATES = {"all": N_("All"), "low": N_("Little money"), "blocked": N_("Blocked")}
 ENTRIES = 20
@@ -59,6 +60,7 @@ async def _account(page: Page, problem: str = "", status: int = 200) -> Response
     return await show(
         page, "operator-account.html", "operator-accounts", status=status, account=found, entries=entries.items,
         keys=keys, users=users.items, payments=payments.items, record=record, problem=problem, typed=page.field,
+        retell=page.speech.retell, words_of=words_of,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from proxyapi.admin import acts, cash, house, providers, revenue, views
 from proxyapi.admin.office import Office, number_cursor
-from proxyapi.console import charts
+from proxyapi.console import charts, deeds
 from proxyapi.console.forms import Problems, amount_of, count_of
 from proxyapi.console.marks import N_
 from proxyapi.console.page import Page, get, post
@@ -144,7 +144,7 @@ async def revoke_vouchers(page: Page) -> Response:
 
 async def record(page: Page) -> Response:
     subject, operator, after = page.asked("subject"), page.asked("operator"), page.asked("after")
-    found = await page.desk.at_office(_acts, subject, operator, after)
+    found = await page.desk.at_office(_acts, deeds.subject_of(page.speech, subject.strip()), operator.strip(), after)
     return await show(
         page, "operator-record.html", "operator-record", found=found, subject=subject, operator=operator, after=after
     )
