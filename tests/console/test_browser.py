@@ -193,6 +193,7 @@ def test_one_journey_from_sign_up_to_the_chart(
     page.fill("#password", PASSWORD)
     page.click("form.box button.btn-primary")
     page.goto(eventually(lambda: visiting.mailed(house.log(), email)))
+    page.fill("#password", PASSWORD)
     page.click("form.box button.btn-primary")
     page.wait_for_url("**/console/")
 

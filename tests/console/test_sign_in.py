@@ -33,9 +33,23 @@ def test_a_stranger_signs_up_confirms_and_is_in(house: Any, visitor: Any, visiti
     link = eventually(lambda: (again := visiting.mailed(house.log(), email)) != link and again)
     confirmation = visitor.get(link)
     assert "Confirm and sign in" in confirmation.text
-    home = visitor.post("/confirm", token=link.partition("token=")[2])
+    home = visitor.post("/confirm", token=link.partition("token=")[2], password=PASSWORD)
     assert home.url.endswith("/console/") and "Overview" in home.text
     assert house.cli("account", "show", email)["balance"] == 0
+
+
+def test_a_link_does_not_open_an_account_with_the_password_of_a_stranger_who_signed_up_last(
+    house: Any, visiting: Any, eventually: Any
+) -> None:
+    email = "victim@example.com"
+    stranger, owner = visiting.Visitor(house.url), visiting.Visitor(house.url)
+    stranger.get("/signup")
+    stranger.post("/signup", email=email, password="known to a stranger")
+    link = eventually(lambda: visiting.mailed(house.log(), email))
+    owner.get(link)
+    refused = owner.post("/confirm", token=link.partition("token=")[2], password=PASSWORD)
+    assert refused.status_code == 401 and "not the password of the latest sign-up" in refused.text
+    assert "not confirmed" in stranger.sign_in(email, "known to a stranger").text
 
 
 def test_nobody_learns_which_addresses_have_an_account(house: Any, visiting: Any, new_user: Any) -> None:

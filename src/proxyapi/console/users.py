@@ -200,11 +200,22 @@ class Users:
         rows = self._database.fetch_now(SQL["ticket_known"], (digest_of(token), purpose, self._now()))
         return int(rows[0][0]) if rows else None
 
-    def confirm(self, token: str) -> User:
-        """The address is theirs: they get their account. NotFound: the link is old, used or none of ours."""
+    def password_to_confirm(self, token: str) -> str:
+        """As stored, of whoever the link was sent to. NotFound: it is old, used or none of ours."""
+        holder = self.ticket_holder(token, "confirm")
+        if holder is None:
+            raise NotFound("This link has been used or is too old.")
+        return self.password_of(holder)
+
+    def confirm(self, token: str, password: str) -> User:
+        """The address is theirs, and so is the password (as stored): they get their account.
+
+        NotFound: the link is old, used or none of ours, or somebody has chosen another password meanwhile."""
         now = self._now()
         with self._database.transaction() as transaction:
             user_id = self._use(transaction, token, "confirm", now)
+            if transaction.execute(SQL["user_secrets"], (user_id,))[0][0] != password:
+                raise NotFound("This link has been used or is too old.")
             rows = transaction.execute(SQL["user_columns"] + " WHERE u.id = ?", (user_id,))
             user = user_of(rows[0])
             if not user.confirmed:

@@ -25,7 +25,7 @@ def test_an_account_is_opened_when_the_address_is_confirmed(users: Users, databa
     user = users.add("maria@example.ru", "hash")
     assert user.account_id == 0 and not user.confirmed
     token = users.ticket(user.id, "confirm")
-    confirmed = users.confirm(token)
+    confirmed = users.confirm(token, "hash")
     assert confirmed.confirmed and confirmed.account_id
     assert users.get(user.id) == confirmed
     rows = database.fetch_now("SELECT name, funded FROM account WHERE id = ?", (confirmed.account_id,))
@@ -37,9 +37,19 @@ def test_a_link_works_once_and_not_for_another_purpose(users: Users) -> None:
     token = users.ticket(user.id, "confirm")
     with pytest.raises(NotFound):
         users.reset(token, "other")
-    users.confirm(token)
+    users.confirm(token, "hash")
     with pytest.raises(NotFound):
-        users.confirm(token)
+        users.confirm(token, "hash")
+
+
+def test_a_link_confirms_only_the_password_that_its_holder_has_proved(users: Users) -> None:
+    user = users.add("maria@example.ru", "hers")
+    token = users.ticket(user.id, "confirm")
+    assert users.password_to_confirm(token) == "hers"
+    users.set_password(user.id, "a stranger's, who signed up with the address in between")
+    with pytest.raises(NotFound):
+        users.confirm(token, "hers")
+    assert not users.get(user.id).confirmed
 
 
 def test_a_link_ends_with_its_time_and_with_the_next_one(users: Users, clock: Any) -> None:

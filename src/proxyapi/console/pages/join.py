@@ -59,15 +59,22 @@ async def confirm_form(page: Page) -> Response:
     known = await page.desk.write(page.desk.users.ticket_holder, token, "confirm")
     if known is None:
         return await page.render("link-old.html", status=404, purpose="confirm")
-    return await page.render("confirm.html", token=token)
+    return await page.render("confirm.html", token=token, failed=False)
 
 
 async def confirm(page: Page) -> Response:
-    """The address is proved: an account, and the first session."""
-    desk = page.desk
+    """The address is proved, by whoever chose the password: an account, and the first session.
+
+    The link alone is not enough. Anybody may sign up with an address of somebody else's, who would open, by following
+    the link, an account whose password a stranger knows.
+    """
+    desk, token = page.desk, page.field("token")
     await desk.write(desk.users.count, (BY_ADDRESS, page.subscriber))
     try:
-        user = await desk.write(desk.users.confirm, page.field("token"))
+        stored = await desk.write(desk.users.password_to_confirm, token)
+        if not await desk.passwords.matches(stored, page.secret_field("password")):
+            return await page.render("confirm.html", status=401, token=token, failed=True)
+        user = await desk.write(desk.users.confirm, token, stored)
     except NotFound:
         return await page.render("link-old.html", status=404, purpose="confirm")
     await start_session(page, user, kept=False, factor_due=user.second_factor)
