@@ -16,7 +16,7 @@ from proxyapi.admin.revenue import Cost, Sums, cost_of, factor_of, month_before,
 from proxyapi.admin.views import Money, Page, page
 from proxyapi.errors import InvalidRequest, NotFound
 from proxyapi.identity.queries import QUERIES
-from proxyapi.identity.stored import EXCHANGE_RATE, MARKUP, store, stored_of
+from proxyapi.identity.stored import EXCHANGE_RATE, MARKUP, drop_own_price, own_price, put_own_price, store, stored_of
 from proxyapi.money import NANOS_MAX, format_amount
 from proxyapi.pricing.book import PRICED_UNITS, parse_override
 from proxyapi.pricing.price import RATE_UNITS
@@ -125,9 +125,8 @@ def set_price(office: Office, operator: Operator, name: str, prices: Mapping[str
     wire = {unit: str(price) for unit, price in sorted(prices.items())}
     body = "{" + ", ".join(f'"{_checked(unit, price)}": "{price}"' for unit, price in wire.items()) + "}"
     with office.doing(operator, "price.set", f"model {name}") as act:
-        before = {str(model): body for model, body in act.transaction.execute(QUERIES["prices"])}.get(name)
-        act.transaction.execute(QUERIES["price_put"], (name, body, office.clock_ms()))
-        act.transaction.execute(QUERIES["bump_price"])
+        before = own_price(act.transaction, name)
+        put_own_price(act.transaction, name, body, office.clock_ms())
         act.was, act.became = of_prices(before), of_prices(body)
     return model(office, name)
 
@@ -135,11 +134,10 @@ def set_price(office: Office, operator: Operator, name: str, prices: Mapping[str
 def reset_price(office: Office, operator: Operator, name: str) -> None:
     """The published price counts again. NotFound: it has no own one."""
     with office.doing(operator, "price.reset", f"model {name}") as act:
-        before = {str(model): body for model, body in act.transaction.execute(QUERIES["prices"])}.get(name)
+        before = own_price(act.transaction, name)
         if before is None:
             raise NotFound(f"{name[:MODEL_CHARACTERS_MAX]} has no price of your own.")
-        act.transaction.execute(QUERIES["price_drop"], (name,))
-        act.transaction.execute(QUERIES["bump_price"])
+        drop_own_price(act.transaction, name)
         act.was = of_prices(before)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -17,8 +16,10 @@ from proxyapi.cli.options import AMOUNT, Command, installation_options
 from proxyapi.cli.output import emit, facts, money, table
 from proxyapi.errors import NotFound
 from proxyapi.identity.queries import QUERIES
+from proxyapi.identity.stored import drop_own_price, own_price, put_own_price
+from proxyapi.ledger.ledger import now_ms
 from proxyapi.money import NANOS_MAX, format_amount
-from proxyapi.store.database import Database, Transaction
+from proxyapi.store.database import Database
 from proxyapi.usage import Unit
 
 if TYPE_CHECKING:
@@ -104,9 +105,8 @@ def set_(model: str, data: Path | None, config: Path | None, json: bool, **amoun
     with installation(data, config, create=True) as at:
         body = msgspec.json.encode({unit.value: format_amount(rate) for unit, rate in rates.items()}).decode()
         with at.doing("price.set", f"model {model}") as act:
-            act.was = acts.of_prices(_stored(act.transaction, model))
-            act.transaction.execute(QUERIES["price_put"], (model, body, int(time.time() * 1000)))
-            act.transaction.execute(QUERIES["bump_price"])
+            act.was = acts.of_prices(own_price(act.transaction, model))
+            put_own_price(act.transaction, model, body, now_ms())
             act.became = acts.of_prices(body)
         currency, on_sale = at.currency, _catalog(at).find(model, None) is not None
     value = {"model": model, "source": "own", "currency": currency, "prices": rates_json(rates)}
@@ -124,9 +124,8 @@ def reset(model: str, data: Path | None, config: Path | None, json: bool) -> Non
         dropped = model in _own(at.database)
         if dropped:
             with at.doing("price.reset", f"model {model}") as act:
-                act.was = acts.of_prices(_stored(act.transaction, model))
-                act.transaction.execute(QUERIES["price_drop"], (model,))
-                act.transaction.execute(QUERIES["bump_price"])
+                act.was = acts.of_prices(own_price(act.transaction, model))
+                drop_own_price(act.transaction, model)
     text = f"Your prices of {model} are dropped." if dropped else f"{model} had no prices of yours."
     emit({"model": model, "dropped": dropped}, text, json=json)
 
@@ -171,11 +170,6 @@ def show(model: str, data: Path | None, config: Path | None, json: bool) -> None
     rates, source = _rates(found), _source(found.name, own)
     value = {"model": found.name, "source": source, "currency": currency, "prices": rates_json(rates)}
     emit(value, f"{rates_text(found.name, rates, currency)}\n{source} prices", json=json)
-
-
-def _stored(within: Transaction, model: str) -> str | None:
-    """Your own prices of it, as they are stored."""
-    return {str(name): str(body) for name, body in within.execute(QUERIES["prices"])}.get(model)
 
 
 def _catalog(at: Installation) -> Catalog:

@@ -48,3 +48,20 @@ def store(within: Transaction, name: str, value: str | None) -> None:
     else:
         within.execute(QUERIES["setting_put"], (name, value))
     within.execute(QUERIES["bump_price"])
+
+
+def own_price(within: Transaction, model: str) -> str | None:
+    """The operator's own prices of a model, as they are stored; None: it has the published ones."""
+    return {str(name): str(body) for name, body in within.execute(QUERIES["prices"])}.get(model)
+
+
+def put_own_price(within: Transaction, model: str, body: str, now_ms: int) -> None:
+    """`body`: prices by unit, as JSON. They replace those that there were."""
+    within.execute(QUERIES["price_put"], (model, body, now_ms))
+    within.execute(QUERIES["bump_price"])
+
+
+def drop_own_price(within: Transaction, model: str) -> None:
+    """The published ones count again."""
+    within.execute(QUERIES["price_drop"], (model,))
+    within.execute(QUERIES["bump_price"])
