@@ -53,13 +53,29 @@ SELECT count(*), CAST(coalesce(sum(funded - spent), 0) AS BIGINT), CAST(coalesce
 SELECT id, kind, created_at, amount, charged, loss, provider, model, operation, ending, status, reference, note, ref
 FROM entry
 
--- line_sums --
-CAST(sum(requests) AS BIGINT), CAST(sum(failed) AS BIGINT), CAST(sum(charged) AS BIGINT),
+-- lines_by_day --
+SELECT day, CAST(sum(requests) AS BIGINT), CAST(sum(failed) AS BIGINT), CAST(sum(charged) AS BIGINT),
        CAST(sum(upstream_cost) AS BIGINT),
        CAST(sum(CASE WHEN provider = 'sandbox' OR lower(model) IN (SELECT lower(model) FROM price_override) THEN 0
                      ELSE actual - costed END) AS BIGINT),
        CAST(sum(loss) AS BIGINT)
-FROM rollup_total WHERE day >= ? AND day < ?
+FROM rollup_total WHERE day >= ? AND day < ? GROUP BY day
+
+-- lines_by_model --
+SELECT model, CAST(sum(requests) AS BIGINT), CAST(sum(failed) AS BIGINT), CAST(sum(charged) AS BIGINT),
+       CAST(sum(upstream_cost) AS BIGINT),
+       CAST(sum(CASE WHEN provider = 'sandbox' OR lower(model) IN (SELECT lower(model) FROM price_override) THEN 0
+                     ELSE actual - costed END) AS BIGINT),
+       CAST(sum(loss) AS BIGINT)
+FROM rollup_total WHERE day >= ? AND day < ? GROUP BY model
+
+-- lines_by_provider --
+SELECT provider, CAST(sum(requests) AS BIGINT), CAST(sum(failed) AS BIGINT), CAST(sum(charged) AS BIGINT),
+       CAST(sum(upstream_cost) AS BIGINT),
+       CAST(sum(CASE WHEN provider = 'sandbox' OR lower(model) IN (SELECT lower(model) FROM price_override) THEN 0
+                     ELSE actual - costed END) AS BIGINT),
+       CAST(sum(loss) AS BIGINT)
+FROM rollup_total WHERE day >= ? AND day < ? GROUP BY provider
 
 -- own_uncosted --
 SELECT day, provider, model, requests, failed, input, cached, cache_write, output, reasoning, other, actual, charged, loss,

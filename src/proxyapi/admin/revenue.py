@@ -121,8 +121,9 @@ def _cells(office: Office, by: By, first: int, last: int) -> dict[str, list[int]
     """Sums by name, of the days from `first` to before `last`. The database adds up all but what needs a price."""
     factor = factor_of(office.prices().book.markup)
     cells: dict[str, list[int]] = {}
-    sums_by = f"SELECT {by}, {SQL['line_sums']} GROUP BY {by}"  # a column's name, of three
-    for key, requests, failed, charged, recorded, rest, loss in office.database.fetch_now(sums_by, (first, last)):
+    for key, requests, failed, charged, recorded, rest, loss in office.database.fetch_now(
+        SQL[f"lines_by_{by}"], (first, last)
+    ):
         estimated = int(rest / factor)
         cells[day_name(key) if by == "day" else key] = [
             requests, failed, charged, recorded + estimated, estimated, loss
