@@ -19,6 +19,8 @@ INSTALLED := .venv/.installed
 NODE_INSTALLED := tests/node/node_modules/.installed
 AXE_INSTALLED := tests/console/node_modules/.installed
 JOBS ?= 2
+# The longest that one test may take. The long forms of `make test-faults` have bounds of their own.
+TEST_SECONDS ?= 180
 # Further arguments for the tool of a target, as in: make test ARGS="-k ledger -x"
 ARGS ?=
 
@@ -48,8 +50,8 @@ demo: install ## a tour of a few seconds: the documented requests with their ans
 ##@ Develop
 
 .PHONY: test
-test: install ## all fast tests
-	$(BIN)/pytest -n $(JOBS) -m "not long and not browser" $(ARGS)
+test: install ## all fast tests; one that hangs fails by name after TEST_SECONDS
+	$(BIN)/pytest -n $(JOBS) --timeout $(TEST_SECONDS) -m "not long and not browser" $(ARGS)
 
 .PHONY: test-faults
 test-faults: install ## the long forms: fault injection, fuzzing, kill -9 under load
@@ -67,11 +69,11 @@ soak: install ## ten minutes of steady load while workers are killed; ARGS="--en
 .PHONY: test-node
 test-node: install $(NODE_INSTALLED) ## real npm clients, and Claude Code, Codex and Gemini CLI (needs node 20)
 	$(BIN)/python tests/node/run.py $(ARGS)
-	$(BIN)/pytest -n $(JOBS) tests/node
+	$(BIN)/pytest -n $(JOBS) --timeout $(TEST_SECONDS) tests/node
 
 .PHONY: test-console
 test-console: install $(AXE_INSTALLED) ## the console in a real browser, every page with axe-core (needs chromium and npm)
-	$(BIN)/pytest -n $(JOBS) -m browser tests/console $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --timeout $(TEST_SECONDS) -m browser tests/console $(ARGS)
 
 .PHONY: check
 check: install ## format, lint, strict types, import contracts, docs, languages

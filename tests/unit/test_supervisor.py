@@ -102,7 +102,9 @@ def test_a_child_that_dies_is_replaced_at_once_and_reported() -> None:
 
 def test_a_child_learns_the_identities_of_those_that_ended_before_it() -> None:
     with supervised("one", "two") as process:
-        first, second = (until(process, f"{name} ").split() for name in ("one", "two"))
+        greetings = sorted(process.stdout.readline().split() for _ in range(3))  # each says its own when it gets to it
+        first, _, second = greetings
+        assert [name for name, *_ in greetings] == ["one", "started", "two"]
         assert len(first) == len(second) == 3, "nobody had ended"
         os.kill(int(first[1]), signal.SIGKILL)
         until(process, "one ended")
