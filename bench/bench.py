@@ -295,7 +295,8 @@ def engines(plan: Plan, proxies: list[Proxy]) -> None:
     WORK.chmod(0o755)
     with postgres(WORK) as server:
         for pid in family(server.pid):
-            os.sched_setaffinity(pid, {LOAD_CORE})
+            with contextlib.suppress(ProcessLookupError):  # what recovers at the start has ended meanwhile
+                os.sched_setaffinity(pid, {LOAD_CORE})
         url = server.create()
         other = Proxy("on PostgreSQL", free_port(), gateway.path, 0, open_account(DATABASE_URL=url))
         with started(other.name, gateway_command(other.port), DATABASE_URL=url) as process:

@@ -2,9 +2,9 @@
 
 A commit costs as much as the ops of a dozen requests, so batches should be few and large, but no hold may wait for
 that where the machine has time: a batch begins after the first turn of the event loop that had nothing to do,
-which is the next one when little happens, and a busy loop puts it off by `GATHER_SECONDS` at most. Endings, which
-nobody waits for, ride with the holds that come; by themselves they begin a batch after `REST_SECONDS`, or as soon as
-they are enough to be worth one.
+which is the next one when little happens, and a busy loop puts it off for as long as the engine's `Pace` allows.
+Endings, which nobody waits for, ride with the holds that come; by themselves they begin a batch after `REST_SECONDS`,
+or as soon as they are enough to be worth one.
 
 All state lives on the event loop's thread; the writer thread gets a batch from a queue and posts the answers back in
 one call. What the store cannot do now splits in two: endings stay queued and are tried again until they are done,
@@ -30,20 +30,16 @@ from proxyapi.errors import (
     Unauthenticated,
 )
 from proxyapi.ledger.ops import Accepted, Ending, Failed, Hold, Op, Refused, Rejected, Result, Rows, Settled
+from proxyapi.store.database import Pace
 from proxyapi.store.errors import OutcomeUnknown, StoreFailure
 
 OPS_MAX: Final = 512
 """Per transaction: some 10 ms of work, so that nobody waits long for the batch before."""
 QUEUE_MAX: Final = 20_000
 """Queued ops, above which new holds are refused; endings are bounded by the holds before them."""
-GATHER_SECONDS: Final = 0.005
-"""Long enough for the requests of the batch before to come round again: two halves that take turns need twice the
-transactions, and the wait is shorter than theirs."""
 TURN_SECONDS: Final = 0.000_2
 """A turn of the loop that took longer had something to do."""
 REST_SECONDS: Final = 0.005
-ENOUGH_ENDINGS: Final = 64
-"""Fewer would begin a batch just before the holds of the same clients' next requests."""
 PATIENCE_SECONDS: Final = 1.5
 WATCH_SECONDS: Final = 0.25
 """A hold is answered within the sum of both."""
@@ -74,10 +70,12 @@ class Batcher:
         apply: Applier,
         *,
         loop: asyncio.AbstractEventLoop,
+        pace: Pace,
         on_problem: Callable[[str], None],
         ops_max: int = OPS_MAX,
     ) -> None:
         self._apply = apply
+        self._pace = pace
         self._loop = loop
         self._on_problem = on_problem
         self._ops_max = ops_max
@@ -140,7 +138,7 @@ class Batcher:
         return future
 
     def _plan_batch(self) -> None:
-        if self._urgent or len(self._ops) >= ENOUGH_ENDINGS:
+        if self._urgent or len(self._ops) >= self._pace.endings:
             self._schedule()
         elif not self._resting:
             self._rest()
@@ -162,7 +160,8 @@ class Batcher:
         """Begins a batch, unless the turn of the loop that ended was a busy one: the next one may bring more."""
         count, now = len(self._ops), monotonic()
         busy = count > self._gathered or now - self._looked > TURN_SECONDS
-        if busy and count < self._ops_max and self._flying is None and now - self._gathering < GATHER_SECONDS:
+        patient = now - self._gathering < self._pace.gather_seconds
+        if busy and patient and count < self._ops_max and self._flying is None:
             self._gathered, self._looked = count, now
             self._loop.call_soon(self._gather)
         else:

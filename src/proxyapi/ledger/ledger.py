@@ -80,8 +80,11 @@ class Ledger:
         """Registers the worker and starts the writer thread. `StoreFailure` if the store can't be written,
         `StatementRefused` if its books were moved away."""
         loop = asyncio.get_running_loop()
-        self._committer = Committer(self._database.writer(), self._clock_ms)
-        self._batcher = Batcher(self._committer.apply, loop=loop, on_problem=self._on_problem, ops_max=self._ops_max)
+        writer = self._database.writer()
+        self._committer = Committer(writer, self._clock_ms)
+        self._batcher = Batcher(
+            self._committer.apply, loop=loop, pace=writer.pace, on_problem=self._on_problem, ops_max=self._ops_max
+        )
         await self._register()
 
     async def close(self, drain_seconds: float = DRAIN_SECONDS) -> int:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 POSTGRES_SCHEMES = ("postgresql", "postgres")
@@ -66,8 +66,20 @@ class Transaction(Protocol):
         ...
 
 
+class Pace(NamedTuple):
+    """How a busy process should gather writes into transactions of one engine."""
+
+    gather_seconds: float
+    """How long a transaction may wait for more, while more comes."""
+    endings: int
+    """How many writes that nobody waits for are worth a transaction of their own."""
+
+
 class Writer(Protocol):
     """A connection for write transactions, used by one thread at a time."""
+
+    @property
+    def pace(self) -> Pace: ...
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """COMMIT at the end, ROLLBACK on any exception.

@@ -10,10 +10,13 @@ from typing import Any
 import pytest
 
 from proxyapi.errors import StoreUnavailable
+from proxyapi.ledger import batch
 from proxyapi.ledger.batch import Batcher
 from proxyapi.ledger.ops import Accepted, Ending, Hold, Op, Result, Rows, Settled, Write
+from proxyapi.store.database import Pace
 from proxyapi.store.errors import OutcomeUnknown, StoreFailure
 
+PACE = Pace(gather_seconds=0.005, endings=3)
 NewHold = Callable[..., Hold]
 EndingOf = Callable[..., Ending]
 
@@ -40,7 +43,9 @@ def run(store: Store, scenario: Callable[[Batcher], Awaitable[Any]], left: int =
     problems: list[str] = []
 
     async def main() -> None:
-        batcher = Batcher(store.apply, loop=asyncio.get_running_loop(), on_problem=problems.append, ops_max=4)
+        batcher = Batcher(
+            store.apply, loop=asyncio.get_running_loop(), pace=PACE, on_problem=problems.append, ops_max=4
+        )
         try:
             await scenario(batcher)
         finally:
@@ -81,6 +86,20 @@ def test_an_ending_rides_with_the_next_hold_or_goes_by_itself_soon(new_hold: New
 
     run(store, scenario)
     assert [len(ops) for ops, _ in store.batches] == [2, 1, 1]
+
+
+def test_endings_that_are_worth_a_transaction_wait_for_nobody(
+    new_hold: NewHold, ending_of: EndingOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "REST_SECONDS", 3600)
+    store = Store()
+
+    async def scenario(batcher: Batcher) -> None:
+        endings = [batcher.submit(ending_of(new_hold(1), 1)) for _ in range(PACE.endings)]
+        await asyncio.wait_for(asyncio.gather(*endings), 10)
+
+    run(store, scenario)
+    assert [len(ops) for ops, _ in store.batches] == [PACE.endings]
 
 
 def test_a_sick_store_refuses_holds_and_keeps_endings_until_it_is_well(new_hold: NewHold, ending_of: EndingOf) -> None:
@@ -175,7 +194,7 @@ def test_stopping_on_a_sick_store_says_what_is_left(new_hold: NewHold, ending_of
     store.failures = [StoreFailure("disk full")] * 1000
 
     async def main() -> int:
-        batcher = Batcher(store.apply, loop=asyncio.get_running_loop(), on_problem=lambda _: None)
+        batcher = Batcher(store.apply, loop=asyncio.get_running_loop(), pace=PACE, on_problem=lambda _: None)
         batcher.submit(ending_of(new_hold(1), 1))
         left = await batcher.close(0.1)
         with pytest.raises(StoreUnavailable):

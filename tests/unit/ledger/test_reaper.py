@@ -72,7 +72,7 @@ class Hesitant:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self.close = writer.close
+        self.close, self.pace = writer.close, writer.pace
         self.waits, self.go = threading.Event(), threading.Event()
         self.go.set()
 

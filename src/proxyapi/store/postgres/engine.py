@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]
 
-from proxyapi.store.database import Parameters, Progress, Row, described, ignore_progress
+from proxyapi.store.database import Pace, Parameters, Progress, Row, described, ignore_progress
 from proxyapi.store.errors import StatementRefused, StoreFailure
 from proxyapi.store.postgres.faults import DRIVER_ERRORS, is_lost, translate
 from proxyapi.store.postgres.session import (
@@ -48,6 +48,9 @@ SCHEMA_LOCK: Final = 0x70726F78
 
 class PostgresWriter:
     """`Writer`: transactions of one session. They run beside those of others, so rows are locked."""
+
+    # What a transaction costs is spent by the server, beside this process: it should not be kept waiting for work.
+    pace: Final = Pace(gather_seconds=0.002, endings=16)
 
     def __init__(self, session: Session) -> None:
         self._session = session
