@@ -48,7 +48,10 @@ class EventStream:
         frames = self._frames
         if frames.idle and data.startswith(self.usual) and data.endswith(b"\n\n") and b"\r" not in data:
             start = frames.position
-            if data.count(b"\n") == self.usual_lines:
+            alone = (
+                data.find(b"\n\n") == len(data) - 2
+            )  # to count the lines of many frames is a twelfth of reading them
+            if alone and data.count(b"\n") == self.usual_lines:
                 self._usual_frame(data, start, events)
                 frames.position += len(data)
                 return events

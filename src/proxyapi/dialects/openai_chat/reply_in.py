@@ -427,10 +427,11 @@ class ChatStream(EventStream):
 
     def _usual_frames(self, data: bytes, start: int, events: list[Event]) -> bool:
         texts = data[6:-2].split(b"\n\ndata: ")
-        if 2 * len(texts) != data.count(b"\n"):
-            return False
         done = texts[-1] == b"[DONE]"
-        chunks = lenient(_CHUNKS, b"[%b]" % b",".join(texts[:-1] if done else texts))
+        array = b"[%b]" % b",".join(texts[:-1] if done else texts)
+        if b"\n" in array:
+            return False  # a frame of more lines
+        chunks = lenient(_CHUNKS, array)
         if chunks is None or len(chunks) != len(texts) - done:
             return False
         take = self._reader.take
