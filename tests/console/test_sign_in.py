@@ -12,6 +12,8 @@ import pytest
 import requests
 
 from proxyapi.console import totp
+from proxyapi.console.users import BY_EMAIL_ANYWHERE, Users
+from proxyapi.store.database import open_database, sqlite_url
 
 PASSWORD = "correct horse battery"
 COOKIE = "session"
@@ -136,13 +138,33 @@ def test_static_files_are_kept_for_ever_under_their_digest(visitor: Any) -> None
     assert visitor.session.get(visitor.url + "/console/static/0/css/none.css", timeout=20).status_code == 404
 
 
-def test_guessing_at_one_account_is_stopped(house: Any, visitor: Any, new_user: Any) -> None:
+def test_guessing_at_one_account_is_stopped_and_does_not_lock_its_owner_out(
+    house: Any, visitor: Any, visiting: Any, new_user: Any
+) -> None:
     email = new_user()
+    owner = visiting.Visitor(house.url)
+    owner.session.headers["x-forwarded-for"] = "203.0.113.9"
     visitor.get("/signin")
     answers = [visitor.post("/signin", email=email, password="guess") for _ in range(11)]
     assert {answer.status_code for answer in answers[:10]} == {401}
     assert answers[10].status_code == 429 and int(answers[10].headers["retry-after"]) > 0
     assert visitor.post("/signin", email=email, password=PASSWORD).status_code == 429
+    assert owner.sign_in(email, PASSWORD).url.endswith("/console/")
+
+
+def test_guessing_at_one_account_from_many_places_is_stopped_as_well(visiting: Any, house: Any, new_user: Any) -> None:
+    email = new_user()
+    guesser = visiting.Visitor(house.url)
+    guesser.session.headers["x-forwarded-for"] = "203.0.113.9"
+    guesser.get("/signin")
+    database = open_database(sqlite_url(house.data / "proxyapi.db"))
+    try:
+        for _ in range(BY_EMAIL_ANYWHERE.times - 1):
+            Users(database, time.time).count((BY_EMAIL_ANYWHERE, email))
+    finally:
+        database.close()
+    assert guesser.post("/signin", email=email, password="guess").status_code == 401
+    assert guesser.post("/signin", email=email, password="guess").status_code == 429
 
 
 def test_a_forgotten_password_is_set_anew_by_a_link(

@@ -70,6 +70,9 @@ class Limit(NamedTuple):
 BY_ADDRESS = Limit("address", 60, 15 * MINUTE_MS)
 """An office has one address; a guesser has many."""
 BY_EMAIL = Limit("email", 10, 15 * MINUTE_MS)
+"""At one account from one place: who knows the password elsewhere is not locked out by a stranger."""
+BY_EMAIL_ANYWHERE = Limit("email anywhere", 200, 15 * MINUTE_MS)
+"""A guesser with many addresses has 20,000 tries a day, of passwords that are no common ones."""
 BY_CODE = Limit("code", 6, 15 * MINUTE_MS)
 """Six of a million codes: after a year of trying day and night the odds are one in five."""
 BY_MAIL = Limit("mail", 4, HOUR_MS)

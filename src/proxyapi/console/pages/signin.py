@@ -12,7 +12,7 @@ from starlette.responses import Response
 from proxyapi.console.page import PREFIX, Page, get, post, session_cookie, visit_cookie
 from proxyapi.console.passwords import check_strength
 from proxyapi.console.sessions import KEPT_MS
-from proxyapi.console.users import BY_ADDRESS, BY_CODE, BY_EMAIL, BY_MAIL, User, normal_email
+from proxyapi.console.users import BY_ADDRESS, BY_CODE, BY_EMAIL, BY_EMAIL_ANYWHERE, BY_MAIL, User, normal_email
 from proxyapi.errors import InvalidRequest, NotFound, TooManyRequests
 
 
@@ -27,7 +27,8 @@ async def sign_in(page: Page) -> Response:
     """Password right: a session, or the question for the second factor."""
     typed, password = page.field("email"), page.secret_field("password")
     desk = page.desk
-    await desk.write(desk.users.count, (BY_ADDRESS, page.subscriber), (BY_EMAIL, typed.lower()))
+    place, email = page.subscriber, typed.lower()
+    await desk.write(desk.users.count, (BY_ADDRESS, place), (BY_EMAIL, f"{place} {email}"), (BY_EMAIL_ANYWHERE, email))
     user = await _known(page, typed)
     stored = await desk.write(desk.users.password_of, user.id) if user is not None else None
     right = await desk.passwords.matches(stored, password)
