@@ -29,6 +29,9 @@ export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
+# Tests as pytest compiles them are kept, wherever make runs: compiled anew, they are the half of what collecting takes.
+unexport PYTHONDONTWRITEBYTECODE
+
 ##@ Use
 
 .PHONY: help

@@ -11,6 +11,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import requests.certs
 
 hypothesis.settings.register_profile("any-machine", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("any-machine")
@@ -47,6 +48,19 @@ for name in ("crowd", "pgproxy", "act"):
     _load(name)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every client of an SDK reads the certificates that it trusts, 30 ms a time: here it finds one of them. No test
+    speaks TLS to strangers."""
+    first, end, _ = Path(requests.certs.where()).read_text("utf-8").partition("-----END CERTIFICATE-----\n")
+    file = tmp_path_factory.mktemp("trusted") / "one.pem"
+    file.write_text(first + end, "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(file))
+        patch.delenv("SSL_CERT_DIR", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Any]:
     """A `PostgresServer`, one per test process, started for the first test that asks for it."""
@@ -57,16 +71,15 @@ def postgres() -> Iterator[Any]:
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a new database, once on each engine. Call `migrate`, which has nothing left to do on PostgreSQL.
-
-    Rows that a test inserts with ids of its own have them below 1000."""
+    """The address of a database without rows, once on each engine. Call `migrate`, which has nothing left to do on
+    PostgreSQL. Rows that a test inserts with ids of its own have them below 1000."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/proxyapi.db"
         return
     server = request.getfixturevalue("postgres")
-    url = server.create(fake_postgres.TEMPLATE)
+    url = server.lend()
     yield url
-    server.drop(url)
+    server.give_back(url)
 
 
 @pytest.fixture(scope="session")

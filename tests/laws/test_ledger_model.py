@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 from proxyapi_fakes_faulty import Faults, faulty_writer
-from proxyapi_fakes_postgres import TEMPLATE
 
 from proxyapi.ledger.audit import audit
 from proxyapi.ledger.commit import DAY_MS, Committer, period_start
@@ -440,10 +439,10 @@ class PostgresLedgerMachine(LedgerMachine):
     """A `PostgresServer`."""
 
     def open(self) -> str:
-        return str(self.server.create(TEMPLATE))
+        return str(self.server.lend())
 
     def drop(self) -> None:
-        self.server.drop(self.url)
+        self.server.give_back(self.url)
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import ipaddress
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
@@ -43,6 +44,8 @@ _WORDS = {
     "`array`": "a list in [brackets]", "`object`": "a table", "`decimal`": "a decimal number", "`datetime`": "a date",
     "`date`": "a date", "`time`": "a time",
 }  # fmt: skip
+_NOT_LISTED = ("posix", "right", "posixrules")
+"""Files beside those of time zones: `right/` counts leap seconds, which no clock of a server does."""
 _FLAGS = {"listen": "--listen", "workers": "--workers", "data": "--data"}
 _VARIABLES = {"listen": "PROXYAPI_LISTEN", "data": "PROXYAPI_DATA", "database_url": "DATABASE_URL"}
 
@@ -163,7 +166,7 @@ def _entry(kind: Any, raw: object, place: str) -> Any:
 
 def _value(kind: type[Struct], key: str, raw: object, source: str, table: str = "") -> Any:
     """One checked value. `source` is the file, variable or flag that it comes from."""
-    fields = {entry.encode_name: entry for entry in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     place = _place(source, f"[{table}] {key}" if table else key)
     if key not in fields:
         raise SettingsError(f"{place} is not a setting{_suggestion(key, fields, table)}")
@@ -171,6 +174,12 @@ def _value(kind: type[Struct], key: str, raw: object, source: str, table: str = 
         return msgspec.convert(raw, fields[key].type, dec_hook=_convert)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{place}: {_explain(str(error), fields[key].type)}") from None
+
+
+@cache
+def _fields(kind: type[Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """By the names that they have in a file. Kept: what an annotation means takes long to find out."""
+    return {entry.encode_name: entry for entry in msgspec.structs.fields(kind)}
 
 
 def _suggestion(key: str, fields: Mapping[str, object], table: str) -> str:
@@ -259,7 +268,7 @@ def _check_console(settings: Settings, place: Callable[[str], str]) -> None:
     parts = urlsplit(url)
     if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query):
         raise SettingsError(f"{place('console')}.url: {url!r} is not an address such as https://api.example.com")
-    if settings.console.time_zone not in available_timezones():
+    if not _is_time_zone(settings.console.time_zone):
         raise SettingsError(f"{place('console')}.time_zone: {settings.console.time_zone!r} is not a known time zone")
     if mail.host and not mail.sender:
         raise SettingsError(f"{place('mail')}.sender is missing: who do messages come from?")
@@ -269,6 +278,17 @@ def _check_console(settings: Settings, place: Callable[[str], str]) -> None:
         )
     if mail.password and mail.password_env:
         raise SettingsError(f"{place('mail')} has both password and password_env: one of them is too many")
+
+
+def _is_time_zone(name: str) -> bool:
+    """Asked for by name: to list all that there are takes longer than what most commands do."""
+    if name.partition("/")[0] in _NOT_LISTED:
+        return False
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # no path, a folder, or nothing
+        return False
+    return True
 
 
 def _parse_network(text: str) -> None:

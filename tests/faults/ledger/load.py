@@ -199,13 +199,17 @@ class Worker:
         running = [self.new_hold(self.options.accounts[0], AMOUNT) for _ in range(self.options.count)]
         assert all(await asyncio.gather(*map(self.held, running)))
         say("held")
-        line = asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+        loop = asyncio.get_running_loop()
+        line = loop.run_in_executor(None, sys.stdin.readline)
+        ending: list[
+            asyncio.Task[Settled]
+        ] = []  # nobody waits for them: without a store they take as long as it is away
         while not line.done():
             more = self.new_hold(self.options.accounts[0], 1)
             if await self.held(more):
-                await self.settled(more, 1)
+                ending.append(loop.create_task(self.settled(more, 1)))
             await asyncio.wait([line], timeout=PAUSE_SECONDS)
-        await asyncio.gather(*(self.settled(hold, AMOUNT - 3) for hold in running))
+        await asyncio.gather(*ending, *(self.settled(hold, AMOUNT - 3) for hold in running))
 
     async def periods(self) -> None:
         """So many requests before a midnight as after it, `clients` at a time."""

@@ -108,6 +108,7 @@ def test_holds_of_a_worker_that_is_cut_off_for_too_long_expire_and_are_corrected
         began = time.monotonic()
         road.close(worker)
         eventually(lambda: time.monotonic() - began > seconds, seconds=seconds + 20)
+        eventually(lambda: crowd.noted("store_unavailable") > 0)
         expired = eventually(lambda: crowd.recover(age=False, grace_seconds=grace), seconds=100)
         assert STREAMS <= expired <= STREAMS + 1, "the request that was just asked for may be among them"
         worker.tell()

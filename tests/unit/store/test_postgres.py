@@ -34,9 +34,9 @@ DECEMBER_2025_MS = 1_764_547_200_000
 
 @pytest.fixture
 def url(postgres: Any) -> Iterator[str]:
-    made = postgres.create("migrated")
+    made = postgres.lend()
     yield made
-    postgres.drop(made)
+    postgres.give_back(made)
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ ALL_PARTS = "SELECT CAST(inhrelid AS regclass)::text FROM pg_inherits WHERE inhp
 
 @pytest.fixture
 def url(postgres: Any) -> Iterator[str]:
-    url = postgres.create("migrated")
+    url = postgres.lend()
     yield url
-    postgres.drop(url)
+    postgres.give_back(url)
 
 
 @pytest.fixture
