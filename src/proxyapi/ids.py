@@ -10,6 +10,9 @@ MS_MAX = 2**48 - 1
 """The last millisecond that an id can name."""
 
 _RANDOM_BYTES_PER_ID = 10
+_RANDOM_BITS = 2**76 - 1 ^ 3 << 62
+"""Of the last 80 bits; the first four tell the version, and two in the middle the variant."""
+_VERSION_7 = 7 << 76 | 2 << 62
 _REFILL_BYTES = 4_090
 """One system call serves 409 ids."""
 
@@ -28,16 +31,10 @@ class IdSource:
     def __call__(self) -> bytes:
         if self._at >= len(self._pool):
             self._pool, self._at = self._random_bytes(_REFILL_BYTES), 0
-        random = self._pool[self._at : self._at + _RANDOM_BYTES_PER_ID]
+        random = int.from_bytes(self._pool[self._at : self._at + _RANDOM_BYTES_PER_ID], "big")
         self._at += _RANDOM_BYTES_PER_ID
         milliseconds = self._clock_ns() // 1_000_000
-        return b"%b%c%c%c%b" % (
-            milliseconds.to_bytes(6, "big"),
-            0x70 | random[0] & 0x0F,
-            random[1],
-            0x80 | random[2] & 0x3F,
-            random[3:],
-        )
+        return (milliseconds << 80 | random & _RANDOM_BITS | _VERSION_7).to_bytes(16, "big")
 
 
 def made_at(id: bytes) -> int:

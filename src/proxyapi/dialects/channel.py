@@ -86,7 +86,7 @@ class Meter(Struct, eq=False):
 
     def absorb(self, events: Iterable[Event]) -> None:
         for event in events:
-            if isinstance(event, PartDelta):
+            if type(event) is PartDelta:
                 self._keep(event.text)
             elif handle := _ABSORB.get(type(event)):
                 handle(self, event)
@@ -146,6 +146,10 @@ BATCH_BYTES = 16_384
 """Of a stream that has been passed on and not been read yet: some fifty events."""
 
 
+_DONE = b"[DONE]\n\n"
+"""How the last of whole frames ends, where a Chat stream does."""
+
+
 class Passthrough:
     """A stream of the client's own dialect: the same bytes, less the usage frame that the client did not ask for, or
     with one that the provider left out.
@@ -156,7 +160,6 @@ class Passthrough:
 
     __slots__ = (
         "_batch", "_batched", "_call", "_calm", "_comment", "_decoder", "_held", "_meter", "_sent", "_strip", "_usage",
-        "_wary",
     )  # fmt: skip
 
     def __init__(
@@ -175,8 +178,6 @@ class Passthrough:
         self._call = call
         self._strip = strip_usage
         self._usage = usage_frame
-        self._wary = _may_have_usage if strip_usage else _may_end if usage_frame is not None else None
-        """Tells of whole frames whether something may have to be cut or inserted."""
         self._comment = cost_comment
         self._held = b""
         self._sent = 0
@@ -194,7 +195,12 @@ class Passthrough:
 
     def feed(self, data: bytes) -> bytes:
         """What goes to the client now: `data` itself, if it ends with a whole frame and nothing is stripped."""
-        if self._calm and data.endswith(b"\n\n") and not (self._wary and self._wary(data)):
+        if (
+            self._calm
+            and data.endswith(b"\n\n")
+            and not (self._usage is not None and data.endswith(_DONE))
+            and not (self._strip and _may_have_usage(data))
+        ):
             self._batch.append(data)
             self._batched += len(data)
             if self._batched > BATCH_BYTES:
@@ -285,11 +291,6 @@ class Passthrough:
             text += b": %b\n\n" % self._comment(self._meter)
         self._usage = self._comment = None
         return text
-
-
-def _may_end(data: bytes) -> bool:
-    """Whether the last of these whole frames may be the end of a Chat stream."""
-    return data.endswith(b"[DONE]\n\n")
 
 
 def _may_have_usage(data: bytes) -> bool:

@@ -37,15 +37,6 @@ def apply(body: bytes, edits: Sequence[Edit], *, model: str | None = None) -> by
     return body
 
 
-def model_name(body: bytes, model: str) -> Edit:
-    """The value of the top-level `model`; read() made sure that there is at most one."""
-    name = msgspec.json.encode(model)
-    if match := _MODEL_FIRST.match(body):
-        return Edit(*match.span(1), name)
-    member = place(body, "model")
-    return Edit(member.value, member.end, name) if member else insertion(body, 0, b'"model":' + name)
-
-
 def include_usage(body: bytes) -> Edit:
     """`stream_options.include_usage: true`, beside whatever options are there."""
     options = place(body, "stream_options")
@@ -87,5 +78,13 @@ def insertion(body: bytes, at: int, member: bytes, *, alone: bool = False) -> Ed
 
 
 def renamed(body: bytes, old: str, new: str) -> bytes:
-    """The body with another model's name; untouched if it is the same."""
-    return body if old == new else apply(body, [model_name(body, new)], model=new)
+    """The body with another model's name; untouched if it is the same. read() made sure that there is at most one."""
+    if old == new:
+        return body
+    name = msgspec.json.encode(new)
+    if match := _MODEL_FIRST.match(body):
+        # Nothing is before it that could be taken for something else, so it needs no proof.
+        return b"".join((body[: match.start(1)], name, body[match.end(1) :]))
+    member = place(body, "model")
+    edit = Edit(member.value, member.end, name) if member else insertion(body, 0, b'"model":' + name)
+    return apply(body, (edit,), model=new)

@@ -11,7 +11,7 @@ from proxyapi.dialects import faults
 from proxyapi.errors import AnswerNotKept, ClientGone, GatewayError, MethodNotAllowed, StoreUnavailable, Unauthenticated
 from proxyapi.gateway import routes
 from proxyapi.gateway.admission import Admission
-from proxyapi.gateway.introduction import introduce
+from proxyapi.gateway.introduction import Introduction, introduce
 from proxyapi.gateway.pauses import Pauses
 from proxyapi.gateway.visit import Visit
 from proxyapi.identity.addresses import ClientAddress
@@ -86,11 +86,14 @@ class Entrance:
     async def __call__(self, exchange: Exchange) -> None:
         visit = Visit(exchange, self._ids(), self._clock(), exchange.peer)
         try:
-            route = self._route(visit)
-            if route is not None:
+            introduction = self._introduce(visit)
+            if introduction is not None:
+                route, digest, key = introduction.route, introduction.digest, introduction.idempotency_key
                 if route.needs_key:
-                    self._admit(visit, self._known(visit) or await self._identify(visit))
-                handler, key = self._handlers[route.kind], visit.idempotency_key
+                    if digest is None:
+                        raise Unauthenticated
+                    self._admit(visit, self._keys.cached(digest) or await self._keys.find(digest))
+                handler = self._handlers[route.kind]
                 if key is None or self._repeats is None:
                     await handler(visit)
                 else:
@@ -108,8 +111,8 @@ class Entrance:
         finally:
             self._close(visit)
 
-    def _route(self, visit: Visit) -> routes.Route | None:
-        """Where the request goes; None: it is answered."""
+    def _introduce(self, visit: Visit) -> Introduction | None:
+        """Where the request goes, and whose it is; None: it is answered."""
         exchange = visit.exchange
         if self._cors_origins:
             self._allow_origin(visit)
@@ -117,12 +120,11 @@ class Entrance:
             self._options(visit)
             return None
         introduction = visit.introduction = introduce(exchange.head, exchange.peer, self._address)
-        route = visit.route = introduction.route
-        visit.shape = route.shape
+        visit.route = introduction.route
+        visit.shape = introduction.route.shape
         visit.peer = introduction.peer
         visit.operation = introduction.operation
-        visit.idempotency_key = introduction.idempotency_key
-        return route
+        return introduction
 
     def _admit(self, visit: Visit, caller: Caller) -> None:
         """May this key call now, from here, this endpoint? Forbidden, TooManyRequests."""
@@ -137,21 +139,6 @@ class Entrance:
             check_endpoint(caller, visit.operation)
         if caller.requests_per_minute is not None:
             self._admission.admit_request(caller)
-
-    def _known(self, visit: Visit) -> Caller | None:
-        """The caller, if it is in memory."""
-        return self._keys.cached(self._digest(visit))
-
-    async def _identify(self, visit: Visit) -> Caller:
-        return await self._keys.find(self._digest(visit))
-
-    @staticmethod
-    def _digest(visit: Visit) -> bytes:
-        introduction = visit.introduction
-        assert introduction is not None, "the route was found"
-        if introduction.digest is None:
-            raise Unauthenticated
-        return introduction.digest
 
     def _options(self, visit: Visit) -> None:
         methods = ", ".join(routes.methods_of(visit.exchange.path)).encode()

@@ -7,7 +7,6 @@ never reach a client.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -65,17 +64,9 @@ def _lines(headers: Headers, names: frozenset[bytes], extra: frozenset[bytes]) -
     return b"".join([b"%b: %b\r\n" % field for field in headers if field[0] in names or field[0] in extra])
 
 
-class ReplyHead(NamedTuple):
-    """What the gateway needs of the header of a provider's answer."""
-
-    lines: bytes
-    """For the client, with the provider's request id as `x-upstream-request-id`."""
-    upstream_id: str
-    """The provider's own id of the request; empty if it names none."""
-
-
-def read_reply(headers: Headers, passed: frozenset[bytes] = _TO_CLIENT) -> ReplyHead:
-    """One pass over the provider's header."""
+def read_reply(headers: Headers, passed: frozenset[bytes] = _TO_CLIENT) -> tuple[bytes, str]:
+    """What the gateway needs of the header of a provider's answer, in one pass: lines for the client, with the
+    provider's request id as `x-upstream-request-id`; and that id, empty if it names none."""
     lines: list[bytes] = []
     found = b""
     for name, value in headers:
@@ -86,14 +77,15 @@ def read_reply(headers: Headers, passed: frozenset[bytes] = _TO_CLIENT) -> Reply
         if name in _REQUEST_IDS and not found:
             found = value
             lines.append(b"x-upstream-request-id: %b\r\n" % value)
-    return ReplyHead(b"".join(lines), found[:200].decode("latin-1"))
+    return b"".join(lines), found[:200].decode("latin-1")
 
 
-def read_foreign_reply(headers: Headers) -> ReplyHead:
+def read_foreign_reply(headers: Headers) -> tuple[bytes, str]:
     """Of an answer that is translated: its length, encoding and type are not those of what the client gets."""
     return read_reply(headers, _FROM_FOREIGN_PROVIDER)
 
 
 def to_client(headers: Headers) -> bytes:
     """Header lines for the client."""
-    return read_reply(headers).lines
+    lines, _ = read_reply(headers)
+    return lines

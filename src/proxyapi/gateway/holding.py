@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from proxyapi.errors import InsufficientFunds, InvalidRequest, Unavailable
+from proxyapi.gateway.introduction import MAX_COST_HEADER
 from proxyapi.identity.keys import check_model
 from proxyapi.money import Nanos, parse_amount
 from proxyapi.pricing import forecast
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 FORECAST_INLINE_BYTES_MAX = 100_000
 """Larger prompts are counted in a thread: counting would stall the streams of this process."""
-MAX_COST_HEADER = b"x-proxyapi-max-cost"
 SHORTENINGS_MAX = 5
 """Tries with what a refusal said is there: one for the account, one for the key's budget, and some for races."""
 
@@ -72,7 +72,10 @@ class Holding:
         """
         caller = visit.caller
         assert caller is not None, "the entrance found it"
-        predicted = await self.forecast(call, target)
+        if call.server_tools or call.prompt_bytes > FORECAST_INLINE_BYTES_MAX:
+            predicted = await self.forecast(call, target)
+        else:
+            predicted = forecast.forecast(call, target, self._tokenizer)
         amount, limit = charge(predicted.usage, target.price, variant=predicted.variant), max_cost(visit)
         others: list[Answerer] = []
         if call.fallback_models or ways:
@@ -173,7 +176,8 @@ def _shorten(ways: Sequence[Way], outlooks: Sequence[Outlook], ceiling: int | No
 
 def max_cost(visit: Visit) -> int | None:
     """The request's own cap in nanos. InvalidRequest: the header has no amount."""
-    text = visit.exchange.header(MAX_COST_HEADER)
+    assert visit.introduction is not None, "the entrance made it"
+    text = visit.introduction.max_cost
     if text is None:
         return None
     name = MAX_COST_HEADER.decode()

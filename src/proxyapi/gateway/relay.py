@@ -31,7 +31,7 @@ from proxyapi.gateway.translate import Translator
 from proxyapi.gateway.translated import TranslatedReplies
 from proxyapi.gateway.upstream import Upstream
 from proxyapi.gateway.visit import Visit
-from proxyapi.identity.keys import check_model, strip_key
+from proxyapi.identity.keys import check_model
 from proxyapi.pricing import audio
 from proxyapi.providers.spoken import CONVERSATIONS
 from proxyapi.wire.errors import WireError
@@ -80,9 +80,11 @@ class Relay:
 
     async def paid(self, visit: Visit) -> None:
         """A request with a JSON body."""
-        route = visit.route
-        assert route is not None, "the entrance found it"
-        body = await bodies.read(visit.exchange, self._body_bytes_max)
+        route, introduction = visit.route, visit.introduction
+        assert route is not None and introduction is not None, "the entrance found them"
+        body = None if introduction.encoded else visit.exchange.arrived(self._body_bytes_max)
+        if body is None:
+            body = await bodies.read(visit.exchange, self._body_bytes_max)
         dialect = DIALECTS[route.dialect]
         call = dialect.read(body, model=route.model, stream=route.stream)
         target = self._target(visit, call)
@@ -249,7 +251,8 @@ class Relay:
         assert route is not None and caller is not None, "the entrance found them"
         target = self._catalog.choose(call, route.provider)
         visit.provider, visit.model = target.provider.name, target.name
-        check_model(caller, target.name, target.model)
+        if caller.models:
+            check_model(caller, target.name, target.model)
         return target
 
     async def forecast(self, call: Call, target: Target) -> Forecast:
@@ -263,12 +266,11 @@ class Relay:
         try:
             if self._requests > self._requests_max:
                 raise _overloaded()
-            provider = bill.target.provider
             try:
-                head = self._upstream.send(visit, provider, self._path(visit, bill), body)
-                response = await self._upstream.for_client(visit, bill, head)
+                head = self._upstream.pass_on(visit, bill.target, body)
+                response = await (self._upstream.for_client(visit, bill, head) if bill.call.stream else head)
             except WireError as error:
-                raise self._upstream.failed(error, provider) from error
+                raise self._upstream.failed(error, bill.target.provider) from error
             visit.first_byte_ms = (self._clock() - visit.started) * 1000
             bill.status = response.status
             bill.header, bill.upstream_id = read_reply(response.headers)
@@ -282,21 +284,10 @@ class Relay:
         finally:
             # A cancelled or crashed request generated nothing that reached the client.
             self._requests -= 1
-            if not bill.followed:
+            if not (bill.closed or bill.followed):
                 bill.release("interrupted")
-            if response is not None:
+            if response is not None and not response.ended:
                 response.close()
-
-    @staticmethod
-    def _path(visit: Visit, bill: Bill) -> str:
-        route = visit.route
-        assert route is not None, "the entrance found it"
-        path = bill.target.provider.path(route.dialect, route.operation, model=bill.target.model, version=route.version,
-                                         action=route.action)  # fmt: skip
-        query = visit.exchange.query
-        if query:
-            query = strip_key(query)
-        return f"{path}?{query}" if query else path
 
 
 def _overloaded() -> Unavailable:

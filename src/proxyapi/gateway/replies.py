@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from proxyapi.gateway.drains import Drains
     from proxyapi.gateway.stored import Stored
     from proxyapi.gateway.visit import Visit
+    from proxyapi.identity.keys import Caller
     from proxyapi.ledger.ops import Source
     from proxyapi.telemetry import Metrics
     from proxyapi.usage import Usage
@@ -109,10 +110,14 @@ class Replies:
 
         A client that has left is charged all the same: the provider generated, and bills, the whole answer.
         """
-        try:
-            body = await response.read(self._reply_bytes_max)
-        except WireError as error:
-            raise failure(error, bill.target.provider.title) from error
+        body = response.arrived(self._reply_bytes_max)
+        if body is None:
+            try:
+                body = await response.read(self._reply_bytes_max)
+            except WireError as error:
+                raise failure(error, bill.target.provider.title) from error
+        caller = visit.caller
+        assert caller is not None, "a paid route has a caller"
         meter = meter_body(DIALECTS[bill.call.dialect], body, response.status, bill.call)
         # The framing says that this is all of it, whatever word the provider has for its end.
         meter.finished = meter.failed is None and meter.understood
@@ -134,7 +139,8 @@ class Replies:
             cost = 0
         else:
             usage, source = used
-            self._count_tokens(visit, usage)
+            if caller.tokens_per_minute is not None:
+                self._count_tokens(caller, usage)
             bill.settle(usage, source, "completed" if not visit.exchange.gone else "client_gone")
             cost = visit.charged if visit.charged < bill.amount else await bill.charged()
         if visit.turn is not None:
@@ -145,13 +151,13 @@ class Replies:
         headers = _COSTS % (bill.header, amount_text(bill.amount), amount_text(cost))
         if bill.call.operation == "count_tokens":
             headers += COUNT_HEADER % b"provider"
-        if visit.caller is not None and visit.caller.may_query_balance:
+        if caller.may_query_balance:
             headers += await self._bills.balance_header(bill)
         visit.respond(response.status, headers, body)
 
-    def _count_tokens(self, visit: Visit, usage: Usage) -> None:
-        if visit.caller is not None and visit.caller.tokens_per_minute is not None:
-            self._admission.count_tokens(visit.caller, sum(usage.get(unit, 0) for unit in OUTPUT_TOKENS))
+    def _count_tokens(self, caller: Caller, usage: Usage) -> None:
+        """Of a key that may have so many in a minute."""
+        self._admission.count_tokens(caller, sum(usage.get(unit, 0) for unit in OUTPUT_TOKENS))
 
     # --- a stream ------------------------------------------------------------------------------------------------
 
@@ -257,7 +263,8 @@ class Replies:
         if used is None:
             return bill.release(failed if meter.failed else ending)
         usage, source = used
-        self._count_tokens(visit, usage)
+        if visit.caller is not None and visit.caller.tokens_per_minute is not None:
+            self._count_tokens(visit.caller, usage)
         return bill.settle(usage, source, failed if meter.failed else ending)
 
     # --- sound ---------------------------------------------------------------------------------------------------

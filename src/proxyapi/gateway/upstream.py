@@ -16,6 +16,7 @@ from proxyapi.errors import (
 )
 from proxyapi.gateway.fallback import FIRST_BYTE_SECONDS
 from proxyapi.gateway.headers import to_provider
+from proxyapi.identity.keys import strip_key
 from proxyapi.telemetry import Metrics
 from proxyapi.wire.client import BodySource, Pool, Response
 from proxyapi.wire.errors import (
@@ -28,7 +29,9 @@ from proxyapi.wire.errors import (
 
 if TYPE_CHECKING:
     from proxyapi.gateway.bill import Bill
+    from proxyapi.gateway.routes import Route
     from proxyapi.gateway.visit import Visit
+    from proxyapi.providers.catalog import Target
     from proxyapi.providers.provider import Provider
     from proxyapi.wire.server import Exchange
 
@@ -64,24 +67,32 @@ class Upstream:
         self, visit: Visit, provider: Provider, path: str, body: bytes | BodySource, *, method: str = "POST"
     ) -> Response:
         """Send the request; returns when the head of the answer is there. `path` carries the query. UpstreamError."""
+        length = len(body) if isinstance(body, bytes) else body.length or 0
+        start = self._start_for(visit, provider, path, method)
+        head = _ended(start, length) if length or method == "POST" else start + b"\r\n"
         try:
-            return await self.send(visit, provider, path, body, method)
+            return await self._pool.send(provider.origin, head, body, method=method)
         except WireError as error:
             raise self.failed(error, provider) from error
 
-    def send(
-        self, visit: Visit, provider: Provider, path: str, body: bytes | BodySource, method: str = "POST"
-    ) -> Awaitable[Response]:
-        """As `open`, one coroutine less on the way: the caller turns a WireError into what `failed` returns."""
+    def pass_on(self, visit: Visit, target: Target, body: bytes | BodySource) -> Awaitable[Response]:
+        """The client's own request, to the endpoint that its route has at the target; as `open`, but that the caller
+        turns a WireError into what `failed` returns."""
+        introduction = visit.introduction
+        assert introduction is not None, "the entrance made it"
+        provider = target.provider
+        key = (provider.name, target.name, target.model)
+        start = introduction.heads.get(key)
+        if start is None:
+            start = self._start_for(visit, provider, _path(visit, introduction.route, target), "POST")
+            introduction.keep(key, start)
         length = len(body) if isinstance(body, bytes) else body.length or 0
-        head = self._head(visit, provider, path, length, method)
-        return self._pool.send(provider.origin, head, body, method=method)
+        return self._pool.send(provider.origin, _ended(start, length), body, method="POST")
 
     def send_as(self, provider: Provider, path: str, lines: bytes, body: bytes) -> Awaitable[Response]:
-        """As `send`, a request of the gateway's own making: `lines` are its header fields, but for the credential."""
+        """As `pass_on`, a request of the gateway's own making. `lines`: header fields, but for the credential."""
         start = self._starts.get((provider.name, path, "POST")) or self._start(provider, path, "POST")
-        head = b"%b%bcontent-length: %d\r\n\r\n" % (start, lines, len(body))
-        return self._pool.send(provider.origin, head, body, method="POST")
+        return self._pool.send(provider.origin, _ended(start + lines, len(body)), body, method="POST")
 
     def for_client(self, visit: Visit, bill: Bill, head: Awaitable[Response]) -> Awaitable[Response]:
         """`head`, unless the client leaves first and the provider stops working when its connection closes: ClientGone.
@@ -99,7 +110,8 @@ class Upstream:
         self._metrics.upstream_errors[provider.name, ours.code] += 1
         return ours
 
-    def _head(self, visit: Visit, provider: Provider, path: str, length: int, method: str) -> bytes:
+    def _start_for(self, visit: Visit, provider: Provider, path: str, method: str) -> bytes:
+        """A head but for the length of its body."""
         start = self._starts.get((provider.name, path, method))
         if start is None:
             start = self._start(provider, path, method)
@@ -111,9 +123,7 @@ class Upstream:
             if visit.shape == "anthropic" and visit.exchange.header(b"anthropic-version") is None:
                 lines += ANTHROPIC_VERSION
             introduction.forwarded[provider.name] = lines
-        if length or method == "POST":
-            return b"%b%bcontent-length: %d\r\n\r\n" % (start, lines, length)
-        return b"%b%b\r\n" % (start, lines)
+        return start + lines
 
     def _start(self, provider: Provider, path: str, method: str) -> bytes:
         name, value = provider.credential()
@@ -170,6 +180,22 @@ def refused_credential(status: int, provider: Provider) -> UpstreamError | None:
             f"{provider.title} refused the gateway's own access. Nothing was charged; tell the operator."
         )
     return None
+
+
+def _ended(start: bytes, length: int) -> bytes:
+    """A whole head."""
+    return b"%bcontent-length: %d\r\n\r\n" % (start, length)
+
+
+def _path(visit: Visit, route: Route, target: Target) -> str:
+    """Where the target takes what came by this route; with the client's query, but for its key."""
+    path = target.provider.path(
+        route.dialect, route.operation, model=target.model, version=route.version, action=route.action
+    )
+    query = visit.exchange.query
+    if query:
+        query = strip_key(query)
+    return f"{path}?{query}" if query else path
 
 
 def _host(name: str) -> bytes:

@@ -46,7 +46,6 @@ class Visit(Struct, eq=False):
     """Responses of a provider that keeps none: what the gateway is to keep."""
     record: Record | None = None
     """For the request log, where the account asked for it."""
-    idempotency_key: bytes | None = None
     tape: Tape | None = None
     """With an `Idempotency-Key`: what keeps the answer."""
     extra_headers: bytes = b""
@@ -59,7 +58,7 @@ class Visit(Struct, eq=False):
 
     def headers(self) -> bytes:
         """Header lines that every answer carries."""
-        return b"x-request-id: %b\r\n%b" % (format_id(self.id).encode(), self.extra_headers)
+        return f"x-request-id: {format_id(self.id)}\r\n".encode() + self.extra_headers
 
     def respond(self, status: int, headers: bytes, body: bytes) -> None:
         """One whole answer."""

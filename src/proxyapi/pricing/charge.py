@@ -11,6 +11,8 @@ from proxyapi.pricing import price as prices
 from proxyapi.pricing.price import RATE_UNITS, SEPARATOR, Price, Rates, Tier
 from proxyapi.usage import INPUT_TOKENS, Unit, Usage
 
+_REPORTED_COST = Unit.REPORTED_COST
+
 
 class Line(NamedTuple):
     """One line of a bill."""
@@ -29,9 +31,9 @@ def charge(usage: Usage, price: Price, *, variant: str = "") -> Nanos:
     The provider's own bill (`REPORTED_COST`) is charged alone; the other units then only inform. KeyError: a unit or a
     variant that the price does not know, which a price made by the book can't lack.
     """
-    cost = usage.get(Unit.REPORTED_COST)
+    cost = usage.get(_REPORTED_COST)
     if cost is not None:
-        return Nanos(-(-cost * price.rates[Unit.REPORTED_COST] // RATE_UNITS))
+        return Nanos(-(-cost * price.rates[_REPORTED_COST] // RATE_UNITS))
     rates: Rates = price.rates if not variant and not price.tiers else _applying(usage, price, variant)
     total = 0
     for unit, quantity in usage.items():

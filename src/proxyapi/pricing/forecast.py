@@ -8,7 +8,9 @@ quantity is the most that can come, and where one token can be billed under seve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+from msgspec import Struct
 
 from proxyapi.dialects.call import Call, Operation, Prompt
 from proxyapi.errors import InvalidRequest
@@ -43,6 +45,8 @@ _DRAWING_TEXT_TOKENS = 8_192
 """Text and thoughts around a picture, where the request sets no limit."""
 
 _INPUT, _OUTPUT, _REASONING, _CACHE_READ = Unit.INPUT, Unit.OUTPUT, Unit.REASONING, Unit.CACHE_READ
+_REPORTED_COST = Unit.REPORTED_COST
+_AUTOMATIC_WRITES = (Unit.CACHE_WRITE_5M, Unit.CACHE_WRITE_30M)
 _USUAL_TIERS = frozenset({"", "auto", "default", "standard", "standard_only", "unspecified"})
 _CHEAPER_TIERS = frozenset({"flex", "batch"})
 """Charged like the usual tier where no price of their own is known."""
@@ -55,7 +59,7 @@ _CACHE_WRITES = {
 }
 
 
-class Forecast(NamedTuple):
+class Forecast(Struct, frozen=True):
     usage: Usage
     variant: str
     """Which rates of the price apply: kept with the hold and its entry."""
@@ -134,11 +138,11 @@ def _plain_conversation(call: Call, facts: ModelFacts, price: Price, tokenizer: 
     if facts.input_tokens_max is not None and held > facts.input_tokens_max:
         held = facts.input_tokens_max
     rates = price.rates
-    into = (
-        _input_unit(call, facts, price)
-        if facts.cache_writes_automatic
-        else (_CACHE_READ if rates[_CACHE_READ] > rates[_INPUT] else _INPUT)
-    )
+    into = _CACHE_READ if rates[_CACHE_READ] > rates[_INPUT] else _INPUT
+    if facts.cache_writes_automatic:
+        for unit in _AUTOMATIC_WRITES:
+            if rates[unit] > rates[into]:
+                into = unit
     out = _REASONING if rates[_REASONING] > rates[_OUTPUT] else _OUTPUT
     # No zero here: the frame of a prompt is 3 tokens, and a ceiling of nothing is dropped.
     ceiling = output_ceiling(call, facts, text)
@@ -247,7 +251,7 @@ def _input_unit(call: Call, facts: ModelFacts, price: Price) -> Unit:
     if call.cache_writes:
         units.append(_CACHE_WRITES.get(call.cache_writes, Unit.CACHE_WRITE_12H))
     if facts.cache_writes_automatic:
-        units += (Unit.CACHE_WRITE_5M, Unit.CACHE_WRITE_30M)
+        units += _AUTOMATIC_WRITES
     return max(units, key=price.rates.__getitem__)
 
 
@@ -391,7 +395,7 @@ def settled(
     """
     search = facts.search
     if facts.mode == "chat" and not (
-        others or other_models or search.per_choice or search.per_request or Unit.REPORTED_COST in usage
+        others or other_models or search.per_choice or search.per_request or _REPORTED_COST in usage
     ):
         return usage
     if Unit.REPORTED_COST in usage and not facts.cost_reported:

@@ -149,15 +149,13 @@ class Pool:
             was_used = connection.used
             response = Response(connection, patience, head_request=method == "HEAD")
             connection.response = response
-            waiter = response.expect_head()
             sent_at = self.tick
             try:
                 if isinstance(body, bytes):
                     self._send_whole(connection, head, body, patience)
                 else:
                     await self._send_source(connection, response, head, body, patience)
-                if not response.decided():
-                    await waiter
+                await response.head
             except BaseException:
                 response.close()
                 raise
@@ -196,7 +194,7 @@ class Pool:
         while True:
             connection.deadline = 0  # the wait for the client's bytes is not the upstream's fault
             piece = await body.read(PIECE_BYTES)
-            if response.decided():
+            if response.head.done():
                 return
             connection.deadline = self.tick + patience.write_stall
             if not piece:
@@ -204,7 +202,7 @@ class Pool:
             transport.write(b"%b%x\r\n%b\r\n" % (pending, len(piece), piece) if chunked else pending + piece)
             pending = b""
             await connection.drained()
-            if response.decided():
+            if response.head.done():
                 return
         if pending or chunked:
             transport.write(pending + (b"0\r\n\r\n" if chunked else b""))
@@ -296,7 +294,7 @@ class Pool:
 
     def free(self, connection: UpstreamConnection) -> None:
         """An exchange is over and the connection is good for another."""
-        bucket = self._bucket(connection.origin)
+        bucket = self._buckets[connection.origin]
         if self._closed or len(bucket.idle) >= self._idle_max:
             connection.transport.close()
             return

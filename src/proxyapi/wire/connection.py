@@ -49,9 +49,12 @@ class Host(Protocol):
     fault: Callable[[int, str], tuple[bytes, bytes]]
     on_crash: Callable[[Exchange, Exception], None]
     tasks: set[asyncio.Task[None]]
+    exchanges: int
 
-    def exchange_begins(self) -> None: ...
-    def exchange_ends(self) -> None: ...
+    def falls_quiet(self) -> None:
+        """No exchange runs any more."""
+        ...
+
     def admit(self, connection: ClientConnection) -> bool: ...
     def dismiss(self, connection: ClientConnection) -> None: ...
 
@@ -187,7 +190,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _take_head(self, data: bytes) -> None:
         """Bytes at the beginning of a request."""
-        while data.startswith(b"\r\n"):  # An old client's empty line behind a body (RFC 9112, 2.2).
+        while data[:2] == b"\r\n":  # An old client's empty line behind a body (RFC 9112, 2.2).
             data = data[2:]
             if data.startswith(b"\r\n\r\n"):
                 break
@@ -249,21 +252,12 @@ class ClientConnection(asyncio.Protocol):
         except HeadRefused as refusal:
             self._refuse(refusal.status, str(refusal))
             return
-        self.exchange = exchange = Exchange(self, head, self.peer)
+        length, rest = head.body_bytes, data[head_end:]
+        self.exchange = exchange = Exchange(self, head, self.peer, rest if len(rest) == length else None)
         self.deadline = 0
-        length = head.body_bytes
-        if length == 0:
-            exchange.body_complete = True
-            if len(data) > head_end:
-                self._keep(data[head_end:])
-        elif length is not None and len(data) - head_end == length:
-            exchange.take_whole(data[head_end:])
-        else:
-            self._left = length or 0
-            self._decoder = ChunkedDecoder() if length is None else None
-            if len(data) > head_end:
-                self._take_body(exchange, data[head_end:])
-        host.exchange_begins()
+        if not exchange.body_complete:
+            self._begin_body(exchange, length, rest)
+        host.exchanges += 1
         parked = self._parked
         if parked is not None:
             self._parked = None
@@ -274,6 +268,17 @@ class ClientConnection(asyncio.Protocol):
             task.add_done_callback(host.tasks.discard)
 
     # ---- bodies
+
+    def _begin_body(self, exchange: Exchange, length: int | None, data: bytes) -> None:
+        """A body that did not come with its head: some of it, or more than it. `length` None: it is chunked."""
+        if length == 0:
+            exchange.body_complete = True
+            self._keep(data)
+            return
+        self._left = length or 0
+        self._decoder = ChunkedDecoder() if length is None else None
+        if data:
+            self._take_body(exchange, data)
 
     def _take_body(self, exchange: Exchange, data: bytes) -> None:
         rest = b""
@@ -360,7 +365,9 @@ class ClientConnection(asyncio.Protocol):
             except Exception as error:  # noqa: BLE001 - a handler's bug must cost one exchange, not the server
                 host.on_crash(exchange, error)
             finally:
-                host.exchange_ends()
+                host.exchanges -= 1
+                if not host.exchanges:
+                    host.falls_quiet()
             if not exchange.finished:
                 if exchange.started or exchange.gone:
                     exchange.abort()
@@ -399,12 +406,7 @@ class ClientConnection(asyncio.Protocol):
         if self.lost or self.exchange is not exchange:
             return
         if exchange.body_complete:
-            if exchange.keep_alive:
-                self._next()
-            else:
-                self.exchange = None
-                self.transport.close()
-                self._expect_end()
+            self._next()
         elif exchange.keep_alive:
             self.deadline = self.host.tick + self.host.ticks.body_idle  # the small rest is read and dropped
             self._resume_reading()

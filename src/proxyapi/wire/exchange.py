@@ -77,7 +77,8 @@ class Exchange:
         "witness",
     )
 
-    def __init__(self, carrier: Carrier, head: RequestHead, peer: str) -> None:
+    def __init__(self, carrier: Carrier, head: RequestHead, peer: str, body: bytes | None = None) -> None:
+        """`body`: all of it, where it came with its head."""
         self._carrier = carrier
         self.head = head
         self.keep_alive = head.keep_alive
@@ -93,9 +94,9 @@ class Exchange:
         """The client closed or reset its connection; further writes are dropped."""
         self.status = 0
         """The status that was sent; 0 before."""
-        self.body_complete = False
+        self.body_complete = body is not None
         """The whole request body has arrived."""
-        self._body: bytes | bytearray = b""
+        self._body: bytes | bytearray = body or b""
         self._received = 0
         self._failure: WireError | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -126,6 +127,17 @@ class Exchange:
         return self.head.header(name)
 
     # ---- the request body
+
+    def arrived(self, bytes_max: int) -> bytes | None:
+        """The whole body, if it has arrived. None: `read` waits for it, or says what is wrong with it."""
+        body = self._body
+        size = len(body)
+        if not self.body_complete or size > bytes_max or size > self._carrier.body_bytes_max or type(body) is not bytes:
+            return None
+        if self.witness is not None:
+            self.witness.received(body)
+        self._body = b""
+        return body
 
     async def read(self, bytes_max: int) -> bytes:
         """The whole body, without suspending if it has arrived.
@@ -206,11 +218,6 @@ class Exchange:
         if self._waiter is not None and (complete or len(self._body) >= self._wake_at):
             self._wake()
 
-    def take_whole(self, data: bytes) -> None:
-        """A whole body that came with its head."""
-        self._body = data
-        self.body_complete = True
-
     def fail(self, failure: WireError) -> None:
         """The body will not arrive."""
         if not self.body_complete and self._failure is None:
@@ -235,13 +242,11 @@ class Exchange:
         if not self.gone and not self.finished:
             keep = self.keep_alive and self.version_minor and self._carrier.may_keep(self)
             connection = b"" if keep else self._connection_line()
-            if status in STATUSES_WITHOUT_BODY:
-                answer = b"%b%b%b\r\n" % (status_line(status), headers, connection)
-            else:
-                line = STATUS_LINES.get(status) or status_line(status)
-                sent = body if self.head.method != "HEAD" else b""
-                answer = b"%b%b%bContent-Length: %d\r\n\r\n%b" % (line, headers, connection, len(body), sent)
-            self._carrier.transport.write(answer)
+            line = STATUS_LINES.get(status) or status_line(status)
+            bodiless = status in STATUSES_WITHOUT_BODY
+            framing = b"\r\n" if bodiless else b"Content-Length: %d\r\n\r\n" % len(body)
+            sent = b"" if bodiless or self.head.method == "HEAD" else body
+            self._carrier.transport.write(b"".join((line, headers, connection, framing, sent)))
         self._end()
 
     def start(self, status: int, headers: bytes, length: int | None) -> None:

@@ -37,6 +37,9 @@ class Inherited(Exchange):
         self._heir = heir
         client.on_gone(self._client_left)
 
+    def arrived(self, bytes_max: int) -> bytes | None:
+        return self._client.arrived(bytes_max)
+
     async def read(self, bytes_max: int) -> bytes:
         return await self._client.read(bytes_max)
 

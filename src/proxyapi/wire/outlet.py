@@ -8,7 +8,7 @@ connection become one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 WAITING_BYTES_MAX = 65_536
@@ -29,30 +29,40 @@ class Outbox:
 
     def _flush(self) -> None:
         for outlet in self.outlets:
-            outlet.flush()
+            pending = outlet.pending
+            if pending:
+                outlet.pending = b""
+                if not outlet.is_closing():
+                    outlet.hand_over(pending)
         self.outlets.clear()
 
 
 class Outlet(asyncio.Transport):
     """A transport whose writes wait for the end of the turn. Everything else sees them as written."""
 
-    __slots__ = ("_outbox", "_outlets", "_pending", "_transport")
+    __slots__ = ("_outbox", "_outlets", "_transport", "hand_over", "is_closing", "pending")
+
+    is_closing: Callable[[], bool]  # the transport's own: whether it closes has nothing to do with what waits
 
     def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
         self._transport = transport
         self._outbox = outbox
         self._outlets = outbox.outlets
-        self._pending = b""
+        self.pending = b""
+        self.hand_over = transport.write
+        self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:  # type: ignore[override]  # nobody writes buffers
-        if self._pending:
-            self._pending += data
-        else:
-            self._pending = data
-            if not self._outlets:
+        pending = self.pending
+        if not pending:
+            outlets = self._outlets
+            if not outlets:
                 self._outbox.open()
-            self._outlets.append(self)
-        if len(self._pending) > WAITING_BYTES_MAX:
+            outlets.append(self)
+        else:
+            data = pending + data
+        self.pending = data
+        if len(data) > WAITING_BYTES_MAX:
             self.flush()
 
     def writelines(self, list_of_data: Iterable[bytes]) -> None:  # type: ignore[override]
@@ -61,11 +71,11 @@ class Outlet(asyncio.Transport):
 
     def flush(self) -> None:
         """Hand over what waits."""
-        pending = self._pending
+        pending = self.pending
         if pending:
-            self._pending = b""
-            if not self._transport.is_closing():
-                self._transport.write(pending)
+            self.pending = b""
+            if not self.is_closing():
+                self.hand_over(pending)
 
     def write_eof(self) -> None:
         self.flush()
@@ -87,9 +97,6 @@ class Outlet(asyncio.Transport):
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self._transport.set_write_buffer_limits(high, low)
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
 
     def pause_reading(self) -> None:
         self._transport.pause_reading()

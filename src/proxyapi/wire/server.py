@@ -179,14 +179,9 @@ class Server:
     def _accept(self) -> ClientConnection:
         return ClientConnection(self)
 
-    def exchange_begins(self) -> None:
-        """A handler is about to run."""
-        self.exchanges += 1
-
-    def exchange_ends(self) -> None:
-        """A handler has returned."""
-        self.exchanges -= 1
-        if not self.exchanges and self._quiet is not None and not self._quiet.done():
+    def falls_quiet(self) -> None:
+        """The last running handler has returned."""
+        if self._quiet is not None and not self._quiet.done():
             self._quiet.set_result(None)
 
     def admit(self, connection: ClientConnection) -> bool:

@@ -63,24 +63,28 @@ class Response(ResponseReader):
     __slots__ = (
         "_body",
         "_connection",
-        "_failure",
         "_feed",
         "_full",
         "_patience",
         "_paused",
         "_waiter",
         "_wake_at",
+        "failure",
+        "head",
         "received",
     )
 
     def __init__(self, connection: UpstreamConnection, patience: Patience, *, head_request: bool) -> None:
-        super().__init__(head_request=head_request)
+        ResponseReader.__init__(self, head_request=head_request)
         self._connection: UpstreamConnection | None = connection
         self._patience = patience
-        self._failure: BaseException | None = None
+        self.failure: BaseException | None = None
+        """Why it broke off."""
+        self.head: asyncio.Future[None] = connection.pool.loop.create_future()
+        """Done when the head has arrived, or will not."""
         self._feed: Feed | None = None
         self._body: bytes | bytearray = b""
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[None] | None = self.head
         self._wake_at = 0
         self._paused = False  # by whom the bytes go to
         self._full = False  # by ourselves: nobody reads
@@ -94,6 +98,14 @@ class Response(ResponseReader):
 
     # ---- for the reader
 
+    def arrived(self, bytes_max: int) -> bytes | None:
+        """The whole body, if it has arrived. None: `read` waits for it, or says what is wrong with it."""
+        body = self._body
+        if not self.ended or len(body) > bytes_max or type(body) is not bytes:
+            return None
+        self._body = b""
+        return body
+
     async def read(self, bytes_max: int) -> bytes:
         """The whole body, without suspending if it has arrived.
 
@@ -102,14 +114,14 @@ class Response(ResponseReader):
         if self.length is not None and self.length > bytes_max and not self.ended:
             self.close()
             raise BodyTooLarge(f"the upstream's answer is larger than {bytes_max} bytes")
-        while not self.ended and self._failure is None and len(self._body) <= bytes_max:
+        while not self.ended and self.failure is None and len(self._body) <= bytes_max:
             await self._wait(bytes_max + 1)
         body, self._body = self._body, b""
         if len(body) > bytes_max:
             self.close()
             raise BodyTooLarge(f"the upstream's answer is larger than {bytes_max} bytes")
-        if not self.ended and self._failure is not None:
-            raise self._failure
+        if not self.ended and self.failure is not None:
+            raise self.failure
         return body if type(body) is bytes else bytes(body)
 
     async def pipe(self, feed: Feed) -> None:
@@ -124,14 +136,14 @@ class Response(ResponseReader):
             except BaseException:
                 self.close()
                 raise
-        if not self.ended and self._failure is None:
+        if not self.ended and self.failure is None:
             self._feed = feed
             try:
                 await self._wait(0)
             finally:
                 self._feed = None
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
 
     async def _wait(self, wake_at: int) -> None:
         """Until the end, a failure, or `wake_at` buffered bytes (0: don't care)."""
@@ -178,22 +190,6 @@ class Response(ResponseReader):
 
     # ---- for the connection
 
-    def expect_head(self) -> asyncio.Future[None]:
-        """Done when the head has arrived, or the exchange failed."""
-        connection = self._connection
-        assert connection is not None
-        self._waiter = waiter = connection.pool.loop.create_future()
-        return waiter
-
-    def decided(self) -> bool:
-        """The head has arrived, or will not."""
-        return self.head_complete or self._failure is not None
-
-    @property
-    def failure(self) -> BaseException | None:
-        """Why it broke off."""
-        return self._failure
-
     def take(self, data: bytes) -> None:
         """Bytes from the connection."""
         self.received += len(data)
@@ -206,14 +202,17 @@ class Response(ResponseReader):
                 connection = self._connection
                 if connection is not None and connection.reading:
                     connection.deadline = connection.pool.tick + self._patience.idle
-                self._give(feed, data[start:-2], data)
+                try:
+                    feed(data[start:-2], data)
+                except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised from `pipe`
+                    self.fail(error)
                 return
         self.feed_bytes(data)
-        if self.pieces and not self._take_pieces(feed):
-            return
+        if self.pieces:
+            self._take_pieces(feed)
         connection = self._connection
         if connection is None:
-            return  # closed by feed
+            return  # closed by feed, or because it raised
         if self.broken:
             self.fail(ProtocolViolation(f"the upstream's answer is no valid HTTP: {self.broken}"))
         elif self.ended:
@@ -231,27 +230,16 @@ class Response(ResponseReader):
         elif self.received > HEAD_BYTES_MAX:
             self.fail(ProtocolViolation(f"the upstream's head is larger than {HEAD_BYTES_MAX} bytes"))
 
-    def _take_pieces(self, feed: Feed | None) -> bool:
-        pieces = self.pieces
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    def _take_pieces(self, feed: Feed | None) -> None:
+        pieces, body = self.pieces, self._body
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
         if feed is not None:
-            return self._give(feed, body, b"")
-        self._buffer(body)
-        return True
-
-    def _give(self, feed: Feed, data: bytes, framed: bytes) -> bool:
-        """False: `feed` raised, and the exchange is over."""
-        try:
-            feed(data, framed)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised from `pipe`
-            self.fail(error)
-            return False
-        return True
-
-    def _buffer(self, data: bytes) -> None:
-        body = self._body
-        if not body:
+            try:
+                feed(data, b"")
+            except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised from `pipe`
+                self.fail(error)
+        elif not body:
             self._body = data
         elif type(body) is bytearray:
             body += data
@@ -276,7 +264,7 @@ class Response(ResponseReader):
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        self._failure = failure
+        self.failure = failure
         self._parser = None
         self._wake()
         connection.abort()
@@ -373,7 +361,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.response = None
         self.deadline = 0
         self.used = True
-        self._writable()
+        if self._drain_waiter is not None:
+            self._writable()
         if self.lost or self.transport.is_closing():
             return
         if not reusable or not self.request_sent:

@@ -22,7 +22,7 @@ from proxyapi.dialects.call import (
     VideoInput,
     WireName,
 )
-from proxyapi.dialects.dialect import Decoder, Report
+from proxyapi.dialects.dialect import Decoder
 from proxyapi.dialects.fields import (
     CHOICES_MAX,
     TOKENS_MAX,
@@ -247,9 +247,8 @@ class OpenAIChat:
         )
 
     def patch(self, body: bytes, call: Call, *, model: str) -> bytes:
+        body = patching.renamed(body, call.model, model)
         edits: list[patching.Edit] = []
-        if model != call.model:
-            edits.append(patching.model_name(body, model))
         if call.stream and not call.usage_asked:
             edits.append(patching.include_usage(body))
         if call.string_image_urls:
@@ -259,8 +258,7 @@ class OpenAIChat:
     def decoder(self, *, stream: bool, call: Call) -> Decoder:
         return ChatStream() if stream else ChatBody()
 
-    def report(self, body: bytes) -> Report | None:
-        return report(body)
+    report = staticmethod(report)
 
 
 def _plain_call(wire: _Plain, body: bytes, stream: bool) -> Call | None:

@@ -283,9 +283,8 @@ class OpenAICompletions(Unreported):
         )
 
     def patch(self, body: bytes, call: Call, *, model: str) -> bytes:
+        body = patching.renamed(body, call.model, model)
         edits: list[patching.Edit] = []
-        if model != call.model:
-            edits.append(patching.model_name(body, model))
         if call.stream and not call.usage_asked:
             edits.append(patching.include_usage(body))
         return patching.apply(body, edits, model=model) if edits else body
