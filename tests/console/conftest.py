@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -40,9 +39,7 @@ def new_user(house: Any) -> Callable[..., str]:
 
     def make(*options: str) -> str:
         email = f"user-{next(numbers)}@example.com"
-        command = [sys.executable, "-m", "proxyapi", "user", "create", email, *options]
-        command += ["--data", str(house.data), "--config", str(house.config)]
-        subprocess.run(command, input=f"{PASSWORD}\n", text=True, check=True, capture_output=True)
+        house.cli("user", "create", email, *options, typed=f"{PASSWORD}\n")
         return email
 
     return make

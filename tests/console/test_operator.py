@@ -31,9 +31,17 @@ def account(house: Any) -> int:
     return int(house.cli("account", "show", name)["id"])
 
 
+@pytest.fixture(scope="module")
+def reader(house: Any, visiting: Any, new_user: Callable[..., str]) -> Any:
+    """A customer who only looks around: the same for several tests, as signing in takes long on purpose."""
+    visitor = visiting.Visitor(house.url)
+    assert visitor.sign_in(new_user(), PASSWORD).url.endswith("/console/")
+    return visitor
+
+
 @pytest.mark.parametrize("path", [*PAGES, "/operator/accounts/1"])
-def test_for_customers_and_strangers_the_pages_do_not_exist(customer: Any, visitor: Any, path: str) -> None:
-    assert customer.get(path).status_code == 404
+def test_for_customers_and_strangers_the_pages_do_not_exist(reader: Any, visitor: Any, path: str) -> None:
+    assert reader.get(path).status_code == 404
     assert "/signin" in visitor.get(path).url
 
 

@@ -41,8 +41,7 @@ def ask(url: str, key: str, **more: Any) -> requests.Response:
 def test_a_request_stands_in_the_list_within_two_seconds(buyer: Any, eventually: Any) -> None:
     request_id = buyer.answer.headers["x-request-id"]
     eventually(lambda: request_id in buyer.get("/transactions").text, seconds=2)
-    overview = buyer.get("/").text
-    assert request_id in overview and "Charged" in overview
+    assert eventually(lambda: request_id in (page := buyer.get("/").text) and "Charged" in page, seconds=2)
 
 
 def test_a_receipt_adds_up_to_what_was_charged(house: Any, buyer: Any, eventually: Any, visiting: Any) -> None:

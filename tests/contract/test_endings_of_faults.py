@@ -178,7 +178,8 @@ def upstream(upstreams: Any) -> Iterator[Any]:
 def test_a_request_ends_as_the_table_of_endings_says_where_the_gateway_or_its_store_fails(
     gateways: Any, upstream: Any, tmp_path: Path, database_url: str, case: Case, form: Form, way: str
 ) -> None:
-    arguments = settings(upstream, 0.5 if case.fault == "stopped, too long" else 30, PATIENCE_SECONDS)
+    stop_seconds = 0.5 if case.fault == "stopped, too long" else 30
+    arguments = settings(upstream, stop_seconds, PATIENCE_SECONDS, [case.provider])
     with gateways.Gateway(tmp_path, **arguments, database_url=database_url) as gateway:
         act = Act(gateway, upstream, case, form, way)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -122,8 +123,11 @@ def read_until(connection: socket.socket, text: bytes) -> None:
         seen += data
 
 
-def settings(upstream: Any, stop_seconds: float = 30, silence_seconds: float = 0.5) -> dict[str, Any]:
-    """Arguments of a `Gateway` in which the cases can be acted out. `silence_seconds`: how long providers may think."""
+def settings(
+    upstream: Any, stop_seconds: float = 30, silence_seconds: float = 0.5, providers: Sequence[str] = tuple(MODELS)
+) -> dict[str, Any]:
+    """Arguments of a `Gateway` in which the cases of `providers` can be acted out. `silence_seconds`: how long
+    providers may think."""
     config = CONFIG.format(
         url=upstream.url,
         nowhere=free_port(),
@@ -131,7 +135,7 @@ def settings(upstream: Any, stop_seconds: float = 30, silence_seconds: float = 0
         silence_seconds=silence_seconds,
         drains_max=DRAINS_MAX,
     )
-    return {"config": config, "prices": dict.fromkeys(MODELS.values(), ("100", "500"))}
+    return {"config": config, "prices": dict.fromkeys((MODELS[name] for name in providers), ("100", "500"))}
 
 
 def acted(cases: tuple[Case, ...], *, engines: bool = False) -> pytest.MarkDecorator:

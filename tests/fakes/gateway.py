@@ -140,10 +140,11 @@ class Gateway:
     def log(self) -> str:
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def cli(self, *arguments: str, code: int = 0) -> Any:
-        """A command with `--json`; its object. Runs in this process: starting Python takes longer than the command."""
+    def cli(self, *arguments: str, code: int = 0, typed: str | None = None) -> Any:
+        """A command with `--json`; its object. Runs in this process: starting Python takes longer than the command.
+        `typed`: what it reads from its standard input."""
         place = ["--data", str(self.data), "--config", str(self.config), "--json"]
-        done = self._runner.invoke(proxyapi, [*arguments, *place], prog_name="proxyapi")
+        done = self._runner.invoke(proxyapi, [*arguments, *place], prog_name="proxyapi", input=typed)
         assert done.exit_code == code, f"{arguments}: exit {done.exit_code}\n{done.output}\n{done.exception!r}"
         return json.loads(done.stdout) if done.stdout.strip() else None
 
