@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from proxyapi.dialects import faults
+from proxyapi.dialects.answer import Answer
 from proxyapi.dialects.call import Call
 from proxyapi.dialects.dialect import Decoder, Dialect
 from proxyapi.dialects.fields import CHOICES_MAX
@@ -84,6 +85,14 @@ class Meter(Struct, eq=False):
         if len(self.head) < HEAD_BYTES:
             self.head += data[: HEAD_BYTES - len(self.head)]
 
+    def answered(self, answer: Answer) -> None:
+        """In place of `absorb`, for a whole reply that is one text."""
+        self._start(answer.start)
+        self._keep(answer.text)
+        self._metered(answer.metered)
+        self._finish(answer.finish)
+        self.finished = True
+
     def absorb(self, events: Iterable[Event]) -> None:
         for event in events:
             if type(event) is PartDelta:
@@ -115,20 +124,25 @@ class Meter(Struct, eq=False):
     def _open(self, event: PartStart) -> None:
         if event.choice >= self.choices:
             self.choices = min(event.choice + 1, CHOICES_MAX)
-        part = event.part
-        if isinstance(part, Text | Thinking | Refusal):
-            self._keep(part.text)
-        elif isinstance(part, ToolUse):
-            self._keep(part.name)
-            self._keep(part.arguments)
-        elif isinstance(part, ServerToolUse):
-            self._keep(part.arguments)
+        if told := _TOLD.get(type(event.part)):
+            for text in told(event.part):
+                self._keep(text)
 
     def _keep(self, text: str) -> None:
         if text:
             self.text_characters += len(text)
             if self.text_characters <= TEXT_CHARACTERS_MAX:
                 self.texts.append(text)
+
+
+_TOLD: dict[type, Callable[[Any], tuple[str, ...]]] = {
+    Text: lambda part: (part.text,),
+    Thinking: lambda part: (part.text,),
+    Refusal: lambda part: (part.text,),
+    ToolUse: lambda part: (part.name, part.arguments),
+    ServerToolUse: lambda part: (part.arguments,),
+}
+"""What a part already tells as it starts."""
 
 
 _ABSORB: dict[type, Callable[[Meter, Any], None]] = {

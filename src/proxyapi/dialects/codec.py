@@ -14,6 +14,7 @@ from typing import ClassVar, Protocol
 
 from msgspec import Raw, Struct
 
+from proxyapi.dialects.answer import Answer
 from proxyapi.dialects.dialect import Decoder
 from proxyapi.dialects.model import DialectName, Event, Failed, ReasoningState, Request
 from proxyapi.dialects.quirks import Quirks
@@ -103,6 +104,10 @@ class Encoder(Protocol):
     def close(self) -> bytes:
         """The rest, and the proper end. Not after `fail`."""
         ...
+
+    def answer(self, answer: Answer) -> bytes:
+        """All of a body that is one text, in place of `feed` and `close`."""
+        return self.feed(answer.events()) + self.close()
 
     def fail(self, failed: Failed, request_id: str) -> bytes:
         """Of a stream: an error event, and nothing that looks like success. Open parts are closed if they must be."""

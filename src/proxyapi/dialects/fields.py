@@ -43,7 +43,7 @@ _ENCODER = msgspec.json.Encoder()
 # --- decoding -----------------------------------------------------------------------------------------------------
 
 
-def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
+def decode(decoder: msgspec.json.Decoder[T], body: bytes | Raw) -> T:
     """The typed fields of a request body. InvalidRequest names the field, or the place where the JSON breaks."""
     try:
         return decoder.decode(body)
@@ -81,8 +81,8 @@ def _mistyped(text: str, place: str = "") -> NoReturn:
 
 def whole(name: str, value: float | str | None, *, least: int = 0, most: int = TOKENS_MAX) -> int | None:
     """A whole number within its bounds; `10.0` and, as protobuf's JSON allows, `"10"` are whole."""
-    if value is None:
-        return None
+    if value is None or (type(value) is int and least <= value <= most):
+        return value
     try:
         number = int(value)
     except (ValueError, OverflowError):
@@ -113,8 +113,6 @@ def plain(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
         top = _MEMBERS.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    if len(body) == len("".join(top)) + len(b"".join(top.values())) + 4 * len(top) + 1:
-        return wire
     return wire if _layout(body, top) else None
 
 
@@ -138,7 +136,7 @@ def _lowered(watched: frozenset[str]) -> frozenset[str]:
 
 def once(body: bytes | Raw, watched: frozenset[str], *, within: str = "") -> dict[str, Raw]:
     """The members of a JSON object, none of `watched` given twice, however its name is spelled (`"\\u006dodel"`)."""
-    top = decode(_MEMBERS, bytes(body))
+    top = decode(_MEMBERS, body)
     if not watched.issuperset(top):
         for name in top:
             if name not in watched and name.lower() in _lowered(watched):
@@ -183,7 +181,7 @@ def _layout(body: bytes | Raw, top: Mapping[str, Raw]) -> int:
 
     0: it is written otherwise, and has to be looked through.
     """
-    if len(body) == len("".join(top)) + len(b"".join(top.values())) + 4 * len(top) + 1:
+    if len(body) == len(_ENCODER.encode(top)):
         # The least that these members can take: not a byte is left for another one.
         return 1
     spaced = b", ".join([b'"%b": %b' % (name.encode(), value) for name, value in top.items()])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxyapi.dialects.model import Event, Finish, PartData, PartDelta, PartEnd, PartStart
+from proxyapi.dialects.model import Event, Finish, PartData, PartDelta, PartEnd, PartEvent, PartStart
 
 WAITING_CHARACTERS_MAX = 64 * 1024 * 1024
 """Of the parts that wait; the largest whole reply has as many. No provider interleaves more than a few calls."""
@@ -15,45 +15,40 @@ class _Waiting:
 
     def __init__(self, start: PartStart) -> None:
         self.index = start.index
-        self.events: list[Event] = [start]
+        self.events: list[PartEvent] = [start]
         self.ended = False
 
 
 class Line:
     """Puts events in order: parts as they were opened, each whole, and the end of a choice after its parts."""
 
-    __slots__ = ("_by_index", "_characters", "_current", "_queue")
+    __slots__ = ("_by_index", "_characters", "_current", "_queue", "full")
 
     def __init__(self) -> None:
         self._current: int | None = None
         self._queue: list[_Waiting | Finish] = []
         self._by_index: dict[int, _Waiting] = {}
         self._characters = 0
-
-    @property
-    def full(self) -> bool:
+        self.full = False
         """More waits than any reply has."""
-        return self._characters > WAITING_CHARACTERS_MAX
 
-    def push(self, event: Event, out: list[Event]) -> None:
-        """Appends to `out` what may go on now. Events of parts only for parts that were opened."""
-        if type(event) is PartDelta and event.index == self._current:
-            out.append(event)
-        elif type(event) is PartStart:
+    def push(self, event: PartEvent, out: list[Event]) -> None:
+        """Appends to `out` what may go on now. Only for parts that were opened."""
+        if type(event) is PartStart:
             self._open(event, out)
-        elif isinstance(event, Finish):
-            if self._current is None:
-                out.append(event)
-            else:
-                self._queue.append(event)
+        elif event.index == self._current:
+            out.append(event)
+            if type(event) is PartEnd:
+                self._advance(out)
         else:
-            index: int | None = getattr(event, "index", None)
-            if index is None or index == self._current:
-                out.append(event)
-                if isinstance(event, PartEnd):
-                    self._advance(out)
-            else:
-                self._wait(index, event)
+            self._wait(event)
+
+    def finish(self, event: Finish, out: list[Event]) -> None:
+        """The end of a choice, once its parts are told."""
+        if self._current is None:
+            out.append(event)
+        else:
+            self._queue.append(event)
 
     def _open(self, event: PartStart, out: list[Event]) -> None:
         if self._current is None:
@@ -63,8 +58,8 @@ class Line:
             waiting = self._by_index[event.index] = _Waiting(event)
             self._queue.append(waiting)
 
-    def _wait(self, index: int, event: Event) -> None:
-        waiting = self._by_index[index]
+    def _wait(self, event: PartEvent) -> None:
+        waiting = self._by_index[event.index]
         waiting.events.append(event)
         if isinstance(event, PartDelta):
             self._characters += len(event.text)
@@ -72,6 +67,7 @@ class Line:
             self._characters += len(event.data)
         elif isinstance(event, PartEnd):
             waiting.ended = True
+        self.full = self._characters > WAITING_CHARACTERS_MAX
 
     def _advance(self, out: list[Event]) -> None:
         """The current part has ended: the next one's turn, and of whatever is whole behind it."""

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from proxyapi.dialects.answer import Answer
 from proxyapi.dialects.codec import Encoded
 from proxyapi.dialects.declared import CallKind, Declared, declared_tools
 from proxyapi.dialects.functions import INPUT, NO_ARGUMENTS
@@ -34,6 +35,7 @@ from proxyapi.dialects.model import (
     PartData,
     PartDelta,
     PartEnd,
+    PartEvent,
     PartStart,
     PartState,
     PartSummary,
@@ -78,7 +80,7 @@ class _Part:
         self.kind: CallKind = "function"
         self.wrapped = False
         """Its arguments are `{"input": text}`: the text is the call's."""
-        self.target: list[Event] | None = None
+        self.target: list[PartEvent] | None = None
         """Where its events wait; None: they leave."""
         self.schema: Raw | None = None
         """What it answers, if numbers in it were told as texts: then it has to be read as a whole."""
@@ -130,7 +132,7 @@ class Reshape:
         self._finishes: dict[int, Finish] = {}
         """By choice: the last word so far. It is told when nothing more can follow."""
         self._shown = False
-        self._preamble: list[Event] = []
+        self._preamble: list[PartEvent] = []
         """Text before a forced tool that stands for the answer: not part of it, if the tool is called."""
         self._answered = False
         """The forced tool was called."""
@@ -138,35 +140,44 @@ class Reshape:
 
     def feed(self, events: Iterable[Event]) -> list[Event]:
         """What follows for the client."""
-        out = self._out = list[Event]()
+        out: list[Event] = []
+        self._out = out
         for event in events:
+            kind = type(event)
             if self.failed:
-                if isinstance(event, Metered):
+                if kind is Metered:
                     out.append(event)
                 continue
-            if self._ending and not isinstance(event, _QUIET):
+            if self._ending and kind not in _QUIET:
                 self._release_all()
-            _HANDLERS[type(event)](self, event)
+            _HANDLERS[kind](self, event)
         if self._line is not None and self._line.full and not self.failed:
             self._fail(f"{self._provider} sent more parts at once than can be put in order.")
         return out
 
+    def answer(self, answer: Answer) -> Answer | None:
+        """In place of `feed` and `close`, for a whole reply. None: it takes these, as its text may have to change."""
+        if self._encoded.stop or self._request.format is not None:
+            return None
+        return msgspec.structs.replace(answer, start=self._named(answer.start))
+
     def close(self, *, finished: bool) -> list[Event]:
         """The provider has sent everything; `finished`: and said so itself."""
-        out = self._out = list[Event]()
+        out: list[Event] = []
+        self._out = out
         if self.failed:
             return out
         if self._start is None and not self._begun:
             self._fail(f"{self._provider} {'answered with nothing' if finished else 'broke off its answer'}.")
             return out
         # Some end without a reason; their word that this is the end stands for one.
-        missing = sorted((self._seen or {0}) - self._finishes.keys())
+        missing = [choice for choice in self._seen or (0,) if choice not in self._finishes]
         if missing:
             partial = any(part.choice in missing and _is_partial(part) for part in self._open.values())
             if partial or not finished:
                 self._fail(f"{self._provider} broke off its answer.")
                 return out
-            self._finishes |= {choice: Finish(reason="end", choice=choice) for choice in missing}
+            self._finishes |= {choice: Finish(reason="end", choice=choice) for choice in sorted(missing)}
         for event in self._finishes.values():
             if not self.failed:
                 self._finish(event)
@@ -174,7 +185,8 @@ class Reshape:
 
     def cut(self) -> list[Event]:
         """The reply is broken off here: all that is open ends, as at a length."""
-        out = self._out = list[Event]()
+        out: list[Event] = []
+        self._out = out
         if not self.failed:
             for choice in sorted(self._seen or {0}):
                 self._finish(self._finishes.get(choice) or Finish(reason="length", choice=choice))
@@ -182,7 +194,7 @@ class Reshape:
 
     # --- out ---------------------------------------------------------------------------------------------------------
 
-    def _emit(self, event: Event) -> None:
+    def _emit(self, event: PartEvent) -> None:
         if self._line is None:
             self._out.append(event)
         else:
@@ -193,12 +205,15 @@ class Reshape:
         if not self._begun:
             self._begun = True
             start = self._start or Start(id="", model="")
-            id = self._start_id or start.id or self._reply_id
-            self._out.append(start if start.id == id else msgspec.structs.replace(start, id=id))
+            self._out.append(self._named(start))
             if self._metered is not None:
                 self._out.append(self._metered)
 
-    def _put(self, part: _Part, event: Event) -> None:
+    def _named(self, start: Start) -> Start:
+        id = self._start_id or start.id or self._reply_id
+        return start if start.id == id else msgspec.structs.replace(start, id=id)
+
+    def _put(self, part: _Part, event: PartEvent) -> None:
         """An event of an open part; its start first, if that waited."""
         if part.start is not None:
             start, part.start = part.start, None
@@ -246,7 +261,7 @@ class Reshape:
         # A sign of life is passed on only once there is something that lives.
         if self._start is not None or self._begun:
             self._begin()
-            self._emit(event)
+            self._out.append(event)
 
     def _on_failed(self, event: Failed) -> None:
         for part in list(self._open.values()):
@@ -265,7 +280,8 @@ class Reshape:
         if self._open:
             for part in [part for part in self._open.values() if part.choice == choice]:
                 self._end(part, incomplete=cut and _is_partial(part))
-        self._release(choice, cut=cut)
+        if self._ending:
+            self._release(choice, cut=cut)
         if self._preamble:
             self._show_preamble()
         if event.reason == "malformed" and not self._shown:
@@ -278,7 +294,10 @@ class Reshape:
             reason, stop = "stop_sequence", self._stopped[choice]
         if reason != event.reason or stop != event.stop_sequence:
             event = msgspec.structs.replace(event, reason=reason, stop_sequence=stop)
-        self._emit(event)
+        if self._line is None:
+            self._out.append(event)
+        else:
+            self._line.finish(event, self._out)
 
     def _reason(self, event: Finish) -> StopReason:
         """A call that the client has to execute ends a turn, whatever the provider's word is."""
@@ -296,8 +315,9 @@ class Reshape:
         self._finishes.pop(choice, None)
         part = self._open[event.index] = _Part(event.index, choice)
         shown = event.part
-        if isinstance(shown, Text | Refusal | Thinking):
-            if isinstance(shown, Text):
+        kind = type(shown)
+        if kind is Text or kind is Thinking or kind is Refusal:
+            if kind is Text:
                 self._open_text(part)
             part.start = event
             if shown.state is not None:
@@ -383,8 +403,11 @@ class Reshape:
             self._cut(part, part.cutter, event)
         elif part.schema is not None:
             part.held.append(event.text)
-        elif part.start is None and part.target is None and self._line is None:
-            self._out.append(event)
+        elif part.start is None and part.target is None and not self._preamble:
+            if self._line is None:
+                self._out.append(event)
+            else:
+                self._line.push(event, self._out)
         else:
             self._put(part, event)
 
@@ -435,7 +458,7 @@ class Reshape:
             return
         if part.cutter is not None and (rest := part.cutter.close()):
             part.held.append(rest)
-        if text := "".join(part.held):
+        if part.held and (text := "".join(part.held)):
             self._put(part, PartDelta(part.index, text if part.schema is None else restored(text, part.schema)))
         if part.start is None:
             self._put(part, PartEnd(part.index, incomplete=incomplete))
@@ -468,7 +491,7 @@ class Reshape:
         self._put(part, PartEnd(part.index, incomplete=incomplete))
 
 
-_QUIET = (Metered, Finish, Failed)
+_QUIET = frozenset({Metered, Finish, Failed})
 """What does not let the end of a call go on: a usage says nothing, and the others decide how it ended."""
 
 _HANDLERS: dict[type, Callable[[Reshape, Any], None]] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from proxyapi.dialects import faults
+from proxyapi.dialects.answer import Answer, answer_in
 from proxyapi.dialects.channel import Meter
 from proxyapi.dialects.codec import Encoder
 from proxyapi.dialects.dialect import Decoder
@@ -73,7 +74,11 @@ class Translation:
 
     def close(self) -> bytes:
         """The rest and the proper end, once the provider has sent everything; nothing after an error."""
-        events = self._reshaped(self._decoder.close())
+        last = self._decoder.close()
+        answer = answer_in(last) if self._whole and not self._streams else None
+        if answer is not None and (shown := self._reshape.answer(answer)) is not None:
+            return self._answered(answer, shown)
+        events = self._reshaped(last)
         if not self._reshape.failed:
             events += self._reshape.close(finished=self._whole or self._decoder.finished)
             if self.meter.usage is None and not self._reshape.failed:
@@ -87,6 +92,13 @@ class Translation:
         out += self._encoder.close()
         self.sent = self.sent or bool(out)
         return out
+
+    def _answered(self, answer: Answer, shown: Answer) -> bytes:
+        self.meter.answered(answer)
+        if self._observe is not None:
+            self._observe(shown.events())
+        self.sent = True
+        return self._encoder.answer(shown)
 
     def cut(self, usage: Usage) -> bytes:
         """A proper end, as at a length, of a stream that the gateway breaks off here; `usage` is all of it."""

@@ -10,7 +10,6 @@ import asyncio
 import hmac
 import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -121,7 +120,10 @@ class Translator:
         if client is None or provider is None:
             raise UnknownModel(call.model, f"{target.provider.title} does not serve this address")
         sealer = self._sealer(visit)
-        decode = partial(client.decode, body, model=route.model, stream=route.stream, unseal=sealer.unseal)
+
+        def decode() -> Request:
+            return client.decode(body, model=route.model, stream=route.stream, unseal=sealer.unseal)
+
         large = call.prompt_bytes > INLINE_BYTES_MAX
         request = await asyncio.to_thread(decode) if large else decode()
         if client.name == "openai_chat" and route.provider is None:
@@ -131,8 +133,10 @@ class Translator:
         if provider.name == "gemini" and target.quirks.no_link_media:
             filled = await self._links.inlined(request, but=VIDEO_PAGES)
             large, request = large or filled is not request, filled
-        encode = partial(self._encoded, client, provider, visit, call, request, self._end(target), sealer)
-        return await asyncio.to_thread(encode) if large else encode()
+        end = self._end(target)
+        if large:
+            return await asyncio.to_thread(self._encoded, client, provider, visit, call, request, end, sealer)
+        return self._encoded(client, provider, visit, call, request, end, sealer)
 
     def _end(self, target: Target) -> _End:
         """What is the same for every request to a target."""

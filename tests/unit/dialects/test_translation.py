@@ -5,7 +5,7 @@ import pytest
 from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.call import Call
 from proxyapi.dialects.channel import Meter, Passthrough
-from proxyapi.dialects.codec import Encoded
+from proxyapi.dialects.codec import Encoded, Encoder
 from proxyapi.dialects.model import Finish, Metered, PartDelta, Request, Start
 from proxyapi.dialects.reshape import Reshape
 from proxyapi.dialects.translation import Translation
@@ -24,7 +24,7 @@ BODY = (
 COUNTED = {Unit.INPUT: 7, Unit.OUTPUT: 9}
 
 
-class Telling:
+class Telling(Encoder):
     """An encoder that says in words what it is given: one word for an event in a stream, all of them as a body."""
 
     def __init__(self, *, stream):

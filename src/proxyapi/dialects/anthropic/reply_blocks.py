@@ -14,7 +14,7 @@ from msgspec import Raw
 from proxyapi.dialects import carriers
 from proxyapi.dialects.anthropic import hosted
 from proxyapi.dialects.anthropic.usage import written
-from proxyapi.dialects.codec import Asked
+from proxyapi.dialects.codec import Asked, Encoder
 from proxyapi.dialects.functions import as_object, spoken
 from proxyapi.dialects.model import (
     Audio,
@@ -69,7 +69,7 @@ _UNSHOWN = "(A picture that cannot be shown here.)"
 Block = dict[str, Any]
 
 
-class Reply:
+class Reply(Encoder):
     """One reply: which part and which block are open, and what waits for the end."""
 
     def __init__(self, asked: Asked) -> None:
@@ -153,17 +153,17 @@ class Reply:
     def _on_part_start(self, event: PartStart) -> None:
         part = self._part = event.part
         self._source, self._grown, self._state = None, False, part.state
-        if isinstance(part, Thinking):
+        kind = type(part)
+        if type(part) is Thinking:
             if part.text:
                 self._think(part.text, -1)
             return
-        if isinstance(part, Compaction):
+        if kind is Compaction:
             return
         state, self._state = self._coming(event.index) or part.state, None
         self._is_carried = state is not None
         if state is not None:
             self._carry(state, "next")
-        kind = type(part)
         block = _START[kind](part) if kind in _START else None
         if block is not None:
             self._open(block)
@@ -172,7 +172,7 @@ class Reply:
 
     def _coming(self, index: int) -> ReasoningState | None:
         """A state that came together with the start of its part: it can still be told before it."""
-        found = [event.state for event in self._piece if isinstance(event, PartState) and event.index == index]
+        found = [event.state for event in self._piece if type(event) is PartState and event.index == index]
         return found[-1] if found else None
 
     def _on_delta(self, event: PartDelta) -> None:
@@ -180,7 +180,7 @@ class Reply:
 
     def _on_text(self, text: str) -> None:
         part = self._part
-        if isinstance(part, Text | Refusal):
+        if type(part) is Text or type(part) is Refusal:
             self._grow("text_delta", text=text)
             self._grown = True
             self._flow("text_delta", "text")
@@ -234,24 +234,30 @@ class Reply:
         part, state = self._part, self._state
         self._part = self._state = None
         self._is_carried = False
-        if isinstance(part, Thinking):
+        if type(part) is Thinking:
             self._end_thinking(state)
-        elif isinstance(part, Compaction):
+        elif type(part) is Compaction:
             self._summarise(part, state)
         else:
             self._end_part(part, event, state)
 
     def _end_part(self, part: Part | None, event: PartEnd, state: ReasoningState | None) -> None:
-        if isinstance(part, ToolUse) and part.kind == "custom":
-            free_text, self._free_text = "".join(self._free_text), []
-            self._grow("input_json_delta", partial_json=as_object(ToolUse("", "", free_text, "custom")))
-        elif isinstance(part, ToolUse | ServerToolUse) and not self._grown and not event.incomplete:
-            self._grow("input_json_delta", partial_json="{}")
-        self._shut(incomplete=event.incomplete and isinstance(part, ToolUse))
+        if type(part) is ToolUse or type(part) is ServerToolUse:
+            self._end_call(part, incomplete=event.incomplete)
+        else:
+            self._shut()
         if state is not None:
             self._carry(state, "before")
         if event.result is not None:
             self._whole(_result(event.result))
+
+    def _end_call(self, call: ToolUse | ServerToolUse, *, incomplete: bool) -> None:
+        if call.kind == "custom":
+            free_text, self._free_text = "".join(self._free_text), []
+            self._grow("input_json_delta", partial_json=as_object(ToolUse("", "", free_text, "custom")))
+        elif not self._grown and not incomplete:
+            self._grow("input_json_delta", partial_json="{}")
+        self._shut(incomplete=incomplete and type(call) is ToolUse)
 
     def _end_thinking(self, state: ReasoningState | None) -> None:
         if self._source is None:

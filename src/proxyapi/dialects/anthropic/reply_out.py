@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from proxyapi.dialects import faults, frames
+from proxyapi.dialects.answer import Answer
 from proxyapi.dialects.anthropic import citations
 from proxyapi.dialects.anthropic.reply_blocks import HANDLERS, Block, Reply, empty_text
 from proxyapi.dialects.codec import Asked
@@ -182,6 +183,11 @@ class MessageBodyEncoder(Reply):
             else:
                 HANDLERS[type(event)](self, event)
         return b""
+
+    def answer(self, answer: Answer) -> bytes:
+        self._start, self._metered, self._finish = answer.start, answer.metered, answer.finish
+        self._content = [{"type": "text", "text": answer.text}]
+        return self.close()
 
     def close(self) -> bytes:
         self._sign(None)

@@ -12,7 +12,7 @@ _NOTHING = b"{}"
 """A sign of life; in an array it would be an answer."""
 
 
-class ArrayEncoder:
+class ArrayEncoder(Encoder):
     """Makes elements of the frames of another encoder."""
 
     __slots__ = ("_events", "_opened")

@@ -205,7 +205,7 @@ class _Reader:
         is_new = not self.turns or self.turns[-1][0] != role
         parts: list[Part] = [] if is_new else self.turns[-1][1]
         wire = content.parts
-        for number, part in enumerate([wire] if isinstance(wire, _Part) else wire or ()):
+        for number, part in enumerate(wire if type(wire) is list else [wire] if isinstance(wire, _Part) else ()):
             if part == _Part(text=part.text):
                 # Words and nothing else, as most are.
                 if part.text:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from proxyapi.dialects import faults, frames
+from proxyapi.dialects.answer import Answer
 from proxyapi.dialects.codec import Asked
 from proxyapi.dialects.gemini.reply_parts import HANDLERS, Growing, Reply, Wire, encode, logprobs, sound
 from proxyapi.dialects.model import (
@@ -137,6 +138,12 @@ class GeminiBodyEncoder(Reply):
         for event in events:
             HANDLERS[type(event)](self, event)
         return b""
+
+    def answer(self, answer: Answer) -> bytes:
+        self._start, self._metered = answer.start, answer.metered
+        self._choice(0).finish = answer.finish
+        self._parts[0] = [{"text": answer.text}]
+        return self.close()
 
     def close(self) -> bytes:
         candidates = [self._candidate(number) for number in sorted(self._choices)]

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from proxyapi.dialects.codec import Asked
+from proxyapi.dialects.codec import Asked, Encoder
 from proxyapi.dialects.functions import as_object, spoken
 from proxyapi.dialects.gemini import hosted
 from proxyapi.dialects.gemini.chunks_in import STOP
@@ -124,7 +124,7 @@ class Choice:
         self.logprobs: list[TokenLogprob] = []
 
 
-class Reply:
+class Reply(Encoder):
     """Events to parts. `_tell` and `_grow` say what becomes of them."""
 
     def __init__(self, asked: Asked) -> None:
@@ -356,8 +356,7 @@ class Reply:
             )
         wire |= {"modelVersion": self._asked.model, "responseId": self._start.id}
         if self._start.created_at is not None:
-            moment = datetime.fromtimestamp(self._start.created_at, UTC)
-            wire["createTime"] = moment.isoformat().replace("+00:00", "Z")
+            wire["createTime"] = datetime.fromtimestamp(self._start.created_at, UTC)
         return wire
 
 

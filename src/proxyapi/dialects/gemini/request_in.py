@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from proxyapi.dialects.codec import Unseal
 from proxyapi.dialects.fields import CHOICES_MAX, decode, named, whole, within
@@ -133,7 +134,7 @@ def decode_request(body: bytes, *, model: str | None, stream: bool, unseal: Unse
     extra = _others(body) | _only_here(settings)
     if wire.tool_config is not ABSENT:
         extra |= tool_config_extras(wire.tool_config)
-    return Request(
+    request = Request(
         model=named(model),
         system=instruction(wire.system_instruction),
         messages=conversation(wire.contents, unseal),
@@ -144,17 +145,37 @@ def decode_request(body: bytes, *, model: str | None, stream: bool, unseal: Unse
         stop=config.stop_sequences or (),
         choices=whole("generationConfig.candidateCount", config.candidate_count, least=1, most=CHOICES_MAX) or 1,
         sampling=_sampling(config),
-        logprobs=_logprobs(config),
+        logprobs=_logprobs(config) if config.response_logprobs else None,
         reasoning=_reasoning(config.thinking_config) if config.thinking_config is not None else None,
         format=_format(config),
-        modalities=_modalities(config.response_modalities) if config.response_modalities else (),
-        audio=_audio(config.speech_config),
-        media_detail=detail(config.media_resolution) if config.media_resolution else None,
+        extra=extra,
+    )
+    # Apart: a call of more than 15 keywords makes a dictionary of them first, which costs more than all the others.
+    if wire.cached_content or wire.service_tier or wire.labels or wire.store is not None:
+        request = _with_account(request, wire)
+    if config.response_modalities or config.media_resolution or config.speech_config is not ABSENT:
+        request = _with_media(request, config)
+    return request
+
+
+def _with_account(request: Request, wire: _Request) -> Request:
+    """With what concerns the account at the provider."""
+    return replace(
+        request,
         cache=CacheOptions(content=wire.cached_content) if wire.cached_content else NO_CACHE,
         storage=Storage(store=wire.store) if wire.store is not None else NO_STORAGE,
         metadata=wire.labels or {},
         tier=_TIERS.get(wire.service_tier.lower()) if wire.service_tier else None,
-        extra=extra,
+    )
+
+
+def _with_media(request: Request, config: _Config) -> Request:
+    """With what is asked of sounds and pictures."""
+    return replace(
+        request,
+        modalities=_modalities(config.response_modalities) if config.response_modalities else (),
+        audio=_audio(config.speech_config),
+        media_detail=detail(config.media_resolution) if config.media_resolution else None,
     )
 
 
@@ -192,20 +213,19 @@ def _only_here(settings: Raw) -> dict[str, Raw]:
 
 
 def _sampling(config: _Config) -> Sampling:
-    top_k = _real("topK", config.top_k)
+    temperature, top_p, top_k = config.temperature, config.top_p, config.top_k
+    frequency, presence = config.frequency_penalty, config.presence_penalty
     return Sampling(
-        temperature=_real("temperature", config.temperature),
-        top_p=_real("topP", config.top_p),
-        top_k=None if top_k is None else int(top_k),
-        frequency_penalty=_real("frequencyPenalty", config.frequency_penalty),
-        presence_penalty=_real("presencePenalty", config.presence_penalty),
+        temperature=None if temperature is None else _real("temperature", temperature),
+        top_p=None if top_p is None else _real("topP", top_p),
+        top_k=None if top_k is None else int(_real("topK", top_k)),
+        frequency_penalty=None if frequency is None else _real("frequencyPenalty", frequency),
+        presence_penalty=None if presence is None else _real("presencePenalty", presence),
         seed=whole("generationConfig.seed", config.seed, least=-(2**31)),
     )
 
 
-def _real(name: str, value: Number) -> float | None:
-    if value is None:
-        return None
+def _real(name: str, value: float | str) -> float:
     try:
         number = float(value)
     except ValueError:
@@ -216,9 +236,7 @@ def _real(name: str, value: Number) -> float | None:
     return number
 
 
-def _logprobs(config: _Config) -> int | None:
-    if not config.response_logprobs:
-        return None
+def _logprobs(config: _Config) -> int:
     return whole("generationConfig.logprobs", config.logprobs, most=_LOGPROBS_MAX) or 0
 
 

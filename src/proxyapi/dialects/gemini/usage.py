@@ -16,6 +16,8 @@ from proxyapi.dialects.model import ABSENT
 from proxyapi.dialects.units import QUANTITY_MAX, add, count, split, wire_object
 from proxyapi.usage import INPUT_TOKENS, Unit, Usage
 
+_WEB_SEARCH = Unit.WEB_SEARCH
+_INPUT, _OUTPUT, _REASONING, _CACHE_READ = Unit.INPUT, Unit.OUTPUT, Unit.REASONING, Unit.CACHE_READ
 _Count = Annotated[int, Meta(ge=0, le=QUANTITY_MAX)]
 
 _IN_PROMPT = {
@@ -154,11 +156,11 @@ def _usual(prompt: int, total: int, candidates: int, thoughts: int, cached: int)
     """What `usage` makes of these numbers alone. None: it knows better."""
     if cached > prompt:
         return None
-    units = {Unit.CACHE_READ: cached, Unit.INPUT: prompt - cached} if cached else {Unit.INPUT: prompt}
+    units = {_CACHE_READ: cached, _INPUT: prompt - cached} if cached else {_INPUT: prompt}
     rest = total - prompt - thoughts
-    units[Unit.OUTPUT] = candidates if candidates >= rest else rest
+    units[_OUTPUT] = candidates if candidates >= rest else rest
     if thoughts:
-        units[Unit.REASONING] = thoughts
+        units[_REASONING] = thoughts
     return units
 
 
@@ -224,8 +226,8 @@ def written(
     it is not told.
     """
     wire = _usually_written(spent) if spent.keys() <= _USUAL else _fully_written(spent)
-    if searched or Unit.WEB_SEARCH in spent:
-        wire[SEARCHES] = spent.get(Unit.WEB_SEARCH, 0)
+    if searched or _WEB_SEARCH in spent:
+        wire[SEARCHES] = spent.get(_WEB_SEARCH, 0)
     if tier:
         wire["serviceTier"] = tier
     if cost:
@@ -235,8 +237,8 @@ def written(
 
 def _usually_written(spent: Usage) -> dict[str, Any]:
     """The usual units by a straight way."""
-    cached, thoughts = spent.get(Unit.CACHE_READ, 0), spent.get(Unit.REASONING, 0)
-    prompt, output = spent.get(Unit.INPUT, 0) + cached, spent.get(Unit.OUTPUT, 0)
+    cached, thoughts = spent.get(_CACHE_READ, 0), spent.get(_REASONING, 0)
+    prompt, output = spent.get(_INPUT, 0) + cached, spent.get(_OUTPUT, 0)
     wire: dict[str, Any] = {
         "promptTokenCount": prompt,
         "candidatesTokenCount": output,

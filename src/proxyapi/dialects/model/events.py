@@ -161,18 +161,5 @@ class Failed(Struct, frozen=True, kw_only=True):
     """From `Retry-After` or G `RetryInfo`."""
 
 
-Event = (
-    Start
-    | PartStart
-    | PartDelta
-    | PartSummary
-    | PartData
-    | PartCitation
-    | PartState
-    | PartEnd
-    | Metered
-    | Finish
-    | KeepAlive
-    | Notice
-    | Failed
-)
+PartEvent = PartStart | PartDelta | PartSummary | PartData | PartCitation | PartState | PartEnd
+Event = Start | PartEvent | Metered | Finish | KeepAlive | Notice | Failed

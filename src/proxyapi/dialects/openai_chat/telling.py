@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from msgspec import Raw
 
-from proxyapi.dialects.codec import Asked
+from proxyapi.dialects.codec import Asked, Encoder
 from proxyapi.dialects.model import (
     Audio,
     Citation,
@@ -130,7 +130,7 @@ class Open:
         """Without a place of their own: they are about all of the part."""
 
 
-class Teller:
+class Teller(Encoder):
     """Turns events into fields of messages. What a subclass does with them is in the methods at the end."""
 
     kind: ClassVar[str]

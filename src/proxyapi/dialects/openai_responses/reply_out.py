@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from proxyapi.dialects.codec import Asked
+from proxyapi.dialects.codec import Asked, Encoder
 from proxyapi.dialects.faults import told
 from proxyapi.dialects.model import (
     Audio,
@@ -72,7 +72,7 @@ _CODES = {
 _REFUSED = "The model refused to answer."
 
 
-class StreamEncoder:
+class StreamEncoder(Encoder):
     __slots__ = (
         "_asked",
         "_events",
