@@ -72,8 +72,9 @@ class Unreported:
 class Dialect(Protocol):
     name: ClassVar[WireName]
 
-    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
-        """What the gateway needs of a request. `model` and `stream` come from the path (Gemini).
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False, ours: bool = False) -> Call:
+        """What the gateway needs of a request. `model` and `stream` come from the path (Gemini). `ours`: the gateway
+        wrote the body itself, so that no field is in it twice.
 
         InvalidRequest names the field.
         """

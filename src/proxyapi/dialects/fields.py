@@ -101,19 +101,20 @@ def named(model: str | None) -> str:
     return model
 
 
-def plain(decoder: msgspec.json.Decoder[T], body: bytes) -> T | None:
+def plain(decoder: msgspec.json.Decoder[T], body: bytes, *, ours: bool = False) -> T | None:
     """A request with nothing but the usual fields in their usual types, none twice. None: it is to be read in full.
 
     The decoder forbids unknown names, so no odd spelling gets by; and the members have to fill the body to the byte.
+    `ours`: the gateway wrote it, each of them once.
     """
     if len(body) > PLAIN_BYTES_MAX or body.find(b'"tools"') >= 0:
         return None
     try:
         wire = decoder.decode(body)
-        top = _MEMBERS.decode(body)
+        whole = ours or _layout(body, _MEMBERS.decode(body))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    return wire if _layout(body, top) else None
+    return wire if whole else None
 
 
 # --- no field twice -----------------------------------------------------------------------------------------------
@@ -169,7 +170,7 @@ def place(body: bytes, name: str) -> Member | None:
         return next((member for member in reversed(members(body)) if member.name == name), None)
     start = body.index(b"{") + 1
     for key, raw in top.items():
-        value = start + len(key.encode()) + 2 + gap
+        value = start + len(_ENCODER.encode(key)) + gap
         if key == name:
             return Member(name, start, value, value + len(raw))
         start = value + len(raw) + gap

@@ -30,8 +30,7 @@ class EventStream:
     __slots__ = ("_frames", "ending", "finished", "pending", "usage_frame")
 
     usual: ClassVar[bytes] = b"\0"
-    usual_lines: ClassVar[int] = 2
-    """Line ends of such a frame, with the two that end it."""
+    """Up to its last line, and the beginning of that."""
 
     elements: int | None = None
     opaque: bool = False
@@ -46,12 +45,10 @@ class EventStream:
     def feed(self, data: bytes) -> list[Event]:
         events: list[Event] = []
         frames = self._frames
-        if frames.idle and data.startswith(self.usual) and data.endswith(b"\n\n") and b"\r" not in data:
+        usual = self.usual
+        if frames.idle and data.startswith(usual) and data.endswith(b"\n\n") and data.find(b"\r") < 0:
             start = frames.position
-            alone = (
-                data.find(b"\n\n") == len(data) - 2
-            )  # to count the lines of many frames is a twelfth of reading them
-            if alone and data.count(b"\n") == self.usual_lines:
+            if data.find(b"\n", len(usual)) == len(data) - 2:
                 self._usual_frame(data, start, events)
                 frames.position += len(data)
                 return events

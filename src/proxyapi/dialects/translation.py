@@ -70,7 +70,7 @@ class Translation:
         """What goes to the client now."""
         events = self._decoder.feed(data)
         self.meter.body_bytes += len(data)
-        return self._pass(events) if events else b""
+        return self._send(self._reshaped(events)) if events else b""
 
     def close(self) -> bytes:
         """The rest and the proper end, once the provider has sent everything; nothing after an error."""
@@ -112,9 +112,6 @@ class Translation:
     def fail(self, error: GatewayError) -> bytes:
         """An error event and a proper end, after a provider that broke off. Nothing for a client that has no stream."""
         return self._send(self._reshape.feed((faults.from_gateway(error),)))
-
-    def _pass(self, events: Sequence[Event]) -> bytes:
-        return self._send(self._reshaped(events))
 
     def _reshaped(self, events: Sequence[Event]) -> list[Event]:
         self.meter.absorb(events)

@@ -158,7 +158,7 @@ class Translator:
             refuse_loss(client, encoded)
         # Gemini's body names no model; in all others it stands in its place.
         name = model.model if provider.name == "gemini" else None
-        billed = DIALECTS[provider.name].read(encoded.body, model=name, stream=request.stream)
+        billed = DIALECTS[provider.name].read(encoded.body, model=name, stream=request.stream, ours=True)
         return Translated(
             client=client,
             provider=provider,

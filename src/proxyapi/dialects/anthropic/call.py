@@ -136,9 +136,9 @@ class Anthropic:
     name: ClassVar[WireName] = "anthropic"
     operation: ClassVar[Operation] = "messages"
 
-    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
-        wire = plain(_PLAIN, body) if model is None else None
-        return self._read(body, model, stream) if wire is None else self._plain(wire, body, stream)
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False, ours: bool = False) -> Call:
+        wire = plain(_PLAIN, body, ours=ours) if model is None else None
+        return self._read(body, model, stream, ours) if wire is None else self._plain(wire, body, stream)
 
     def _plain(self, wire: _Plain, body: bytes, stream: bool) -> Call:
         texts = [message.content for message in wire.messages]
@@ -156,9 +156,10 @@ class Anthropic:
             end_user="" if metadata is None else metadata.user_id or "",
         )
 
-    def _read(self, body: bytes, model: str | None, stream: bool) -> Call:
+    def _read(self, body: bytes, model: str | None, stream: bool, ours: bool = False) -> Call:
         wire = decode(_REQUEST, body)
-        once(body, _WATCHED)
+        if not ours:
+            once(body, _WATCHED)
         ceiling = whole("max_tokens", wire.max_tokens)
         if ceiling is None and self.operation == "messages":
             raise InvalidRequest("Missing required field: max_tokens", param="max_tokens")

@@ -40,6 +40,7 @@ from proxyapi.dialects.model import (
     ToolUse,
     given,
 )
+from proxyapi.dialects.stream import lenient
 from proxyapi.errors import InvalidRequest
 
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
@@ -113,7 +114,7 @@ def read_system(content: Raw) -> tuple[Message, ...]:
     """The top-level instructions, one part for each text."""
     if not given(content):
         return ()
-    parts = _Reader(sealed_nothing).parts(content, "system")
+    parts = _Reader(sealed_nothing).parts(content)
     return (Message(role="system", parts=parts),) if parts else ()
 
 
@@ -126,7 +127,7 @@ def read_messages(messages: Sequence[WireMessage], unseal: Unseal) -> tuple[Mess
         if role is None:
             param = f"messages[{number}].role"
             raise InvalidRequest(f"Invalid value for {param}: expected user, assistant or system", param=param)
-        parts = reader.parts(wire.content, f"messages[{number}].content")
+        parts = reader.parts(wire.content, number)
         if found and found[-1].role == role:
             parts = (*found.pop().parts, *parts)
         found.append(Message(role=role, parts=_results_first(parts)))
@@ -140,15 +141,11 @@ def _results_first(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     return parts if len(parts) < 2 else tuple(sorted(parts, key=lambda part: not isinstance(part, ToolResult)))
 
 
-def _read(wire: Raw, place: str) -> str | list[_Block]:
-    """A text, or blocks. InvalidRequest names the one that is odd."""
-    try:
-        return _CONTENT.decode(wire)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        content = within(_RAW_CONTENT, wire, place)
-        if isinstance(content, str):
-            return content
-        return [within(_BLOCK, raw, f"{place}[{number}]") for number, raw in enumerate(content)]
+def _odd(wire: Raw, place: str) -> list[_Block]:
+    """What could not be read as a whole. InvalidRequest names the block that is odd."""
+    content = within(_RAW_CONTENT, wire, place)
+    assert not isinstance(content, str), "nothing is odd about a text"
+    return [within(_BLOCK, raw, f"{place}[{number}]") for number, raw in enumerate(content)]
 
 
 class _Reader:
@@ -159,15 +156,16 @@ class _Reader:
         self._names: dict[str, str] = {}
         """Names of the calls so far, by their ids: results don't say them."""
 
-    def parts(self, wire: Raw, place: str) -> tuple[Part, ...]:
-        """Of one message."""
-        content = _read(wire, place)
+    def parts(self, wire: Raw, number: int | None = None) -> tuple[Part, ...]:
+        """Of one message; None: of the instructions."""
+        content = lenient(_CONTENT, wire)
         if isinstance(content, str):
             return (Text(content),) if content else ()
+        place = "system" if number is None else f"messages[{number}].content"
         parts: list[Part] = []
         state: ReasoningState | None = None
         raws: list[Raw] = []
-        for number, block in enumerate(content):
+        for at, block in enumerate(_odd(wire, place) if content is None else content):
             kind = block.type
             if kind == "thinking" or kind == "redacted_thinking":
                 state = self._thinking(block, parts) or state
@@ -175,7 +173,7 @@ class _Reader:
             if kind not in _READ and not raws:
                 raws += _RAWS.decode(wire)
             read = _BLOCKS.get(kind) or (_result if kind.endswith("_tool_result") else _native)
-            part = read(self, block, raws[number] if raws else ABSENT, f"{place}[{number}]")
+            part = read(self, block, raws[at] if raws else ABSENT, f"{place}[{at}]")
             if part is not None:
                 parts.append(part if state is None else replace(part, state=state))
                 state = None
@@ -186,11 +184,11 @@ class _Reader:
 
     def nested(self, wire: Raw, place: str) -> tuple[Any, ...]:
         """Of a tool's result or a document: only what such a place can hold."""
-        content = _read(wire, place) if given(wire) else ""
+        content = lenient(_CONTENT, wire) if given(wire) else ""
         if isinstance(content, str):
             return (Text(content),) if content else ()
         parts: list[Part] = []
-        for number, block in enumerate(content):
+        for number, block in enumerate(_odd(wire, place) if content is None else content):
             here = f"{place}[{number}]"
             if block.type not in _NESTED:
                 raise InvalidRequest(f"{here}: a block of type {block.type!r} can't stand here", param=f"{here}.type")

@@ -66,6 +66,8 @@ _APART = "\n\n"
 """Between two summaries of one thought."""
 _UNSHOWN = "(A picture that cannot be shown here.)"
 
+_UNMETERED, _UNFINISHED = Metered({}), Finish(reason="other")
+
 Block = dict[str, Any]
 
 
@@ -75,8 +77,8 @@ class Reply(Encoder):
     def __init__(self, asked: Asked) -> None:
         self._asked = asked
         self._start = Start(id=asked.reply_id, model=asked.model)
-        self._metered = Metered({})
-        self._finish = Finish(reason="other")
+        self._metered = _UNMETERED
+        self._finish = _UNFINISHED
         self._notices: dict[str, Raw] = {}
         self._piece: Sequence[Event] = ()
         """The events that came together with the present one."""
@@ -296,7 +298,7 @@ class Reply(Encoder):
     def _usage(self, *, final: bool) -> dict[str, Any]:
         usage = written(self._metered.usage, self._metered.others)
         if final and (cost := self._asked.cost(self._metered.usage)):
-            usage |= {"cost": Raw(cost.encode()), "cost_currency": self._asked.currency}
+            usage["cost"], usage["cost_currency"] = Raw(cost.encode()), self._asked.currency
         return usage
 
     def _tier(self) -> dict[str, str]:
@@ -318,6 +320,8 @@ class Reply(Encoder):
 
     def _besides(self) -> dict[str, Any]:
         """Side values of the message."""
+        if not self._notices:
+            return {}
         return {name: raw for name, raw in self._notices.items() if name != "container"}
 
 

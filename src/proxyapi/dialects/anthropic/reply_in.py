@@ -260,7 +260,6 @@ class MessageStream(EventStream):
     __slots__ = ("_reader",)
 
     usual = b"event: content_block_delta\ndata: "
-    usual_lines = 3
 
     def __init__(self) -> None:
         super().__init__()

@@ -264,7 +264,7 @@ def _extra(members: dict[str, Raw], wire: _Request) -> dict[str, Raw]:
     # Of these only a part has a canonical form: the whole object is kept for the same dialect.
     if wire.context_management is not None:
         extra["context_management"] = members["context_management"]
-    if isinstance(wire.container, _Container):
+    if wire.container is not None and isinstance(wire.container, _Container):
         extra["container"] = members["container"]
     if wire.output_config is not None:
         config = within(_OBJECT, members["output_config"], "output_config")

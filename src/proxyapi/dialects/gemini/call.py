@@ -252,11 +252,12 @@ _CONFIG_TWICE = _spellings(_Config)
 class Gemini:
     name: ClassVar[WireName] = "gemini"
 
-    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
-        if (call := _plain_call(body, named(model), stream)) is not None:
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False, ours: bool = False) -> Call:
+        if (call := _plain_call(body, named(model), stream, ours)) is not None:
             return call
         wire = decode(_REQUEST, body)
-        _unique(body)
+        if not ours:
+            _unique(body)
         return _call(wire, "generate", self.name, named(model), stream, len(body))
 
     def patch(self, body: bytes, call: Call, *, model: str) -> bytes:
@@ -273,7 +274,7 @@ class Gemini:
 class GeminiCount(Gemini):
     name = "gemini_count"
 
-    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False, ours: bool = False) -> Call:
         wire = decode(_COUNT, body)
         _unique(body)
         inner = wire.generateContentRequest or wire.generate_content_request or wire
@@ -291,7 +292,7 @@ class GeminiEmbed(Gemini):
 
     name = "gemini_embed"
 
-    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False, ours: bool = False) -> Call:
         wire = decode(_EMBED, body)
         once(body, frozenset({"content", "requests"}))
         prompt = _PromptReader()
@@ -321,14 +322,14 @@ def _unique(body: bytes) -> None:
             single(once(top[name], _CONFIG_WATCHED, within=name), *_CONFIG_TWICE)
 
 
-def _plain_call(body: bytes, model: str, stream: bool) -> Call | None:
+def _plain_call(body: bytes, model: str, stream: bool, ours: bool) -> Call | None:
     """Of a usual request; None: it is to be read in full."""
-    wire = plain(_PLAIN, body)
+    wire = plain(_PLAIN, body, ours=ours)
     if wire is None:
         return None
     config: _PlainConfig | None = _NO_CONFIG
     if given(wire.generationConfig):
-        config = plain(_PLAIN_CONFIG, bytes(wire.generationConfig))
+        config = plain(_PLAIN_CONFIG, bytes(wire.generationConfig), ours=ours)
     if config is None:
         return None
     contents = wire.contents if wire.systemInstruction is None else [wire.systemInstruction, *wire.contents]

@@ -36,6 +36,7 @@ from proxyapi.dialects.model import (
     Tier,
     given,
 )
+from proxyapi.dialects.stream import lenient
 from proxyapi.errors import InvalidRequest
 
 Number = int | float | str | None
@@ -105,8 +106,17 @@ class _Request(Struct, rename="camel"):
     service_tier: str | None = None
     labels: dict[str, str] | None = None
     store: bool | None = None
+    safety_settings: Raw = ABSENT
     model: str | None = None
     """The path names the model; what stands here is not looked at."""
+
+
+class _UsualConfig(_Config, forbid_unknown_fields=True, rename="camel"):
+    """Nothing that only this dialect knows."""
+
+
+class _UsualRequest(_Request, forbid_unknown_fields=True, rename="camel"):
+    """Nothing that only this dialect knows."""
 
 
 class _Filter(Struct):
@@ -116,9 +126,12 @@ class _Filter(Struct):
 _OFF = ("BLOCK_NONE", "OFF")
 _FILTERS: msgspec.json.Decoder[list[_Filter]] = msgspec.json.Decoder(list[_Filter])
 _REQUEST = msgspec.json.Decoder(_Request)
+_USUAL_REQUEST = msgspec.json.Decoder(_UsualRequest)
 _CONFIG = msgspec.json.Decoder(_Config)
+_USUAL_CONFIG = msgspec.json.Decoder(_UsualConfig)
 _SPEECH = msgspec.json.Decoder(_Speech)
 _MEMBERS = msgspec.json.Decoder(dict[str, Raw])
+_NO_SETTINGS = Raw(b"{}")
 _KNOWN: dict[type[Struct], frozenset[str]] = {
     struct: frozenset(struct.__struct_encode_fields__) for struct in (_Request, _Config)
 }
@@ -128,10 +141,18 @@ _KNOWN: dict[type[Struct], frozenset[str]] = {
 def decode_request(body: bytes, *, model: str | None, stream: bool, unseal: Unseal) -> Request:
     """InvalidRequest names the field."""
     body = camel_case(body)
-    wire = decode(_REQUEST, body)
-    settings = wire.generation_config if given(wire.generation_config) else Raw(b"{}")
-    config = within(_CONFIG, settings, "generationConfig")
-    extra = _others(body) | _only_here(settings)
+    extra: dict[str, Raw] = {}
+    wire: _Request | None = lenient(_USUAL_REQUEST, body)
+    if wire is None:
+        wire = decode(_REQUEST, body)
+        extra |= _unread(body, _Request)
+    if wire.safety_settings is not ABSENT:
+        extra |= _filters(wire.safety_settings)
+    settings = wire.generation_config if given(wire.generation_config) else _NO_SETTINGS
+    config: _Config | None = lenient(_USUAL_CONFIG, settings)
+    if config is None:
+        config = within(_CONFIG, settings, "generationConfig")
+        extra |= _only_here(settings)
     if wire.tool_config is not ABSENT:
         extra |= tool_config_extras(wire.tool_config)
     request = Request(
@@ -179,29 +200,22 @@ def _with_media(request: Request, config: _Config) -> Request:
     )
 
 
-def _others(body: bytes) -> dict[str, Raw]:
-    """Fields that only this dialect has. A filter that is off says nothing that others would not do."""
-    members = _unread(_MEMBERS.decode(body), _Request)
-    if "safetySettings" in members:
-        filters = within(_FILTERS, members["safetySettings"], "safetySettings")
-        if all(one.threshold in _OFF for one in filters):
-            del members["safetySettings"]
-    return members
-
-
-def _unread(members: dict[str, Raw], struct: type[Struct]) -> dict[str, Raw]:
-    """What a struct has no field for."""
-    known = _KNOWN[struct]
-    if known.issuperset(members):
+def _filters(raw: Raw) -> dict[str, Raw]:
+    """A filter that is off says nothing that others would not do."""
+    if not given(raw) or all(one.threshold in _OFF for one in within(_FILTERS, raw, "safetySettings")):
         return {}
-    return {name: value for name, value in members.items() if name not in known and given(value)}
+    return {"safetySettings": raw}
+
+
+def _unread(body: bytes | Raw, struct: type[Struct]) -> dict[str, Raw]:
+    """What a struct has no field for: only this dialect has it."""
+    known = _KNOWN[struct]
+    return {name: value for name, value in _MEMBERS.decode(body).items() if name not in known and given(value)}
 
 
 def _only_here(settings: Raw) -> dict[str, Raw]:
     """Settings that only this dialect knows, by their path. InvalidRequest: one without which it is another answer."""
-    members = _unread(_MEMBERS.decode(settings), _Config)
-    if not members:
-        return {}
+    members = _unread(settings, _Config)
     for name in _DEFINING:
         if name in members:
             param = f"generationConfig.{name}"

@@ -231,7 +231,7 @@ def written(
     if tier:
         wire["serviceTier"] = tier
     if cost:
-        wire |= {"cost": Raw(cost.encode()), "costCurrency": currency}
+        wire["cost"], wire["costCurrency"] = Raw(cost.encode()), currency
     return wire
 
 

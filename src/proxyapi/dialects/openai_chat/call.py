@@ -195,8 +195,8 @@ _LIVE_SEARCH_RESULTS = 20
 class OpenAIChat:
     name: ClassVar[WireName] = "openai_chat"
 
-    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
-        wire = plain(_PLAIN, body) if model is None else None
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False, ours: bool = False) -> Call:
+        wire = plain(_PLAIN, body, ours=ours) if model is None else None
         if wire is not None and (call := _plain_call(wire, body, stream)):
             return call
         return self._read(body, model, stream)

@@ -134,7 +134,7 @@ class _Renamed(Unreported):
 class OpenAIEmbeddings(_Renamed):
     name: ClassVar[WireName] = "openai_embeddings"
 
-    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False, ours: bool = False) -> Call:
         wire = decode(_EMBEDDING, body)
         once(body, frozenset(_Embedding.__struct_fields__))
         texts, tokens = _tokenised(wire.input)
@@ -154,7 +154,7 @@ class OpenAIEmbeddings(_Renamed):
 class OpenAIModerations(_Renamed):
     name: ClassVar[WireName] = "openai_moderations"
 
-    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False, ours: bool = False) -> Call:
         wire = decode(_MODERATION, body)
         once(body, frozenset(_Moderation.__struct_fields__))
         texts: list[str] = []
@@ -182,7 +182,7 @@ class OpenAIModerations(_Renamed):
 class OpenAISpeech(_Renamed):
     name: ClassVar[WireName] = "openai_speech"
 
-    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False, ours: bool = False) -> Call:
         wire = decode(_SPEECH, body)
         once(body, frozenset(_Speech.__struct_fields__))
         if wire.stream_format not in (None, "audio", "sse"):
@@ -210,7 +210,7 @@ class OpenAIImages(_Renamed):
 
     name: ClassVar[WireName] = "openai_images"
 
-    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False, ours: bool = False) -> Call:
         wire = decode(_IMAGES, body)
         once(body, frozenset(_Images.__struct_fields__))
         pictures = [*(wire.images or ()), *([wire.mask] if wire.mask else ())]
@@ -243,7 +243,7 @@ class OpenAITranscription(Unreported):
 
     name: ClassVar[WireName] = "openai_transcription"
 
-    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False, ours: bool = False) -> Call:
         raise UnsupportedMedia("The request body must be multipart/form-data with the parts file and model")
 
     def patch(self, body: bytes, call: Call, *, model: str) -> bytes:
@@ -259,7 +259,7 @@ class OpenAICompletions(Unreported):
 
     name: ClassVar[WireName] = "openai_completions"
 
-    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False, ours: bool = False) -> Call:
         wire = decode(_COMPLETION, body)
         top = once(body, frozenset(_Completion.__struct_fields__))
         if wire.stream_options is not None:

@@ -135,9 +135,10 @@ class OpenAIResponses:
     name: ClassVar[WireName] = "openai_responses"
     operation: ClassVar[Operation] = "responses"
 
-    def read(self, body: bytes, *, model: str | None = None, stream: bool = False) -> Call:
+    def read(self, body: bytes, *, model: str | None = None, stream: bool = False, ours: bool = False) -> Call:
         wire = decode(_REQUEST, body)
-        once(body, _WATCHED)
+        if not ours:
+            once(body, _WATCHED)
         prompt = _PromptReader()
         prompt.items(wire.instructions)
         prompt.items(wire.input)

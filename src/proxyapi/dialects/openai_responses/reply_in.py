@@ -144,7 +144,6 @@ class ResponseStream(EventStream):
     __slots__ = ("_items", "_places", "_reader")
 
     usual = _USUAL
-    usual_lines = 3
 
     def __init__(self) -> None:
         super().__init__()
