@@ -47,7 +47,7 @@ def camel_case(body: bytes) -> bytes:
 
     InvalidRequest: a field is given in both spellings. What is no JSON is left for others to complain of.
     """
-    if b"_" not in body or not _SNAKE.search(body):
+    if body.find(b"_") < 0 or not _SNAKE.search(body):
         return body
     try:
         return _ENCODER.encode(_renamed(Raw(body.strip()), 0))

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from proxyapi.dialects.codec import Unseal
 from proxyapi.dialects.effort import SCALE
@@ -169,6 +170,11 @@ class _Request(Struct):
 _REQUEST = msgspec.json.Decoder(_Request)
 _MODERATION = msgspec.json.Decoder(_Moderation)
 _FIELDS = frozenset(_Request.__struct_fields__)
+_OF_FORM = frozenset({"n", "logprobs", "verbosity", "modalities", "audio", "prediction"})
+_OF_ACCOUNT = frozenset(
+    {"prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "cache_control", "store", "metadata"}
+)
+"""Fields that few requests have."""
 
 _SEED = 2**63
 _TIERS: dict[str, Tier] = {tier: tier for tier in get_args(Tier)} | {
@@ -197,7 +203,7 @@ def decode_request(body: bytes, *, model: str | None, stream: bool, unseal: Unse
     custom = frozenset(tool.name for tool in declared if isinstance(tool, CustomTool))
     talk = conversation(wire.messages, custom=custom, unseal=unseal)
     legacy = wire.functions is not None and wire.tools is None
-    return Request(
+    request = Request(
         model=named(model or wire.model),
         system=talk.system,
         messages=talk.messages,
@@ -209,23 +215,41 @@ def decode_request(body: bytes, *, model: str | None, stream: bool, unseal: Unse
             whole("max_completion_tokens", wire.max_completion_tokens), whole("max_tokens", wire.max_tokens)
         ),
         stop=_stop(wire.stop),
-        choices=whole("n", wire.n, least=1, most=CHOICES_MAX) or 1,
         sampling=_sampling(wire),
-        logprobs=(whole("top_logprobs", wire.top_logprobs) or 0) if wire.logprobs else None,
         reasoning=_reasoning(wire),
         format=_format(wire.response_format),
+        user=wire.safety_identifier or wire.user or "",
+        tier=_tier(wire.service_tier),
+        extra={name: raw for name, raw in top.items() if name not in _FIELDS},
+    )
+    # Apart: a call of more than 15 keywords makes a dictionary of them first, which costs more than all the others.
+    if legacy or not _OF_FORM.isdisjoint(top):
+        request = _with_form(request, wire, legacy=legacy)
+    return request if _OF_ACCOUNT.isdisjoint(top) else _with_account(request, wire)
+
+
+def _with_form(request: Request, wire: _Request, *, legacy: bool) -> Request:
+    """With what is asked of the answer's form."""
+    return replace(
+        request,
+        choices=whole("n", wire.n, least=1, most=CHOICES_MAX) or 1,
+        logprobs=(whole("top_logprobs", wire.top_logprobs) or 0) if wire.logprobs else None,
         verbosity=wire.verbosity,
         # Text alone is what everybody gets who asks for nothing.
         modalities=() if wire.modalities == ["text"] else tuple(wire.modalities or ()),
         audio=_audio(wire.audio),
         prediction=_predicted(wire.prediction),
+        legacy_calls=legacy,
+    )
+
+
+def _with_account(request: Request, wire: _Request) -> Request:
+    """With what is to be kept at the provider."""
+    return replace(
+        request,
         cache=_cache(wire),
         storage=Storage(store=wire.store),
-        user=wire.safety_identifier or wire.user or "",
         metadata={name: as_text(value) for name, value in (wire.metadata or {}).items()},
-        tier=_tier(wire.service_tier),
-        legacy_calls=legacy,
-        extra={name: raw for name, raw in top.items() if name not in _FIELDS},
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from proxyapi.dialects.codec import Unseal
 from proxyapi.dialects.effort import SCALE
@@ -153,6 +154,21 @@ class _Request(Struct):
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _READ = frozenset(_Request.__struct_fields__)
+_SELDOM = frozenset(
+    {
+        "context_management",
+        "include",
+        "max_tool_calls",
+        "metadata",
+        "prompt_cache_key",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "text",
+        "top_logprobs",
+        "truncation",
+    }
+)
+"""Fields that few requests have."""
 
 
 def read_request(body: bytes, *, model: str | None, stream: bool, unseal: Unseal) -> Request:
@@ -164,8 +180,7 @@ def read_request(body: bytes, *, model: str | None, stream: bool, unseal: Unseal
     conversation = Conversation(unseal, tools)
     conversation.instructions(wire.instructions)
     conversation.input(wire.input)
-    include = wire.include or ()
-    return Request(
+    request = Request(
         model=named(model or wire.model),
         system=conversation.system(),
         messages=conversation.messages(),
@@ -173,26 +188,34 @@ def read_request(body: bytes, *, model: str | None, stream: bool, unseal: Unseal
         tool_choice=read_choice(wire.tool_choice, wire.parallel_tool_calls),
         stream=bool(wire.stream) or stream,
         output_tokens_max=_output_tokens_max(wire),
-        server_tool_calls_max=whole("max_tool_calls", wire.max_tool_calls),
         sampling=Sampling(temperature=wire.temperature, top_p=wire.top_p),
-        logprobs=_logprobs(wire, include),
         reasoning=_reasoning(wire.reasoning),
         format=_format(wire.text),
-        verbosity=_word("text.verbosity", wire.text.verbosity if wire.text else None, _SIZES),
-        cache=_cache(wire),
         storage=Storage(
             store=wire.store,
             previous_response_id=wire.previous_response_id or "",
             conversation=_identity(wire.conversation),
             background=wire.background,
         ),
+        user=wire.safety_identifier or wire.user or "",
+        tier=_TIERS.get(wire.service_tier or ""),
+        include=wire.include or (),
+        extra=_extra(wire, members),
+    )
+    # Apart: a call of more than 15 keywords makes a dictionary of them first, which costs more than all the others.
+    return request if _SELDOM.isdisjoint(members) else _with_seldom(request, wire)
+
+
+def _with_seldom(request: Request, wire: _Request) -> Request:
+    return replace(
+        request,
+        server_tool_calls_max=whole("max_tool_calls", wire.max_tool_calls),
+        logprobs=_logprobs(wire, request.include),
+        verbosity=_word("text.verbosity", wire.text.verbosity if wire.text else None, _SIZES),
+        cache=_cache(wire),
         truncation=_word("truncation", wire.truncation, _TRUNCATIONS),
         compaction_threshold=_compaction_threshold(wire.context_management or ()),
-        user=wire.safety_identifier or wire.user or "",
         metadata=wire.metadata or {},
-        tier=_TIERS.get(wire.service_tier or ""),
-        include=include,
-        extra=_extra(wire, members),
     )
 
 
