@@ -18,7 +18,10 @@ UV := .cache/uv/bin/uv
 INSTALLED := .venv/.installed
 NODE_INSTALLED := tests/node/node_modules/.installed
 AXE_INSTALLED := tests/console/node_modules/.installed
-JOBS ?= 2
+# Test processes: one more than two cores, as a third of what tests take they wait for other processes.
+JOBS ?= 3
+# Coding agents and browsers bring processes of their own.
+test-node test-console: JOBS = 2
 # The longest that one test may take. The long forms of `make test-faults` have bounds of their own.
 TEST_SECONDS ?= 180
 # Further arguments for the tool of a target, as in: make test ARGS="-k ledger -x"
@@ -54,7 +57,7 @@ demo: install ## a tour of a few seconds: the documented requests with their ans
 
 .PHONY: test
 test: install ## all fast tests; one that hangs fails by name after TEST_SECONDS
-	$(BIN)/pytest -n $(JOBS) --timeout $(TEST_SECONDS) -m "not long and not browser" $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --timeout $(TEST_SECONDS) -m "not long and not browser" $(ARGS)
 
 .PHONY: test-faults
 test-faults: install ## the long forms: fault injection, fuzzing, kill -9 under load

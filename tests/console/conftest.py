@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
 import pytest
+
+from proxyapi.console.passwords import Passwords
+from proxyapi.console.users import Role, Users
+from proxyapi.store.database import open_database
 
 PASSWORD = "correct horse battery"
 CONFIG = 'trusted_proxies = ["127.0.0.0/8"]\n[pause]\nenabled = false\n'
@@ -33,16 +39,19 @@ def house(tmp_path_factory: pytest.TempPathFactory, gateways: Any, eventually: A
 
 
 @pytest.fixture(scope="session")
-def new_user(house: Any) -> Callable[..., str]:
-    """`new_user("--operator")`: the address of a user whose password is PASSWORD."""
+def new_user(house: Any) -> Iterator[Callable[..., str]]:
+    """`new_user(operator=True)`: the address of a user whose password is PASSWORD."""
     numbers = count(1)
+    hashed = asyncio.run(Passwords().hash(PASSWORD))  # takes long on purpose: one for all
+    database = open_database(house.store_url)
+    users = Users(database, time.time)
 
-    def make(*options: str) -> str:
-        email = f"user-{next(numbers)}@example.com"
-        house.cli("user", "create", email, *options, typed=f"{PASSWORD}\n")
-        return email
+    def make(*, operator: bool = False) -> str:
+        role: Role = "operator" if operator else "customer"
+        return users.add(f"user-{next(numbers)}@example.com", hashed, role=role, confirmed=True).email
 
-    return make
+    yield make
+    database.close()
 
 
 @pytest.fixture

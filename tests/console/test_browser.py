@@ -128,7 +128,7 @@ def test_operators_pages_can_be_read_by_everybody(
     house: Any, browser: Any, spender: str, new_user: Any, size: tuple[int, int], theme: str, language: str
 ) -> None:
     page = open_window(browser, house, size=size, theme=theme, language=language)
-    sign_in(page, new_user("--operator"))
+    sign_in(page, new_user(operator=True))
     found: dict[str, list[str]] = {}
     for path in (*OPERATOR_PAGES, f"/operator/accounts/{house.cli('account', 'show', spender)['id']}"):
         _look_at(page, path, found)
@@ -144,7 +144,7 @@ def test_what_forms_answer_can_be_read_by_everybody(
     found: dict[str, list[str]] = {}
     _send(page, "/signin", {"#email": "a@example.com", "#password": "wrong"}, "form.box .btn-primary", found)
     _send(page, "/signup", {"#email": "no address", "#password": "short"}, "form.box .btn-primary", found)
-    sign_in(page, new_user("--operator"))
+    sign_in(page, new_user(operator=True))
     _send(page, "/keys/new", {"#budget": "much", "#networks": "here"}, "main form .btn-primary", found)
     _send(page, "/keys/new", {"#name": "Looked at"}, "main form .btn-primary", found)
     _send(page, "/balance", {"#code": "AAAA-BBBB"}, "form[action$='/voucher'] .btn", found)

@@ -20,7 +20,7 @@ PAGES = (
 @pytest.fixture
 def operator(house: Any, visiting: Any, new_user: Callable[..., str]) -> Any:
     visitor = visiting.Visitor(house.url)
-    visitor.email = new_user("--operator")
+    visitor.email = new_user(operator=True)
     assert visitor.sign_in(visitor.email, PASSWORD).url.endswith("/console/")
     return visitor
 

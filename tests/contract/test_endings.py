@@ -14,10 +14,10 @@ from proxyapi_fakes_act import (
     check,
     cut,
     read,
-    read_until,
     settings,
 )  # loaded by conftest
 from proxyapi_fakes_endings import CASES, Case, Form, Heard
+from proxyapi_fakes_gateway import read_until
 from proxyapi_fakes_upstream_scripts import acting
 
 EXPENSIVE_TOKENS = 20_000

@@ -16,6 +16,7 @@ from typing import Any
 
 import openai
 import pytest
+from proxyapi_fakes_gateway import read_until  # loaded by conftest.py
 
 COST = 145_000_000
 """Nanos: 850 tokens at 100 and 120 at 500 per million."""
@@ -447,9 +448,7 @@ def test_a_client_that_leaves_in_mid_stream_pays_what_was_generated(
     stream_with(upstream, upstreams, chunks())
 
     def after(connection: socket.socket) -> None:
-        seen = b""
-        while events[11] not in seen:
-            seen += connection.recv(65_536)
+        read_until(connection, events[11])
 
     entry = leave(gateway, door, stream=True, after=after)
     assert (entry["kind"], entry["ending"]) == ("settle", "client_gone")
@@ -488,9 +487,7 @@ def test_a_client_that_leaves_after_the_last_byte_pays_once(
     stream_with(upstream, upstreams, replies.chat_events())
 
     def after(connection: socket.socket) -> None:
-        seen = b""
-        while b"[DONE]" not in seen:
-            seen += connection.recv(65_536)
+        read_until(connection, b"[DONE]")
 
     entry = leave(gateway, DOORS["openai_chat"], stream=True, after=after)
     assert (entry["kind"], entry["source"], entry["charged"]) == ("settle", "reported", COST)

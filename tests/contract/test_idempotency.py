@@ -15,6 +15,7 @@ from typing import Any
 import anthropic
 import openai
 import pytest
+from proxyapi_fakes_gateway import read_until  # loaded by conftest.py
 
 CHAT = "/openai/v1/chat/completions"
 HELLO: Any = [{"role": "user", "content": "Hello"}]
@@ -329,7 +330,7 @@ def test_a_dropped_stream_is_fetched_in_whole(
 ) -> None:
     headers = f"idempotency-key: {idempotency_key}\r\n"
     with nodes[0].send("POST", CHAT, key=customer[1], body=json.dumps(STREAM).encode(), headers=headers) as connection:
-        assert b'"assistant"' in _until(connection, b'"assistant"')
+        assert b'"assistant"' in read_until(connection, b'"assistant"')
     eventually(lambda: nodes[0].rows("SELECT 1 FROM claim_piece JOIN hold ON hold.id = claim_piece.id"))
     with ThreadPoolExecutor(1) as threads:
         again = threads.submit(send, second, customer, idempotency_key, STREAM)
@@ -339,15 +340,6 @@ def test_a_dropped_stream_is_fetched_in_whole(
     entry = nodes[0].last_entry(customer[0])
     assert (entry["ending"], entry["source"]) == ("completed", "reported")
     assert send(second, customer, idempotency_key, STREAM)[2] == again.result()[2]
-
-
-def _until(connection: Any, word: bytes) -> bytes:
-    seen = b""
-    while word not in seen:
-        data = connection.recv(65_536)
-        assert data, seen
-        seen += data
-    return seen
 
 
 def test_of_racing_requests_on_two_nodes_exactly_one_runs(
@@ -409,7 +401,7 @@ def test_a_key_that_may_not_use_the_model_hears_no_answer_of_it(
 def test_a_key_that_is_none_is_refused(nodes: Any, customer: Any, answers: Any, upstream: Any, value: str) -> None:
     headers = f"idempotency-key: {value}\r\n".encode().decode("latin-1")
     with nodes[0].send("POST", CHAT, key=customer[1], body=json.dumps(BODY).encode(), headers=headers) as connection:
-        answer = _until(connection, b"}")
+        answer = read_until(connection, b"}")
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"1 to 255 printable" in answer
     assert upstream.asked == []

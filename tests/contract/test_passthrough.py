@@ -15,6 +15,7 @@ from typing import Any
 import openai
 import pytest
 import requests
+from proxyapi_fakes_gateway import read_until  # loaded by conftest.py
 
 CHAT = "/openai/v1/chat/completions"
 UNIFIED = "/v1/chat/completions"
@@ -256,11 +257,8 @@ def test_each_event_passes_before_the_next_one_is_made(
     upstream.reply = lambda _asked: upstreams.Reply(headers=EVENTS, chunks=chunks())
     data = json.dumps(BODY | {"stream": True}).encode()
     with gateway.send("POST", UNIFIED, key=key, body=data) as connection:
-        seen = b""
         for event in events:
-            while event not in seen:
-                seen += connection.recv(65_536)
-            seen = seen.partition(event)[2]
+            read_until(connection, event)
             turns.release()
 
 

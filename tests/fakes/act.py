@@ -115,14 +115,6 @@ def cut(connection: socket.socket) -> Heard:
     return Heard(0, b"", False)
 
 
-def read_until(connection: socket.socket, text: bytes) -> None:
-    seen = b""
-    while text not in seen:
-        data = connection.recv(65_536)
-        assert data, f"the answer ended without {text!r}: {seen!r}"
-        seen += data
-
-
 def settings(
     upstream: Any, stop_seconds: float = 30, silence_seconds: float = 0.5, providers: Sequence[str] = tuple(MODELS)
 ) -> dict[str, Any]:

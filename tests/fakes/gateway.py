@@ -45,6 +45,16 @@ def eventually(check: Callable[[], Value], *, seconds: float = EVENTUALLY_SECOND
     return value
 
 
+def read_until(connection: socket.socket, text: bytes) -> bytes:
+    """What arrives until `text` has. An answer that ends without it fails, with what it was."""
+    seen = b""
+    while text not in seen:
+        data = connection.recv(65_536)
+        assert data, f"the answer ended without {text!r}: {seen!r}"
+        seen += data
+    return seen
+
+
 def free_port() -> int:
     """A port on which nobody listens."""
     with socket.socket() as probe:

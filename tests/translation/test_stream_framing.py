@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from proxyapi_fakes_gateway import read_until  # loaded by conftest.py
 from proxyapi_fakes_pairs import DIALECTS, WAYS, Pair
 from proxyapi_fakes_replies import chat, chat_events
 from proxyapi_fakes_wires import (
@@ -353,9 +354,7 @@ def test_a_client_that_leaves_ends_the_request_at_the_provider_within_a_second(
     served.upstream.reply = lambda _asked: served.upstreams.Reply(headers=headers, chunks=chunks())
     path, body = served.request(way, stream=True)
     with served.gateway.send("POST", path, key=key, body=encode(body)) as connection:
-        seen = b""
-        while b"one" not in seen:
-            seen += connection.recv(65_536)
+        read_until(connection, b"one")
     left = time.monotonic()
     gone.set()
     eventually(lambda: served.upstream.disconnects > before)

@@ -13,6 +13,7 @@ import openai
 import pytest
 from google import genai
 from google.genai import types
+from proxyapi_fakes_gateway import read_until  # loaded by conftest.py
 
 STATUS_OF = {"gemini": "code"}
 REFUSALS: dict[str, Callable[[int], bytes]] = {
@@ -183,9 +184,7 @@ def test_a_client_that_leaves_a_translated_stream_pays_for_what_came(world: Any,
     world.answer(lambda _asked: world.reply(headers=world.events, chunks=chunks()))
     body = json.dumps(world.body("openai_chat", "anthropic", stream=True)).encode()
     with world.gateway.send("POST", "/v1/chat/completions", key=key, body=body) as connection:
-        received = b""
-        while b"one" not in received:
-            received += connection.recv(65536)
+        read_until(connection, b"one")
     left.set()
     entry = world.gateway.last_entry(account)
     assert entry["ending"] == "client_gone"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from proxyapi_fakes_gateway import read_until  # loaded by conftest.py
 
 from proxyapi.ids import IdSource
 from proxyapi.ledger.ledger import Ledger
@@ -155,8 +156,7 @@ def test_who_follows_a_stream_is_cut_off_when_the_worker_that_makes_it_is_found_
                 for _ in range(FOLLOWERS)
             }
             for follower in texts:
-                while b'"assistant"' not in texts[follower]:
-                    texts[follower] += follower.recv(65_536)
+                texts[follower] = read_until(follower, b'"assistant"')
             (maker,) = gateway.rows("SELECT worker.name FROM hold JOIN worker ON worker.id = hold.worker_id")
             os.kill(int(maker["name"].split(":")[1]), signal.SIGKILL)
             for follower in texts:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from proxyapi_fakes_gateway import read_until  # loaded by conftest.py
 
 CHAT = "/openai/v1/chat/completions"
 BODY: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 200}
@@ -177,10 +178,7 @@ class Streams:
         self.connections = [
             gateway.send("POST", CHAT, key=key, body=STREAM, headers="connection: close\r\n") for _ in range(count)
         ]
-        self.texts = [b""] * count
-        for number, connection in enumerate(self.connections):
-            while b"chat.completion.chunk" not in self.texts[number]:
-                self.texts[number] += connection.recv(65_536)
+        self.texts = [read_until(connection, b"chat.completion.chunk") for connection in self.connections]
 
     def finish(self) -> list[bytes]:
         for number, connection in enumerate(self.connections):
