@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import time
+from binascii import hexlify
 from collections.abc import Callable
+from struct import Struct
 
 MS_MAX = 2**48 - 1
 """The last millisecond that an id can name."""
 
+_GROUPS = Struct("8s4s4s4s12s").unpack
+"""Of the 32 digits, those between two hyphens."""
 _RANDOM_BYTES_PER_ID = 10
 _RANDOM_BITS = 2**76 - 1 ^ 3 << 62
 """Of the last 80 bits; the first four tell the version, and two in the middle the variant."""
@@ -55,6 +59,11 @@ def least_id(ms: int) -> bytes:
 def greatest_id(ms: int) -> bytes:
     """The greatest id that can be made before the next millisecond."""
     return max(0, min(ms, MS_MAX)).to_bytes(6, "big") + b"\xff" * 10
+
+
+def encode_id(id: bytes) -> bytes:
+    """As `format_id`, for a header; at half its cost, and for nothing but 16 bytes."""
+    return b"-".join(_GROUPS(hexlify(id)))
 
 
 def format_id(id: bytes) -> str:

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from proxyapi.ids import IdSource, format_id, greatest_id, least_id, parse_id
+from proxyapi.ids import IdSource, encode_id, format_id, greatest_id, least_id, parse_id
 
 
 class Clock:
@@ -80,3 +80,8 @@ def test_bounds_of_a_millisecond_hold_all_its_ids_and_no_others() -> None:
     assert least_id(at) <= made <= greatest_id(at) < least_id(at + 1)
     assert least_id(-1) == bytes(16)
     assert greatest_id(2**60) == b"\xff" * 16
+
+
+def test_an_id_has_the_same_text_in_a_header() -> None:
+    id = IdSource()()
+    assert encode_id(id).decode() == format_id(id) == str(uuid.UUID(bytes=id))

@@ -116,7 +116,7 @@ class Entrance:
         exchange = visit.exchange
         if self._cors_origins:
             self._allow_origin(visit)
-        if exchange.method == "OPTIONS" and not routes.is_console(exchange.path):
+        if exchange.head.method == "OPTIONS" and not routes.is_console(exchange.path):
             self._options(visit)
             return None
         introduction = visit.introduction = introduce(exchange.head, exchange.peer, self._address)
@@ -205,8 +205,8 @@ class Entrance:
         exchange = visit.exchange
         self._log.request(
             AccessLine(
-                time=self._log.stamp(),
-                event="request",
+                self._log.stamp(),
+                "request",
                 request=visit.request_id,
                 method=exchange.method,
                 path=exchange.path,

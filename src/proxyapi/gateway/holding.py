@@ -70,13 +70,14 @@ class Holding:
         InsufficientFunds; Unavailable. `lower`: None if the request has no ceiling. `ways`: to those who are asked if
         the target does not answer; each learns what it may use, and what is to be sent if the request was shortened.
         """
-        caller = visit.caller
-        assert caller is not None, "the entrance found it"
+        caller, introduction = visit.caller, visit.introduction
+        assert caller is not None and introduction is not None, "the entrance found them"
         if call.server_tools or call.prompt_bytes > FORECAST_INLINE_BYTES_MAX:
             predicted = await self.forecast(call, target)
         else:
             predicted = forecast.forecast(call, target, self._tokenizer)
-        amount, limit = charge(predicted.usage, target.price, variant=predicted.variant), max_cost(visit)
+        amount = charge(predicted.usage, target.price, variant=predicted.variant)
+        limit = None if introduction.max_cost is None else max_cost(introduction.max_cost)
         others: list[Answerer] = []
         if call.fallback_models or ways:
             others = await self._others(caller, call, target, ways)
@@ -174,12 +175,8 @@ def _shorten(ways: Sequence[Way], outlooks: Sequence[Outlook], ceiling: int | No
         way.call = msgspec.structs.replace(way.call, output_tokens_max=ceiling)
 
 
-def max_cost(visit: Visit) -> int | None:
+def max_cost(text: bytes) -> int:
     """The request's own cap in nanos. InvalidRequest: the header has no amount."""
-    assert visit.introduction is not None, "the entrance made it"
-    text = visit.introduction.max_cost
-    if text is None:
-        return None
     name = MAX_COST_HEADER.decode()
     try:
         amount = parse_amount(text.decode("latin-1"))

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 ANTHROPIC_VERSION = b"anthropic-version: 2023-06-01\r\n"
 """Required by the Messages API; clients without an SDK forget it."""
 
+_WHOLE = b"%bcontent-length: %d\r\n\r\n"
+"""A head, and what follows its beginning."""
 _CREDENTIAL_STATUSES = frozenset({401, 402})
 
 
@@ -69,7 +71,7 @@ class Upstream:
         """Send the request; returns when the head of the answer is there. `path` carries the query. UpstreamError."""
         length = len(body) if isinstance(body, bytes) else body.length or 0
         start = self._start_for(visit, provider, path, method)
-        head = _ended(start, length) if length or method == "POST" else start + b"\r\n"
+        head = _WHOLE % (start, length) if length or method == "POST" else start + b"\r\n"
         try:
             return await self._pool.send(provider.origin, head, body, method=method)
         except WireError as error:
@@ -87,12 +89,12 @@ class Upstream:
             start = self._start_for(visit, provider, _path(visit, introduction.route, target), "POST")
             introduction.keep(key, start)
         length = len(body) if isinstance(body, bytes) else body.length or 0
-        return self._pool.send(provider.origin, _ended(start, length), body, method="POST")
+        return self._pool.send(provider.origin, _WHOLE % (start, length), body, method="POST")
 
     def send_as(self, provider: Provider, path: str, lines: bytes, body: bytes) -> Awaitable[Response]:
         """As `pass_on`, a request of the gateway's own making. `lines`: header fields, but for the credential."""
         start = self._starts.get((provider.name, path, "POST")) or self._start(provider, path, "POST")
-        return self._pool.send(provider.origin, _ended(start + lines, len(body)), body, method="POST")
+        return self._pool.send(provider.origin, _WHOLE % (start + lines, len(body)), body, method="POST")
 
     def for_client(self, visit: Visit, bill: Bill, head: Awaitable[Response]) -> Awaitable[Response]:
         """`head`, unless the client leaves first and the provider stops working when its connection closes: ClientGone.
@@ -180,11 +182,6 @@ def refused_credential(status: int, provider: Provider) -> UpstreamError | None:
             f"{provider.title} refused the gateway's own access. Nothing was charged; tell the operator."
         )
     return None
-
-
-def _ended(start: bytes, length: int) -> bytes:
-    """A whole head."""
-    return b"%bcontent-length: %d\r\n\r\n" % (start, length)
 
 
 def _path(visit: Visit, route: Route, target: Target) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from proxyapi.ids import format_id
+from proxyapi.ids import encode_id, format_id
 
 if TYPE_CHECKING:
     from proxyapi.gateway.conversations import Turn
@@ -58,7 +58,7 @@ class Visit(Struct, eq=False):
 
     def headers(self) -> bytes:
         """Header lines that every answer carries."""
-        return f"x-request-id: {format_id(self.id)}\r\n".encode() + self.extra_headers
+        return b"x-request-id: %b\r\n%b" % (encode_id(self.id), self.extra_headers)
 
     def respond(self, status: int, headers: bytes, body: bytes) -> None:
         """One whole answer."""

@@ -415,30 +415,24 @@ class ResponseReader:
 
     def _feed_head(self, data: bytes) -> bytes:
         """Returns what follows the head."""
-        while data and not self.head_complete and not self.broken:
-            end = (self._tail + data).find(b"\r\n\r\n") + 4
+        parser = self._parser
+        while data and parser is not None and not self.head_complete and not self.broken:
+            seen = self._tail + data
+            end = seen.find(b"\r\n\r\n") + 4
             if end < 4:
-                self._tail = (self._tail + data)[-3:]
-                self._parse(data)
-                return b""
-            end -= len(self._tail)
-            self._tail = b""
-            self._parse(data[:end])
-            data = data[end:]
+                head, self._tail, data = data, seen[-3:], b""
+            else:
+                end -= len(self._tail)
+                head, self._tail, data = data[:end], b"", data[end:]
+            try:
+                parser.feed_data(head)
+            except ParserError as error:
+                self.broken = self.broken or str(error)
+            except ParserUpgrade:
+                self.broken = self.broken or "the upstream switched protocols"
         if self.head_complete or self.broken:
             self._parser = None  # The parser knows our methods: breaking the cycle here spares the garbage collector.
         return data
-
-    def _parse(self, head: bytes) -> None:
-        parser = self._parser
-        if parser is None:
-            return
-        try:
-            parser.feed_data(head)
-        except ParserError as error:
-            self.broken = self.broken or str(error)
-        except ParserUpgrade:
-            self.broken = self.broken or "the upstream switched protocols"
 
     def _feed_body(self, data: bytes) -> None:
         if self.ended:
@@ -483,9 +477,6 @@ class ResponseReader:
             return
         self.head_complete = True
         self.keep_alive = parser.should_keep_alive()
-        self._read_framing()
-
-    def _read_framing(self) -> None:
         self._fields = fields = dict(reversed(self.headers))
         if (length := fields.get(b"content-length")) is not None:
             self.length = self._left = int(length)
