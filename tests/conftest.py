@@ -64,7 +64,7 @@ def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Any]:
     """A `PostgresServer`, one per test process, started for the first test that asks for it."""
-    with fake_postgres.PostgresServer() as server:
+    with fake_postgres.PostgresServer(fake_postgres.SMALL, folder=fake_postgres.in_memory()) as server:
         server.make_template()
         yield server
 
