@@ -90,7 +90,7 @@ class Recorder:
     """Collects what a client will not echo, of every choice of one reply."""
 
     def __init__(self, request: Request) -> None:
-        self._question = _question(request.messages, len(request.messages))
+        self._question = _question(request.messages, _asked(request.messages, len(request.messages)))
         self._choices: dict[int, _Turn] = {}
         self._open: dict[int, tuple[_Turn, Part, list[str]]] = {}
         self._states = False
@@ -215,7 +215,7 @@ class Memory:
         if not wanted:
             return request
         keys = [key for keys in wanted.values() for key in keys.values()]
-        found = await self._find(account_id, keys[-KEYS_MAX:])
+        found = await self._find(account_id, keys[:KEYS_MAX])
         known = {key: pieces for key, pieces in found.items() if _read_by(pieces, origin)}
         messages = list(request.messages)
         for at, keys_of in wanted.items():
@@ -276,18 +276,22 @@ def _solid(text: str) -> str:
     return "".join(text.split())
 
 
-def _question(messages: Sequence[Message], before: int) -> bytes:
-    """Digest of the last user message before a position: its texts, and the calls that it answers."""
-    for message in reversed(messages[:before]):
-        if message.role == "user":
-            seen = hashlib.sha256()
-            for part in message.parts:
-                if isinstance(part, Text):
-                    seen.update(b"\0" + _solid(part.text).encode("utf-8", "surrogatepass"))
-                elif isinstance(part, ToolResult):
-                    seen.update(b"\1" + part.tool_use_id.encode())
-            return seen.digest()
-    return b""
+def _asked(messages: Sequence[Message], before: int) -> int:
+    """Position of the last user message before another one; -1: there is none."""
+    return next((at for at in range(before - 1, -1, -1) if messages[at].role == "user"), -1)
+
+
+def _question(messages: Sequence[Message], at: int) -> bytes:
+    """Digest of a user's message: its texts, and the calls that it answers."""
+    if at < 0:
+        return b""
+    seen = hashlib.sha256()
+    for part in messages[at].parts:
+        if isinstance(part, Text):
+            seen.update(b"\0" + _solid(part.text).encode("utf-8", "surrogatepass"))
+        elif isinstance(part, ToolResult):
+            seen.update(b"\1" + part.tool_use_id.encode())
+    return seen.digest()
 
 
 def _worth(key: bytes, pieces: Pieces) -> Iterator[tuple[bytes, bytes]]:
@@ -300,16 +304,25 @@ def _read_by(pieces: Pieces, origin: str) -> bool:
 
 
 def _wanted(messages: Sequence[Message]) -> dict[int, dict[int, bytes]]:
-    """Keys by message and part; part -1 is the text of the whole message. Nothing of a message that has states."""
+    """Keys by message and part, newest messages first, until they are enough; part -1 is the text of the whole message.
+    Nothing of a message that has states."""
     wanted: dict[int, dict[int, bytes]] = {}
-    for at, message in enumerate(messages):
+    count, asked, question = 0, len(messages), b""
+    for at in range(len(messages) - 1, -1, -1):
+        message = messages[at]
         if message.role != "assistant" or any(part.state is not None for part in message.parts):
             continue
         keys = {number: call_key(part.id) for number, part in enumerate(message.parts) if isinstance(part, ToolUse)}
         if text := _text(message):
-            keys[-1] = answer_key(_question(messages, at), text)
+            if asked > at:
+                asked = _asked(messages, at)
+                question = _question(messages, asked)
+            keys[-1] = answer_key(question, text)
         if keys:
             wanted[at] = keys
+            count += len(keys)
+        if count >= KEYS_MAX:
+            break
     return wanted
 
 

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from proxyapi.dialects.model import (
     CacheMark,
     DialectName,
@@ -259,6 +261,15 @@ def test_of_a_long_conversation_the_newest_turns_are_looked_up(store: Any) -> No
     restored = asyncio.run(memory.recall(1, "openai_chat", asked(*filler, said(CALL)), ORIGIN)).messages
     assert restored[-1] == said(THOUGHT, CALL)
     assert store.reads == 1
+
+
+@pytest.mark.timeout(15)  # one look at each earlier message for each answer took 40 s, and held the worker
+def test_a_conversation_of_very_many_messages_is_not_read_again_for_each_of_them(store: Any) -> None:
+    memory = memory_of(store)
+    through(memory, asked(QUESTION), reply(THOUGHT, CALL), asked())
+    turns = [said(Text(text="yes")), QUESTION] * 100_000
+    restored = asyncio.run(memory.recall(1, "openai_chat", asked(*turns, said(CALL)), ORIGIN)).messages
+    assert restored[-1] == said(THOUGHT, CALL)
 
 
 def test_a_sick_store_costs_the_reasoning_and_not_the_reply(store: Any) -> None:

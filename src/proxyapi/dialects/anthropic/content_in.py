@@ -121,24 +121,25 @@ def read_system(content: Raw) -> tuple[Message, ...]:
 def read_messages(messages: Sequence[WireMessage], unseal: Unseal) -> tuple[Message, ...]:
     """All messages, neighbours of one role as one."""
     reader = _Reader(unseal)
-    found: list[Message] = []
+    turns: list[tuple[Role, list[Part]]] = []
     for number, wire in enumerate(messages):
         role = _ROLES.get(wire.role)
         if role is None:
             param = f"messages[{number}].role"
             raise InvalidRequest(f"Invalid value for {param}: expected user, assistant or system", param=param)
         parts = reader.parts(wire.content, number)
-        if found and found[-1].role == role:
-            parts = (*found.pop().parts, *parts)
-        found.append(Message(role=role, parts=_results_first(parts)))
-    found = [message for message in found if message.parts or message.role == "assistant"]
+        if turns and turns[-1][0] == role:
+            turns[-1][1].extend(parts)
+        else:
+            turns.append((role, list(parts)))
+    found = [Message(role=role, parts=_results_first(parts)) for role, parts in turns if parts or role == "assistant"]
     if found and found[-1].role == "assistant" and found[-1].parts and isinstance(found[-1].parts[-1], Text):
         found[-1] = replace(found[-1], incomplete=True)
     return tuple(found)
 
 
-def _results_first(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    return parts if len(parts) < 2 else tuple(sorted(parts, key=lambda part: not isinstance(part, ToolResult)))
+def _results_first(parts: list[Part]) -> tuple[Part, ...]:
+    return tuple(parts if len(parts) < 2 else sorted(parts, key=lambda part: not isinstance(part, ToolResult)))
 
 
 def _odd(wire: Raw, place: str) -> list[_Block]:

@@ -268,7 +268,8 @@ def choose(request: Request, tools: tuple[Tool, ...], quirks: Quirks, planned: P
     if choice.names and (choice.mode != "required" or len(choice.names) > 1):
         # Messages has no subset: the tools themselves are fewer then, which costs the cached prefix.
         draft.approximate("tool_choice")
-        tools = tuple(tool for tool in tools if name_of(tool) in choice.names)
+        wanted = frozenset(choice.names)
+        tools = tuple(tool for tool in tools if name_of(tool) in wanted)
     if choice.mode != "required":
         return Choice(tools, {"type": "auto"} | parallel)
     name = choice.names[0] if len(choice.names) == 1 else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -32,6 +32,9 @@ _SEARCHES = ("googleSearch", "googleSearchRetrieval", "enterpriseWebSearch")
 _HOSTED = {"web_fetch": "urlContext", "code_execution": "codeExecution"}
 """Tools of other vendors that run here too, by their kind."""
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "validated": "VALIDATED"}
+
+NAMESPACES_MAX = 16
+"""Levels of namespaces that a choice may leave out."""
 
 Wire = dict[str, Any]
 
@@ -207,17 +210,33 @@ class ToolWriter:
             if choice.mode == "required":
                 raise Untranslatable("tool_choice", "there is no function to call")
             return {}
-        names = [self._declared(name) for name in choice.names]
+        names = self._declared(choice.names)
         if choice.mode == "auto" and (names or self._is_strict()):
             if names:
                 self._losses.approximate("tool_choice")
-                self._functions = {name: self._functions[name] for name in self._functions if name in names}
+                wanted = frozenset(names)
+                self._functions = {name: function for name, function in self._functions.items() if name in wanted}
             return {"mode": "VALIDATED" if self._is_strict() else "AUTO"}
         return {"mode": _MODES[choice.mode]} | ({"allowedFunctionNames": names} if names else {})
 
-    def _declared(self, name: str) -> str:
-        """The wire name of a function that a choice names, with or without its namespace."""
-        for alias, function in self._functions.items():
-            if function.name == name or function.name.endswith(f"__{name}"):
-                return alias
-        raise Untranslatable("tool_choice", f"no function of the name {name!r} is declared")
+    def _declared(self, names: Sequence[str]) -> list[str]:
+        """The wire names of the functions that a choice names, with or without their namespaces."""
+        known: dict[str, str] = {}
+        for alias, function in self._functions.items() if names else ():
+            for name in _short_names(function.name):
+                known.setdefault(name, alias)
+        for name in names:
+            if name not in known:
+                raise Untranslatable("tool_choice", f"no function of the name {name!r} is declared")
+        return [known[name] for name in names]
+
+
+def _short_names(name: str) -> Iterator[str]:
+    """A name, and what is left of it without its namespaces."""
+    yield name
+    at = -1
+    for _ in range(NAMESPACES_MAX):
+        at = name.find("__", at + 1)
+        if at < 0:
+            return
+        yield name[at + 2 :]

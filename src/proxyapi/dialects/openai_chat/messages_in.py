@@ -6,6 +6,7 @@ beside its content here and a part before it there.
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -160,18 +161,31 @@ def conversation(wire: Iterable[WireMessage], *, custom: Collection[str], unseal
     reader = _Reader(custom, unseal)
     for place, message in enumerate(wire):
         reader.take(message, f"messages[{place}]")
-    return Conversation(tuple(reader.system), tuple(reader.messages))
+    return Conversation(tuple(map(_message, reader.system)), tuple(map(_message, reader.messages)))
+
+
+class _Turn(Struct):
+    """Neighbours of one role and name, which become one message."""
+
+    role: Role
+    name: str
+    parts: list[Part]
+    incomplete: bool = False
 
 
 class _Reader:
     def __init__(self, custom: Collection[str], unseal: Unseal) -> None:
-        self.system: list[Message] = []
-        self.messages: list[Message] = []
+        self.system: list[_Turn] = []
+        self.messages: list[_Turn] = []
         self._custom = custom
         self._unseal = unseal
         self._calls: dict[str, _Known] = {}
+        self._made = 0
+        """The number of the latest made id; all below are taken."""
         self._open: dict[str, str] = {}
         """Calls without a result so far, id to name, for results that name no call."""
+        self._waiting: defaultdict[str, deque[str]] = defaultdict(deque)
+        """Their ids in order, by name, and all of them without one; some have a result meanwhile."""
 
     def take(self, wire: WireMessage, place: str) -> None:
         read = _ROLES.get(wire.role)
@@ -185,24 +199,16 @@ class _Reader:
         role: Role = "developer" if wire.role == "developer" else "system"
         parts = _marked(_contents(wire.content, place), wire.cache_control)
         if parts:
-            _append(
-                self.messages if self.messages else self.system,
-                Message(role=role, parts=tuple(parts), name=wire.name or ""),
-            )
+            _add(self.messages if self.messages else self.system, role, parts, name=wire.name or "")
 
     def _user(self, wire: WireMessage, place: str) -> None:
         if parts := _marked(_contents(wire.content, place), wire.cache_control):
-            _append(self.messages, Message(role="user", parts=tuple(parts), name=wire.name or ""))
+            _add(self.messages, "user", parts, name=wire.name or "")
 
     def _assistant(self, wire: WireMessage, place: str) -> None:
         parts = [*self._thoughts(wire), *self._answer(wire, place), *self._tool_uses(wire, place)]
-        message = Message(
-            role="assistant",
-            parts=tuple(_marked(parts, wire.cache_control)),
-            name=wire.name or "",
-            incomplete=wire.prefix is True,
-        )
-        _append(self.messages, message)
+        marked = _marked(parts, wire.cache_control)
+        _add(self.messages, "assistant", marked, name=wire.name or "", incomplete=wire.prefix is True)
 
     def _result(self, wire: WireMessage, place: str) -> None:
         identity = self._answered(wire)
@@ -215,7 +221,7 @@ class _Reader:
             kind=known.kind,
             cache=_mark(wire.cache_control),
         )
-        _append(self.messages, Message(role="user", parts=(result,)))
+        _add(self.messages, "user", [result])
 
     # --- an assistant's turn -------------------------------------------------------------------------------------
 
@@ -268,6 +274,8 @@ class _Reader:
             kind: CallKind = "custom" if is_custom else "function"
             self._calls[identity] = _Known(function.name, kind)
             self._open[identity] = function.name
+            self._waiting[function.name].append(identity)
+            self._waiting[""].append(identity)
             yield ToolUse(
                 id=identity,
                 name=function.name,
@@ -278,20 +286,25 @@ class _Reader:
             )
 
     def _made_id(self) -> str:
-        number = len(self._calls)
-        while f"call_{number}" in self._calls:
-            number += 1
-        return f"call_{number}"
+        self._made = max(self._made, len(self._calls))
+        while f"call_{self._made}" in self._calls:
+            self._made += 1
+        return f"call_{self._made}"
 
     def _answered(self, wire: WireMessage) -> str:
         """The call that a result answers; without an id (role `function`) the first open one of that name."""
-        if wire.tool_call_id:
-            identity = wire.tool_call_id
-        else:
-            named = (call for call, name in self._open.items() if not wire.name or name == wire.name)
-            identity = next(named, wire.name or "")
+        identity = wire.tool_call_id or self._first_open(wire.name or "")
         self._open.pop(identity, None)
         return identity
+
+    def _first_open(self, name: str) -> str:
+        waiting = self._waiting.get(name)
+        while waiting:
+            called = self._open.get(waiting[0])
+            if called is not None and (not name or called == name):
+                return waiting[0]
+            waiting.popleft()
+        return name
 
     def _state(self, carried: str | None) -> ReasoningState | None:
         return self._unseal(carried) if carried else None
@@ -307,17 +320,20 @@ _ROLES: dict[str, Callable[[_Reader, WireMessage, str], None]] = {
 }
 
 
-def _append(messages: list[Message], message: Message) -> None:
-    """Neighbours of one role and name are one message; results stand before its other parts."""
-    last = messages[-1] if messages else None
-    if last is None or (last.role, last.name) != (message.role, message.name):
-        messages.append(message)
-        return
-    parts = (*last.parts, *message.parts)
-    if message.role == "user":
-        results = tuple(part for part in parts if isinstance(part, ToolResult))
-        parts = (*results, *(part for part in parts if not isinstance(part, ToolResult))) if results else parts
-    messages[-1] = replace(last, parts=parts, incomplete=message.incomplete)
+def _add(turns: list[_Turn], role: Role, parts: list[Part], *, name: str = "", incomplete: bool = False) -> None:
+    if turns and turns[-1].role == role and turns[-1].name == name:
+        turns[-1].parts += parts
+        turns[-1].incomplete = incomplete
+    else:
+        turns.append(_Turn(role, name, parts, incomplete))
+
+
+def _message(turn: _Turn) -> Message:
+    """Results stand before the other parts of a user."""
+    parts = turn.parts
+    if turn.role == "user" and any(isinstance(part, ToolResult) for part in parts):
+        parts.sort(key=lambda part: not isinstance(part, ToolResult))
+    return Message(role=turn.role, parts=tuple(parts), name=turn.name, incomplete=turn.incomplete)
 
 
 def _by_proof(details: Iterable[_Detail]) -> list[list[_Detail]]:

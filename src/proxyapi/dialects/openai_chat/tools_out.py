@@ -140,13 +140,14 @@ class WireTools:
         """Where a subset can't be named, the others are not declared."""
         if choice is None or not choice.names:
             return choice, offered
+        known, wanted = {one.name for one in offered}, frozenset(choice.names)
         for name in choice.names:
-            if all(name != one.name for one in offered):
+            if name not in known:
                 raise Untranslatable("tool_choice", f"there is no tool with the name {name!r}")
         if _forces_one(choice) or not self._quirks.no_allowed_tools:
             return choice, offered
         self._losses.approximate("tool_choice.names")
-        return replace(choice, names=()), [one for one in offered if one.name in choice.names]
+        return replace(choice, names=()), [one for one in offered if one.name in wanted]
 
     def _choice(self, choice: ToolChoice | None, offered: list[_Offered], *, searches: bool) -> dict[str, Any]:
         if choice is None:
@@ -167,7 +168,8 @@ class WireTools:
         return wire
 
     def _chosen(self, choice: ToolChoice, offered: list[_Offered]) -> str | dict[str, Any]:
-        named = [_named(one) for one in offered if one.name in choice.names]
+        wanted = frozenset(choice.names)
+        named = [_named(one) for one in offered if one.name in wanted]
         if _forces_one(choice):
             return named[0]
         if choice.mode == "validated":

@@ -138,9 +138,11 @@ class _Turn:
         """It has an item of type `message`, so its phase is known."""
 
     def message(self) -> Message:
-        return Message(
-            role=self.role, parts=tuple(self.parts), phase=self.phase, id=self.id, incomplete=self.incomplete
-        )
+        """A user's results stand before what else the user says."""
+        parts = self.parts
+        if self.role == "user" and any(isinstance(part, ToolResult) for part in parts):
+            parts.sort(key=lambda part: not isinstance(part, ToolResult))
+        return Message(role=self.role, parts=tuple(parts), phase=self.phase, id=self.id, incomplete=self.incomplete)
 
 
 class Conversation:
@@ -219,20 +221,15 @@ class Conversation:
         if turn.spoken and turn.phase != phase:
             thoughts: list[Part] = []
             while turn.parts and isinstance(turn.parts[-1], Thinking):
-                thoughts.insert(0, turn.parts.pop())
+                thoughts.append(turn.parts.pop())
             turn = _Turn(role)
-            turn.parts = thoughts
+            turn.parts = thoughts[::-1]
             self._turns.append(turn)
         turn.phase, turn.spoken = phase, True
         return turn
 
     def _add(self, role: Role, part: Part) -> None:
         parts = self._turn(role).parts
-        if isinstance(part, ToolResult):
-            # A user's results stand before what else the user says.
-            results = sum(isinstance(other, ToolResult) for other in parts)
-            parts.insert(results, part)
-            return
         if role == "assistant" and self._state is not None:
             part, self._state = replace(part, state=self._state), None
         parts.append(part)
@@ -245,8 +242,7 @@ class Conversation:
         parts = _contents(wire.content, f"{here}.content")
         if role in ("system", "developer") and self._leading:
             if parts:
-                own = self._system[self._instructions :]
-                if not own or own[-1].role != role:
+                if len(self._system) == self._instructions or self._system[-1].role != role:
                     self._system.append(_Turn(role))
                 self._system[-1].parts += parts
             return

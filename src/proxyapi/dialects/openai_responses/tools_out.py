@@ -224,7 +224,9 @@ def offered(
     if choice is None or choice.server_tool or not choice.names or not quirks.no_allowed_tools or _forces_one(choice):
         return choice, tools
     losses.approximate("tool_choice.names")
-    return msgspec.structs.replace(choice, names=()), tuple(tool for tool in tools if _is_named(tool, choice.names))
+    wanted = frozenset(choice.names)
+    kept = tuple(tool for tool in tools if not wanted.isdisjoint(_names_of(tool)))
+    return msgspec.structs.replace(choice, names=()), kept
 
 
 def write_choice(choice: ToolChoice | None, tools: Sequence[Tool], quirks: Quirks, losses: Losses) -> Wire:
@@ -251,8 +253,8 @@ def _forces_one(choice: ToolChoice) -> bool:
 
 def _chosen(choice: ToolChoice, tools: Sequence[Tool], quirks: Quirks, losses: Losses) -> str | Wire:
     if choice.server_tool == "mcp":
-        label, *name = choice.names
-        return {"type": "mcp", "server_label": label} | ({"name": name[0]} if name else {})
+        label, *only = choice.names
+        return {"type": "mcp", "server_label": label} | ({"name": only[0]} if only else {})
     if choice.server_tool:
         return {"type": choice.server_tool}
     if choice.mode == "validated":
@@ -260,14 +262,17 @@ def _chosen(choice: ToolChoice, tools: Sequence[Tool], quirks: Quirks, losses: L
     mode = "auto" if choice.mode == "validated" else choice.mode
     if not choice.names or mode == "none":
         return mode
-    named = [_named(name, tools, quirks, losses) for name in choice.names]
+    known: dict[str, Tool] = {}
+    for tool in tools:
+        for name in _names_of(tool):
+            known.setdefault(name, tool)
+    named = [_named(name, known.get(name), quirks, losses) for name in choice.names]
     if _forces_one(choice):
         return named[0]
     return {"type": "allowed_tools", "mode": mode, "tools": named}
 
 
-def _named(name: str, tools: Sequence[Tool], quirks: Quirks, losses: Losses) -> Wire:
-    tool = next((tool for tool in tools if _is_named(tool, (name,))), None)
+def _named(name: str, tool: Tool | None, quirks: Quirks, losses: Losses) -> Wire:
     match tool:
         case FunctionTool():
             return {"type": "function", "name": losses.tool_name(tool.name)}
@@ -283,15 +288,16 @@ def _named(name: str, tools: Sequence[Tool], quirks: Quirks, losses: Losses) -> 
             return {"type": name}
 
 
-def _is_named(tool: Tool, names: Sequence[str]) -> bool:
+def _names_of(tool: Tool) -> tuple[str, ...]:
+    """All that a choice may call it."""
     match tool:
         case FunctionTool() | CustomTool():
-            return tool.name in names or spoken(tool.name, tool.namespace) in names
+            return tool.name, spoken(tool.name, tool.namespace)
         case Mcp():
-            return tool.label in names
+            return (tool.label,)
         case WebSearch():
-            return tool.wire_type in names or _WEB_SEARCH in names
+            return tool.wire_type, _WEB_SEARCH
         case FileSearch():
-            return "file_search" in names
+            return ("file_search",)
         case _:
-            return tool.wire_type in names
+            return (tool.wire_type,)
