@@ -200,10 +200,18 @@ def freeze_between_transactions(pid: int, database: Database, url: str) -> None:
     """SIGSTOP, at a moment at which the process holds no lock of the store: others would wait as long as it stands."""
     while True:
         os.kill(pid, signal.SIGSTOP)
+        while not stands(pid):  # the signal is sent: its threads may still run on another core, and take a lock
+            time.sleep(0.001)
         if not someone_holds_a_lock(database, url):
             return
         os.kill(pid, signal.SIGCONT)
         time.sleep(0.01)
+
+
+def stands(pid: int) -> bool:
+    """All threads are stopped (proc(5))."""
+    stats = [file.read_text() for file in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
 
 
 def someone_holds_a_lock(database: Database, url: str) -> bool:
