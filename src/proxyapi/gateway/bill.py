@@ -173,7 +173,7 @@ class Bills:
         return bill
 
     def settle(self, bill: Bill, usage: Usage, source: Source, ending: str) -> Awaitable[Settled]:
-        actual = charge(usage, bill.target.price, variant=bill.variant)
+        actual = bill.price(usage)
         visit = bill.visit
         visit.ending = ending
         visit.charged = min(actual, bill.amount)

@@ -29,18 +29,14 @@ class Outbox:
 
     def _flush(self) -> None:
         for outlet in self.outlets:
-            pending = outlet.pending
-            if pending:
-                outlet.pending = b""
-                if not outlet.is_closing():
-                    outlet.hand_over(pending)
+            outlet.flush()
         self.outlets.clear()
 
 
 class Outlet(asyncio.Transport):
     """A transport whose writes wait for the end of the turn. Everything else sees them as written."""
 
-    __slots__ = ("_outbox", "_outlets", "_transport", "hand_over", "is_closing", "pending")
+    __slots__ = ("_hand_over", "_outbox", "_outlets", "_pending", "_transport", "is_closing")
 
     is_closing: Callable[[], bool]  # the transport's own: whether it closes has nothing to do with what waits
 
@@ -48,12 +44,12 @@ class Outlet(asyncio.Transport):
         self._transport = transport
         self._outbox = outbox
         self._outlets = outbox.outlets
-        self.pending = b""
-        self.hand_over = transport.write
+        self._pending = b""
+        self._hand_over = transport.write
         self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:  # type: ignore[override]  # nobody writes buffers
-        pending = self.pending
+        pending = self._pending
         if not pending:
             outlets = self._outlets
             if not outlets:
@@ -61,7 +57,7 @@ class Outlet(asyncio.Transport):
             outlets.append(self)
         else:
             data = pending + data
-        self.pending = data
+        self._pending = data
         if len(data) > WAITING_BYTES_MAX:
             self.flush()
 
@@ -71,11 +67,11 @@ class Outlet(asyncio.Transport):
 
     def flush(self) -> None:
         """Hand over what waits."""
-        pending = self.pending
+        pending = self._pending
         if pending:
-            self.pending = b""
+            self._pending = b""
             if not self.is_closing():
-                self.hand_over(pending)
+                self._hand_over(pending)
 
     def write_eof(self) -> None:
         self.flush()
