@@ -152,7 +152,7 @@ class Spool:
 async def spool(exchange: Exchange, bytes_max: int, scan: Callable[[bytes], None]) -> Spool:
     """Take the upload as it arrives; `scan` sees every unpacked piece once. The caller closes the spool."""
     encoding = _encoding(exchange)
-    if exchange.head.body_bytes is not None and exchange.head.body_bytes > bytes_max:
+    if exchange.body_bytes is not None and exchange.body_bytes > bytes_max:
         raise _ours(BodyTooLarge(), bytes_max)
     unpacker = zlib.decompressobj(wbits=31) if encoding == b"gzip" else None
     upload = Spool()

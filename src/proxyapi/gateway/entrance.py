@@ -165,7 +165,7 @@ class Entrance:
     @staticmethod
     async def _take_rest(exchange: Exchange) -> None:
         """For the log of a request that is refused by its head alone: a small body is right behind."""
-        size = exchange.head.body_bytes
+        size = exchange.body_bytes
         if size is not None and size <= BODY_BUFFER_BYTES and not exchange.started and not exchange.expects_continue:
             with suppress(WireError):
                 await exchange.read(BODY_BUFFER_BYTES)

@@ -194,9 +194,9 @@ class ClientConnection(asyncio.Protocol):
             data = data[2:]
             if data.startswith(b"\r\n\r\n"):
                 break
-        end = data.find(b"\r\n\r\n")
-        if end >= 0:
-            self._begin(data, end + 4)
+        head, end, rest = data.partition(b"\r\n\r\n")
+        if end:
+            self._begin(head, rest)
         elif data:
             self.deadline = self.host.tick + self.host.ticks.head
             self._take_slow_head(data)
@@ -216,9 +216,7 @@ class ClientConnection(asyncio.Protocol):
         end = buffer.find(b"\r\n\r\n", searched)
         self._searched = max(0, len(buffer) - 3)
         if end >= 0:
-            data = bytes(buffer)
-            self._clear_buffer()
-            self._begin(data, end + 4)
+            self._restart_head()
         elif len(buffer) > self.host.head_bytes_max:
             self._refuse_large_head(bytes(buffer))
         elif not (65 <= buffer[0] <= 90 or buffer == b"\r"):
@@ -241,19 +239,18 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._refuse(414, "The request target is too long")
 
-    def _begin(self, data: bytes, head_end: int) -> None:
+    def _begin(self, raw: bytes, rest: bytes) -> None:
         """A head is complete: make its exchange, give it what has come of its body, start the handler."""
         host = self.host
-        if head_end > host.head_bytes_max:
-            self._refuse_large_head(data[:head_end])
+        if len(raw) + 4 > host.head_bytes_max:
+            self._refuse_large_head(raw)
             return
         try:
-            head = self._memo.parse(data, head_end)
+            head, length = self._memo.parse(raw)
         except HeadRefused as refusal:
             self._refuse(refusal.status, str(refusal))
             return
-        length, rest = head.body_bytes, data[head_end:]
-        self.exchange = exchange = Exchange(self, head, self.peer, rest if len(rest) == length else None)
+        self.exchange = exchange = Exchange(self, head, length, rest if len(rest) == length else None)
         self.deadline = 0
         if not exchange.body_complete:
             self._begin_body(exchange, length, rest)
@@ -399,7 +396,7 @@ class ClientConnection(asyncio.Protocol):
         return exchange.body_complete or self._can_drain(exchange)
 
     def _can_drain(self, exchange: Exchange) -> bool:
-        return not exchange.expects_continue and exchange.head.body_bytes is not None and self._left <= DRAIN_BYTES_MAX
+        return not exchange.expects_continue and exchange.body_bytes is not None and self._left <= DRAIN_BYTES_MAX
 
     def exchange_over(self, exchange: Exchange) -> None:
         """The answer is written."""

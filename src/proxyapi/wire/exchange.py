@@ -35,6 +35,7 @@ class Carrier(Protocol):
     """What an exchange needs of its client connection."""
 
     transport: asyncio.Transport
+    peer: str
     write_paused: bool
     body_bytes_max: int
 
@@ -64,6 +65,7 @@ class Exchange:
         "_source",
         "_waiter",
         "_wake_at",
+        "body_bytes",
         "body_complete",
         "expects_continue",
         "finished",
@@ -77,14 +79,16 @@ class Exchange:
         "witness",
     )
 
-    def __init__(self, carrier: Carrier, head: RequestHead, peer: str, body: bytes | None = None) -> None:
+    def __init__(self, carrier: Carrier, head: RequestHead, body_bytes: int | None, body: bytes | None = None) -> None:
         """`body`: all of it, where it came with its head."""
         self._carrier = carrier
         self.head = head
+        self.body_bytes = body_bytes
+        """The declared length of the body; 0 without one, None when chunked."""
         self.keep_alive = head.keep_alive
         """Another request may follow on the connection."""
         self.version_minor = head.version_minor
-        self.peer = peer
+        self.peer = carrier.peer
         """The client's IP address."""
         self.started = False
         """The status line has been written."""
@@ -145,7 +149,7 @@ class Exchange:
         Raises BodyTooLarge (the lower of `bytes_max` and the server's limit), BodyTimeout, BodyBroken, ClientLeft.
         """
         bytes_max = min(bytes_max, self._carrier.body_bytes_max)
-        if self.head.body_bytes is not None and self.head.body_bytes > bytes_max:
+        if self.body_bytes is not None and self.body_bytes > bytes_max:
             raise BodyTooLarge(f"The request body is larger than {bytes_max} bytes")
         if not self.body_complete:
             await self._receive(bytes_max + 1)
@@ -156,7 +160,7 @@ class Exchange:
 
     async def read_some(self) -> bytes:
         """The next piece of the body; empty at its end. Raises as `read` does, BodyTooLarge for the server's limit."""
-        if max(self._received, self.head.body_bytes or 0) > self._carrier.body_bytes_max:
+        if max(self._received, self.body_bytes or 0) > self._carrier.body_bytes_max:
             raise BodyTooLarge(f"The request body is larger than {self._carrier.body_bytes_max} bytes")
         if not self._body and not self.body_complete:
             await self._receive(1)

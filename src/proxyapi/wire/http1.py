@@ -34,7 +34,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ABSOLUTE = re.compile(r"https?://([^/?#@]+)([/?].*)?", re.IGNORECASE)
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"connection", b"expect", b"host"))
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e\x80-\xff]*)?")
-_COUNTED = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*\r\n", re.IGNORECASE)
+_COUNTED = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)[ \t]*(?:\r|\Z)", re.IGNORECASE)
 _WHOLE_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n")
 _TRAILER = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
 
@@ -71,11 +71,10 @@ def encode_chunk(data: bytes) -> bytes:
 
 
 class RequestHead:
-    """The request line and header fields of one request. Not changed once parsed."""
+    """The request line and header fields of one request, but for its Content-Length: so clients repeat it all day."""
 
     __slots__ = (
         "_first",
-        "body_bytes",
         "expects_continue",
         "headers",
         "host",
@@ -98,13 +97,12 @@ class RequestHead:
     host: bytes
     """The Host field, or the authority of an absolute target, which wins (RFC 9112, 3.2.2)."""
     headers: Headers
-    body_bytes: int | None
-    """The declared length; 0 without a body, None when chunked."""
+    """Without Content-Length."""
     keep_alive: bool
     expects_continue: bool
     version_minor: int
     notes: object
-    """What the server's handler has derived from this head: kept for the next equal one of the same connection."""
+    """What the server's handler has derived from this head: kept for the next request of the connection with it."""
 
     def __init__(self) -> None:
         self.headers = []
@@ -118,24 +116,13 @@ class RequestHead:
             first = self._first = dict(reversed(self.headers))
         return first.get(name)
 
-    def with_length(self, length: int) -> RequestHead:
-        """The same head with another Content-Length."""
-        head = RequestHead()
-        for name in RequestHead.__slots__:
-            setattr(head, name, getattr(self, name))
-        head.body_bytes = length
-        value = b"%d" % length
-        head.headers = [(name, value if name == b"content-length" else old) for name, old in self.headers]
-        head._first = None
-        return head
-
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by llhttp."""
         self.headers.append((name.lower(), value))
 
 
 class HeadMemo:
-    """The last head of a connection: clients send the same one over and over, but for its Content-Length."""
+    """The last head of a connection: most clients send the same one over and over, with another Content-Length."""
 
     __slots__ = ("_after", "_before", "_head", "_headers_max")
 
@@ -144,27 +131,31 @@ class HeadMemo:
         self._head: RequestHead | None = None
         self._before = self._after = b""
 
-    def parse(self, data: bytes, end: int) -> RequestHead:
-        """The complete head `data[:end]`. HeadRefused, as `parse_request`."""
-        known = self._head
-        if known is not None and data.startswith(self._before):
-            stop = end - len(self._after)
-            digits = data[len(self._before) : stop]
-            if digits.isdigit() and len(digits) <= LENGTH_DIGITS_MAX and data.startswith(self._after, stop):
-                length = int(digits)
-                return known if length == known.body_bytes else known.with_length(length)
-        raw = data[:end]
-        head = parse_request(raw, self._headers_max)
-        counted = _COUNTED.search(raw)
+    def parse(self, head: bytes) -> tuple[RequestHead, int | None]:
+        """As `parse_request`; of `head` the last two line ends are missing."""
+        known, before, after = self._head, self._before, self._after
+        if known is not None:
+            start, stop = len(before), len(head) - len(after)
+            digits = head[start:stop]
+            if (
+                digits.isdigit()
+                and len(digits) <= LENGTH_DIGITS_MAX
+                and head[:start] == before
+                and head[stop:] == after
+            ):
+                return known, int(digits)
+        request, length = parse_request(head + b"\r\n\r\n", self._headers_max)
+        counted = _COUNTED.search(head)
         if counted is not None:
-            self._head, self._before, self._after = head, raw[: counted.start(1)], raw[counted.end(1) :]
-        return head
+            self._head, self._before, self._after = request, head[: counted.start(1)], head[counted.end(1) :]
+        return request, length
 
 
-def parse_request(head: bytes, headers_max: int) -> RequestHead:
+def parse_request(head: bytes, headers_max: int) -> tuple[RequestHead, int | None]:
     """Read a complete head (up to and including the empty line).
 
-    Raises HeadRefused with the status that the client is owed.
+    Returns it and the length of its body: 0 without one, None when chunked. Raises HeadRefused with the status that
+    the client is owed.
     """
     request = RequestHead()
     words = head[: head.find(b"\r\n")].split(b" ")
@@ -201,8 +192,7 @@ def parse_request(head: bytes, headers_max: int) -> RequestHead:
     if "#" in target:
         raise HeadRefused(400, "The request target has a fragment")
     request.path, _, request.query = target.partition("?")
-    _read_framing(headers, request)
-    return request
+    return request, _read_framing(headers, request)
 
 
 def _refuse_version(version: bytes) -> NoReturn:
@@ -228,8 +218,9 @@ def _strip_authority(target: str, request: RequestHead) -> str:
     return target
 
 
-def _read_framing(headers: Headers, request: RequestHead) -> None:
-    request.body_bytes = 0
+def _read_framing(headers: Headers, request: RequestHead) -> int | None:
+    """Returns the length of the body."""
+    length: int | None = 0
     request.expects_continue = False
     request.keep_alive = request.version_minor == 1
     hosts = 0
@@ -244,12 +235,12 @@ def _read_framing(headers: Headers, request: RequestHead) -> None:
             if counted or not value.isdigit() or len(value) > LENGTH_DIGITS_MAX:
                 raise HeadRefused(400, "Content-Length is malformed or repeated")
             counted = True
-            request.body_bytes = int(value)
+            length = int(value)
         elif name == b"transfer-encoding":
             if chunked or value.lower() != b"chunked":
                 raise HeadRefused(501, "The transfer coding is not supported")
             chunked = True
-            request.body_bytes = None
+            length = None
         elif name == b"connection":
             options = value.lower().replace(b" ", b"").split(b",")
             if b"close" in options:
@@ -264,6 +255,9 @@ def _read_framing(headers: Headers, request: RequestHead) -> None:
         raise HeadRefused(400, "The request needs exactly one Host")
     if chunked and (counted or not request.version_minor):
         raise HeadRefused(400, "The body's framing is ambiguous")
+    if counted:
+        request.headers = [field for field in headers if field[0] != b"content-length"]
+    return length
 
 
 def _take_whole_chunks(data: bytes, at: int, pieces: list[bytes]) -> int:

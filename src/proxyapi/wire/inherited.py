@@ -32,7 +32,7 @@ class Inherited(Exchange):
     __slots__ = ("_client", "_heir")
 
     def __init__(self, client: Exchange, heir: Heir) -> None:
-        super().__init__(client._carrier, client.head, client.peer)
+        super().__init__(client._carrier, client.head, client.body_bytes)
         self._client = client
         self._heir = heir
         client.on_gone(self._client_left)

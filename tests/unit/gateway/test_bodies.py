@@ -18,7 +18,6 @@ from proxyapi.errors import (
 )
 from proxyapi.gateway import bodies
 from proxyapi.wire.errors import BodyBroken, BodyTimeout, BodyTooLarge, ClientLeft, WireError
-from proxyapi.wire.http1 import RequestHead
 from proxyapi.wire.server import Exchange
 
 MAX = 1000
@@ -31,8 +30,7 @@ class Upload:
         self._pieces = list(pieces)
         self._encoding = encoding
         self._error = error
-        self.head = RequestHead()
-        self.head.body_bytes = None
+        self.body_bytes: int | None = None
 
     def header(self, name: bytes) -> bytes | None:
         return self._encoding if name == b"content-encoding" else None
@@ -155,7 +153,7 @@ def test_a_gzip_upload_is_seen_unpacked() -> None:
 
 def test_an_upload_that_says_it_is_too_large_is_refused_unread() -> None:
     upload = Upload(BODY)
-    upload.head.body_bytes = MAX + 1
+    upload.body_bytes = MAX + 1
     with pytest.raises(PayloadTooLarge, match="1000 bytes"):
         spool(upload)
     assert asyncio.run(upload.read_some()) == BODY
