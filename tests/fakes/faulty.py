@@ -35,6 +35,8 @@ class Faults:
 
 
 class FaultySqlite:
+    """A connection, and its cursor."""
+
     def __init__(self, inner: sqlite3.Connection, faults: Faults) -> None:
         self.inner = inner
         self.faults = faults
@@ -54,6 +56,9 @@ class FaultySqlite:
     def executemany(self, sql: str, parameters: Any) -> sqlite3.Cursor:
         self._step(sql)
         return self.inner.executemany(sql, parameters)
+
+    def cursor(self) -> FaultySqlite:
+        return self
 
     @property
     def in_transaction(self) -> bool:

@@ -34,13 +34,6 @@ def spell(sql: str, macros: Mapping[str, str]) -> str:
     return _MACRO.sub(lambda found: found[1] or known[found[2]], text).strip()
 
 
-@lru_cache(maxsize=256)
-def list_position(text: str) -> int:
-    """Which parameter of a statement is its list: as many `?` stand before `@ids`."""
-    return text[: text.index(LIST)].count("?")
-
-
-@lru_cache(maxsize=256)
 def has_values(text: str) -> bool:
     """An INSERT that can be repeated for many rows in one statement."""
     return _VALUES.search(text) is not None

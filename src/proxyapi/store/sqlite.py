@@ -15,16 +15,14 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import lru_cache
-from itertools import chain
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Self
 
 from proxyapi.store.database import Pace, Parameters, Progress, Row, Step, ignore_progress
 from proxyapi.store.errors import ConstraintViolated, OutcomeUnknown, StatementRefused, StoreError, StoreFailure
 from proxyapi.store.files import FILE_MODE, sync_to_disk
-from proxyapi.store.queries import LIST, ROWS_MAX, has_values, list_position, repeated, spell
 from proxyapi.store.script import statements
+from proxyapi.store.statement import Statement, statement
 
 BUSY_SECONDS = 5.0
 """How long SQLite itself waits for a lock: only for those who don't take our own lock, such as a sqlite3 shell."""
@@ -35,16 +33,6 @@ WAL_BYTES_KEPT = 64 * 2**20
 DIRECTORY_MODE = 0o700
 """Balances and the digests of keys are nobody else's business."""
 STATEMENTS_CACHED = 512
-
-MACROS = {
-    "@now_ms": "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER)",
-    "@for_update": "",
-    "@for_share": "",
-}
-"""Nobody writes beside a write transaction, so rows need no locks. `unixepoch('subsec')` would need SQLite 3.42, Debian
-12 has 3.40."""
-LIST_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-"""Lists are filled up to one of these with NULL, which no member is, so that the cache of statements stays warm."""
 
 # What the driver does not know by heart, it asks for an adapter by two names that nobody has, for every single value:
 # two exceptions that are made and dropped, a thirtieth of all instructions of a request. These answer at once.
@@ -79,13 +67,23 @@ _WHY = {
 """What SQLite means, for those who can mend it."""
 
 
-class Connection(Protocol):
+REFUSALS = (sqlite3.Error, OverflowError, UnicodeError)
+"""What the driver raises where it does not do what it is asked."""
+
+
+class Cursor(Protocol):
+    """What is used of `sqlite3.Cursor`."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> sqlite3.Cursor: ...
+    def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor: ...
+
+
+class Connection(Cursor, Protocol):
     """What is used of `sqlite3.Connection`; tests put a faulty one in its place."""
 
     @property
     def in_transaction(self) -> bool: ...
-    def execute(self, sql: str, parameters: Any = ..., /) -> sqlite3.Cursor: ...
-    def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor: ...
+    def cursor(self) -> Cursor: ...
     def close(self) -> None: ...
 
 
@@ -170,10 +168,10 @@ class WriteLock:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def __enter__(self) -> None:
+    def take(self) -> None:
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
-    def __exit__(self, *_: object) -> None:
+    def release(self) -> None:
         fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def close(self) -> None:
@@ -185,50 +183,43 @@ class SqliteTransaction:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._cursor = connection.cursor()
+        """For all statements but those that are read row by row."""
 
     def execute(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        return execute(self._connection, sql, parameters)
+        return execute(self._cursor, sql, parameters)
 
     def change(self, sql: str, parameters: Parameters = ()) -> int:
-        text = spelled(sql)
-        try:
-            if LIST not in text:
-                return self._connection.execute(text, parameters).rowcount
-            return sum(self._connection.execute(*part).rowcount for part in _parts(text, parameters))
-        except (sqlite3.Error, OverflowError, UnicodeError) as error:
-            raise translate(error) from error
+        return self._count(statement(sql), [parameters])
 
     def executemany(self, sql: str, rows: Iterable[Parameters]) -> None:
-        self._many(sql, rows if isinstance(rows, list) else list(rows))
-
-    def _many(self, sql: str, rows: Sequence[Parameters]) -> int:
-        text = spelled(sql)
-        try:
-            if not has_values(text):
-                return self._connection.executemany(text, rows).rowcount
-            # One statement for 32 rows asks the interpreter's lock back once, which another thread may want.
-            count = 0
-            for at in range(0, len(rows), ROWS_MAX):
-                part = rows[at : at + ROWS_MAX]
-                values = list(chain.from_iterable(part))
-                count += self._connection.execute(repeated(text, len(part)), values).rowcount
-            return count
-        except (sqlite3.Error, OverflowError, UnicodeError) as error:
-            raise translate(error) from error
+        self._count(statement(sql), rows if isinstance(rows, list) else list(rows))
 
     def changes(self, steps: Sequence[Step]) -> list[int]:
         """One after the other."""
-        return [self._step(sql, rows) for sql, rows in steps]
+        return [self._count(statement(sql), rows) for sql, rows in steps]
 
-    def _step(self, sql: str, rows: Sequence[Parameters]) -> int:
-        if sql.startswith("SELECT"):
-            return len(self.execute(sql, rows[0]))
-        return self.change(sql, rows[0]) if LIST in sql else self._many(sql, rows)
+    def _count(self, asked: Statement, rows: Sequence[Parameters]) -> int:
+        """Rows found, inserted, changed or deleted."""
+        count = 0
+        try:
+            if len(rows) == 1:
+                parts = asked.parts(rows[0])
+            elif asked.has_values:
+                parts = asked.of_rows(rows)
+            else:
+                return self._cursor.executemany(asked.text, rows).rowcount
+            for text, parameters in parts:
+                done = self._cursor.execute(text, parameters)
+                count += len(done.fetchall()) if asked.reads else done.rowcount
+        except REFUSALS as error:
+            raise translate(error) from error
+        return count
 
     def iterate(self, sql: str, parameters: Parameters = ()) -> Iterator[Row]:
         try:
             # Not `yield from`: what is dropped half read would close the cursor, maybe after its connection.
-            for row in self._connection.execute(spelled(sql), parameters):  # noqa: UP028
+            for row in self._connection.execute(statement(sql).text, parameters):  # noqa: UP028
                 yield row
         except sqlite3.Error as error:
             raise translate(error) from error
@@ -252,38 +243,44 @@ class SqliteTransaction:
         self.execute("RELEASE part")
 
 
-@lru_cache(maxsize=1024)
-def spelled(sql: str) -> str:
-    """The statement as SQLite understands it, but for `@ids`."""
-    return spell(sql, MACROS)
-
-
-def execute(connection: Connection, sql: str, parameters: Parameters) -> list[Row]:
+def execute(cursor: Cursor, sql: str, parameters: Parameters) -> list[Row]:
     """All rows of one statement, in our spelling."""
-    text = spelled(sql)
+    rows: list[Row] = []
     try:
-        if LIST not in text:
-            return connection.execute(text, parameters).fetchall()
-        return [row for part in _parts(text, parameters) for row in connection.execute(*part).fetchall()]
-    except (sqlite3.Error, OverflowError, UnicodeError) as error:
+        for text, values in statement(sql).parts(parameters):
+            rows += cursor.execute(text, values).fetchall()
+    except REFUSALS as error:
         raise translate(error) from error
+    return rows
 
 
-def _parts(text: str, parameters: Parameters) -> Iterator[tuple[str, Parameters]]:
-    """Statement and parameters for every part of the list."""
-    at = list_position(text)
-    before, ids, after = parameters[:at], parameters[at], parameters[at + 1 :]
-    if not isinstance(ids, list):
-        raise StatementRefused(f"the parameter of {LIST} is a list")
-    for start in range(0, len(ids), LIST_SIZES[-1]):
-        part = ids[start : start + LIST_SIZES[-1]]
-        size = next(size for size in LIST_SIZES if size >= len(part))
-        yield _expanded(text, size), (*before, *part, *((None,) * (size - len(part))), *after)
+class WriteTransaction(SqliteTransaction):
+    """BEGIN IMMEDIATE to COMMIT, or ROLLBACK, under the lock."""
 
+    def __init__(self, connection: Connection, lock: WriteLock) -> None:
+        super().__init__(connection)
+        self._lock = lock
 
-@lru_cache(maxsize=512)
-def _expanded(text: str, size: int) -> str:
-    return text.replace(LIST, ",".join("?" * size))
+    def __enter__(self) -> Self:
+        self._lock.take()
+        try:
+            self._cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._lock.release()
+            raise _cannot_begin(error) from error
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        try:
+            if failed is None:
+                self._cursor.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise OutcomeUnknown(str(error)) from error
+        finally:
+            if self._connection.in_transaction:
+                with suppress(sqlite3.Error):  # it fails only where SQLite has rolled back by itself
+                    self._cursor.execute("ROLLBACK")
+            self._lock.release()
 
 
 class SqliteWriter:
@@ -297,25 +294,8 @@ class SqliteWriter:
         self._connection = connection
         self._lock = lock
 
-    @contextmanager
-    def transaction(self) -> Iterator[SqliteTransaction]:
-        """BEGIN IMMEDIATE under the lock."""
-        connection = self._connection
-        with self._lock:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.Error as error:
-                raise _cannot_begin(error) from error
-            try:
-                yield SqliteTransaction(connection)
-                try:
-                    connection.execute("COMMIT")
-                except sqlite3.Error as error:
-                    raise OutcomeUnknown(str(error)) from error
-            finally:
-                if connection.in_transaction:
-                    with suppress(sqlite3.Error):  # it fails only where SQLite has rolled back by itself
-                        connection.execute("ROLLBACK")
+    def transaction(self) -> WriteTransaction:
+        return WriteTransaction(self._connection, self._lock)
 
     def close(self) -> None:
         self._connection.close()
