@@ -73,10 +73,10 @@ def read_reply(headers: Headers, passed: frozenset[bytes] = _TO_CLIENT) -> tuple
         if name not in _OF_USE:
             continue
         if name in passed:
-            lines.append(b"%b: %b\r\n" % (name, value))
-        if name in _REQUEST_IDS and not found:
+            lines += name, b": ", value, b"\r\n"
+        if not found and name in _REQUEST_IDS:
             found = value
-            lines.append(b"x-upstream-request-id: %b\r\n" % value)
+            lines += b"x-upstream-request-id: ", value, b"\r\n"
     return b"".join(lines), found[:200].decode("latin-1")
 
 

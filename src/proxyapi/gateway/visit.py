@@ -63,4 +63,5 @@ class Visit(Struct, eq=False):
     def respond(self, status: int, headers: bytes, body: bytes) -> None:
         """One whole answer."""
         self.status = status
-        self.exchange.respond(status, headers + self.headers(), body)
+        lines = b"".join((headers, b"x-request-id: ", encode_id(self.id), b"\r\n", self.extra_headers))
+        self.exchange.respond(status, lines, body)

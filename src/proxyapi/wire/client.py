@@ -146,13 +146,16 @@ class Pool:
             connection = self._take_idle(origin) if pooled else None
             if connection is None:
                 connection = await self._open(origin, (timeouts or self._timeouts).connect_seconds)
-            was_used = connection.used
-            response = Response(connection, patience, head_request=method == "HEAD")
-            connection.response = response
-            sent_at = self.tick
+            was_used, sent_at = connection.used, self.tick
+            response = connection.response = Response(connection, patience, head_request=method == "HEAD")
             try:
                 if isinstance(body, bytes):
-                    self._send_whole(connection, head, body, patience)
+                    connection.deadline = sent_at + patience.first_byte
+                    connection.request_sent = True
+                    if len(body) <= JOIN_BYTES_MAX:
+                        connection.transport.write(head + body)
+                    else:
+                        connection.write_large(head, body, patience)
                 else:
                     await self._send_source(connection, response, head, body, patience)
                 await response.head
@@ -171,17 +174,6 @@ class Pool:
     def _is_stale(self, failure: BaseException, sent_at: int) -> bool:
         age_seconds = (self.tick - sent_at) * self._timeouts.tick_seconds
         return isinstance(failure, ConnectionLost) and not failure.received and age_seconds <= STALE_SECONDS
-
-    def _send_whole(self, connection: UpstreamConnection, head: bytes, body: bytes, patience: Patience) -> None:
-        transport = connection.transport
-        connection.deadline = self.tick + patience.first_byte
-        connection.request_sent = True
-        if len(body) <= JOIN_BYTES_MAX:
-            transport.write(head + body)
-            return
-        transport.writelines((head, body))
-        if connection.write_paused:
-            connection.watch_writing(patience)
 
     async def _send_source(
         self, connection: UpstreamConnection, response: Response, head: bytes, body: BodySource, patience: Patience

@@ -189,17 +189,39 @@ class ClientConnection(asyncio.Protocol):
     # ---- heads
 
     def _take_head(self, data: bytes) -> None:
-        """Bytes at the beginning of a request."""
+        """Bytes at the beginning of a request. With its whole head begins its exchange."""
         while data[:2] == b"\r\n":  # An old client's empty line behind a body (RFC 9112, 2.2).
             data = data[2:]
             if data.startswith(b"\r\n\r\n"):
                 break
-        head, end, rest = data.partition(b"\r\n\r\n")
-        if end:
-            self._begin(head, rest)
-        elif data:
-            self.deadline = self.host.tick + self.host.ticks.head
-            self._take_slow_head(data)
+        raw, end, rest = data.partition(b"\r\n\r\n")
+        if not end:
+            if data:
+                self.deadline = self.host.tick + self.host.ticks.head
+                self._take_slow_head(data)
+            return
+        host = self.host
+        if len(raw) + 4 > host.head_bytes_max:
+            self._refuse_large_head(raw)
+            return
+        try:
+            head, length = self._memo.parse(raw)
+        except HeadRefused as refusal:
+            self._refuse(refusal.status, str(refusal))
+            return
+        self.exchange = exchange = Exchange(self, head, length, rest if len(rest) == length else None)
+        self.deadline = 0
+        if not exchange.body_complete:
+            self._begin_body(exchange, length, rest)
+        host.exchanges += 1
+        parked = self._parked
+        if parked is not None:
+            self._parked = None
+            parked.set_result(exchange)
+        else:
+            self._runner = task = host.loop.create_task(self._run(exchange))
+            host.tasks.add(task)
+            task.add_done_callback(host.tasks.discard)
 
     def _take_slow_head(self, data: bytes) -> None:
         """More bytes of a head that came in parts, or of a request that has to wait for the client to read."""
@@ -239,31 +261,6 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._refuse(414, "The request target is too long")
 
-    def _begin(self, raw: bytes, rest: bytes) -> None:
-        """A head is complete: make its exchange, give it what has come of its body, start the handler."""
-        host = self.host
-        if len(raw) + 4 > host.head_bytes_max:
-            self._refuse_large_head(raw)
-            return
-        try:
-            head, length = self._memo.parse(raw)
-        except HeadRefused as refusal:
-            self._refuse(refusal.status, str(refusal))
-            return
-        self.exchange = exchange = Exchange(self, head, length, rest if len(rest) == length else None)
-        self.deadline = 0
-        if not exchange.body_complete:
-            self._begin_body(exchange, length, rest)
-        host.exchanges += 1
-        parked = self._parked
-        if parked is not None:
-            self._parked = None
-            parked.set_result(exchange)
-        else:
-            self._runner = task = host.loop.create_task(self._run(exchange))
-            host.tasks.add(task)
-            task.add_done_callback(host.tasks.discard)
-
     # ---- bodies
 
     def _begin_body(self, exchange: Exchange, length: int | None, data: bytes) -> None:
@@ -300,7 +297,7 @@ class ClientConnection(asyncio.Protocol):
             if rest:
                 self._keep(rest)
             if exchange.finished:
-                self._next()
+                self.exchange_over(exchange)
         elif exchange.awaits_body or exchange.finished:
             self.deadline = self.host.tick + self.host.ticks.body_idle
         elif exchange.buffered_bytes > BODY_BUFFER_BYTES:
@@ -399,34 +396,32 @@ class ClientConnection(asyncio.Protocol):
         return not exchange.expects_continue and exchange.body_bytes is not None and self._left <= DRAIN_BYTES_MAX
 
     def exchange_over(self, exchange: Exchange) -> None:
-        """The answer is written."""
+        """The answer is written. Once the request has come too, the next one begins, which may be here already."""
         if self.lost or self.exchange is not exchange:
             return
-        if exchange.body_complete:
-            self._next()
-        elif exchange.keep_alive:
-            self.deadline = self.host.tick + self.host.ticks.body_idle  # the small rest is read and dropped
+        host = self.host
+        if not exchange.body_complete:
+            if exchange.keep_alive:
+                self.deadline = host.tick + host.ticks.body_idle  # the small rest is read and dropped
+                self._resume_reading()
+            else:
+                self._linger()
+            return
+        self.exchange = None
+        if not exchange.keep_alive:
+            self.transport.close()
+            self._expect_end()
+            return
+        self.deadline = host.tick + host.ticks.idle
+        if self._buffer:
+            host.loop.call_soon(self._next_from_buffer)
+        elif self._reading_paused:
             self._resume_reading()
-        else:
-            self._linger()
 
     def exchange_aborted(self, exchange: Exchange) -> None:
         """The answer is cut."""
         if not self.lost and self.exchange is exchange:
             self.transport.abort()
-
-    def _next(self) -> None:
-        """Ready for the next request, which may have come already."""
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None and not exchange.keep_alive:
-            self.transport.close()
-            self._expect_end()
-            return
-        self.deadline = self.host.tick + self.host.ticks.idle
-        if self._buffer:
-            self.host.loop.call_soon(self._next_from_buffer)
-        elif self._reading_paused:
-            self._resume_reading()
 
     def _next_from_buffer(self) -> None:
         if self.exchange is not None or self.write_paused or self._lingering or self.transport.is_closing():

@@ -348,13 +348,12 @@ class ChunkedDecoder:
 class ResponseReader:
     """One response, fed with bytes as they come. Interim responses (1xx) are skipped.
 
-    llhttp reads the head; the framing of the body is read here, so that it is always known where a chunk begins. Body
-    bytes are appended to `pieces`, de-chunked. The owner looks at the flags after each `feed_bytes`.
+    llhttp reads the head; the framing of the body is read here, so that it is always known where a chunk begins. The
+    owner looks at the flags after each `feed_bytes`.
     """
 
     __slots__ = (
         "_bodiless",
-        "_fields",
         "_left",
         "_parser",
         "_tail",
@@ -365,7 +364,6 @@ class ResponseReader:
         "headers",
         "keep_alive",
         "length",
-        "pieces",
         "status",
         "until_close",
     )
@@ -382,10 +380,8 @@ class ResponseReader:
         """After the end: the connection may carry another request."""
         self.broken = ""
         """Why the bytes are no valid response; empty if they are."""
-        self.pieces: list[bytes] = []
         self.chunks: ChunkedDecoder | None = None
         """Of a chunked body."""
-        self._fields: dict[bytes, bytes] = {}
         self._left = 0
         self._tail = b""  # the last bytes of an incomplete head, where its end may have begun
         self._bodiless = head_request
@@ -398,57 +394,59 @@ class ResponseReader:
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a field; `name` in lower case."""
-        return self._fields.get(name)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
-    def feed_bytes(self, data: bytes) -> None:
-        """Take the next bytes; then see `head_complete`, `pieces`, `ended`, `broken`."""
+    def feed_bytes(self, data: bytes) -> bytes:
+        """Take the next bytes; returns those of the body, de-chunked. Then see `head_complete`, `ended`, `broken`."""
         if not self.head_complete:
             data = self._feed_head(data)
-        if data and self.head_complete and not self.broken:
-            self._feed_body(data)
+        if not data or self.broken:
+            return b""
+        if self.ended:
+            self.keep_alive = False  # Bytes behind the end: the answer stands, the connection does not.
+            return b""
+        if self.chunks is not None:
+            return self._feed_chunks(self.chunks, data)
+        if not self.until_close:
+            if len(data) > self._left:
+                data = data[: self._left]
+                self.keep_alive = False
+            self._left -= len(data)
+            self.ended = not self._left
+        return data
 
     def _feed_head(self, data: bytes) -> bytes:
         """Returns what follows the head."""
         parser = self._parser
         while data and parser is not None and not self.head_complete and not self.broken:
             seen = self._tail + data
-            end = seen.find(b"\r\n\r\n") + 4
-            if end < 4:
-                head, self._tail, data = data, seen[-3:], b""
-            else:
-                end -= len(self._tail)
-                head, self._tail, data = data[:end], b"", data[end:]
+            _, end, rest = seen.partition(b"\r\n\r\n")
+            self._tail = b"" if end else seen[-3:]
             try:
-                parser.feed_data(head)
+                parser.feed_data(data[: len(data) - len(rest)])
             except ParserError as error:
                 self.broken = self.broken or str(error)
             except ParserUpgrade:
                 self.broken = self.broken or "the upstream switched protocols"
+            data = rest
         if self.head_complete or self.broken:
             self._parser = None  # The parser knows our methods: breaking the cycle here spares the garbage collector.
         return data
 
-    def _feed_body(self, data: bytes) -> None:
-        if self.ended:
-            self.keep_alive = False  # Bytes behind the end: the answer stands, the connection does not.
-        elif self.chunks is not None:
-            try:
-                end = self.chunks.feed(data, self.pieces)
-            except BodyBroken as broken:
-                self.broken = str(broken)
-                return
+    def _feed_chunks(self, chunks: ChunkedDecoder, data: bytes) -> bytes:
+        pieces: list[bytes] = []
+        try:
+            end = chunks.feed(data, pieces)
+        except BodyBroken as broken:
+            self.broken = str(broken)
+        else:
             self.ended = end >= 0
             if 0 <= end < len(data):
                 self.keep_alive = False
-        elif self.until_close:
-            self.pieces.append(data)
-        else:
-            if len(data) > self._left:
-                data = data[: self._left]
-                self.keep_alive = False
-            self._left -= len(data)
-            self.pieces.append(data)
-            self.ended = not self._left
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def feed_close(self) -> None:
         """The upstream closed its side in an orderly way."""
@@ -463,23 +461,24 @@ class ResponseReader:
         """Called by llhttp."""
         parser = self._parser
         assert parser is not None, "it calls"
-        self.status = parser.get_status_code()
-        if self.status < 200:
-            if self.status == 101:
+        self.status = status = parser.get_status_code()
+        if status < 200:
+            if status == 101:
                 self.broken = "the upstream switched protocols"
             self.headers.clear()
             return
         self.head_complete = True
         self.keep_alive = parser.should_keep_alive()
-        self._fields = fields = dict(reversed(self.headers))
-        if (length := fields.get(b"content-length")) is not None:
-            self.length = self._left = int(length)
-        if b"transfer-encoding" in fields:
-            codings = [value for name, value in self.headers if name == b"transfer-encoding"]
-            if any(value.strip().lower() != b"chunked" for value in codings):
-                self.broken = "unknown transfer coding"
-            self.chunks = ChunkedDecoder()
-        if self._bodiless or self.status in STATUSES_WITHOUT_BODY or self.length == 0:
+        for name, value in self.headers:
+            if name not in _FRAMING:
+                continue
+            if name == b"content-length":
+                self.length = self._left = int(value)
+            elif name == b"transfer-encoding":
+                if value.strip().lower() != b"chunked":
+                    self.broken = "unknown transfer coding"
+                self.chunks = ChunkedDecoder()
+        if self._bodiless or status in STATUSES_WITHOUT_BODY or self.length == 0:
             self.ended = True
         else:
             self.until_close = self.length is None and self.chunks is None

@@ -191,7 +191,7 @@ class Response(ResponseReader):
     # ---- for the connection
 
     def take(self, data: bytes) -> None:
-        """Bytes from the connection."""
+        """Bytes from the connection. Raises what `feed` raises."""
         self.received += len(data)
         feed, chunks = self._feed, self.chunks
         if feed is not None and chunks is not None and chunks.idle:
@@ -202,17 +202,17 @@ class Response(ResponseReader):
                 connection = self._connection
                 if connection is not None and connection.reading:
                     connection.deadline = connection.pool.tick + self._patience.idle
-                try:
-                    feed(data[start:-2], data)
-                except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised from `pipe`
-                    self.fail(error)
+                feed(data[start:-2], data)
                 return
-        self.feed_bytes(data)
-        if self.pieces:
-            self._take_pieces(feed)
+        data = self.feed_bytes(data)
+        if data:
+            if feed is not None:
+                feed(data, b"")
+            else:
+                self._keep(data)
         connection = self._connection
         if connection is None:
-            return  # closed by feed, or because it raised
+            return  # closed by feed
         if self.broken:
             self.fail(ProtocolViolation(f"the upstream's answer is no valid HTTP: {self.broken}"))
         elif self.ended:
@@ -230,16 +230,10 @@ class Response(ResponseReader):
         elif self.received > HEAD_BYTES_MAX:
             self.fail(ProtocolViolation(f"the upstream's head is larger than {HEAD_BYTES_MAX} bytes"))
 
-    def _take_pieces(self, feed: Feed | None) -> None:
-        pieces, body = self.pieces, self._body
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
-        if feed is not None:
-            try:
-                feed(data, b"")
-            except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised from `pipe`
-                self.fail(error)
-        elif not body:
+    def _keep(self, data: bytes) -> None:
+        """For the reader."""
+        body = self._body
+        if not body:
             self._body = data
         elif type(body) is bytearray:
             body += data
@@ -319,10 +313,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         response = self.response
-        if response is not None:
-            response.take(data)
-        else:
+        if response is None:
             self.abort()  # Nobody asked: whatever follows could not be told from an answer to the next request.
+            return
+        try:
+            response.take(data)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised from `pipe`
+            response.fail(error)
 
     def eof_received(self) -> bool:
         if self.response is not None:
@@ -398,11 +395,13 @@ class UpstreamConnection(asyncio.Protocol):
         else:
             self.abort()
 
-    def watch_writing(self, patience: Patience) -> None:
-        """A large request is under way: the upstream has to take some of it now and then."""
-        self._stall_ticks = patience.write_stall
-        self._stall_bytes = self.transport.get_write_buffer_size()
-        self._stall_deadline = self.pool.tick + self._stall_ticks
+    def write_large(self, head: bytes, body: bytes, patience: Patience) -> None:
+        """Send a large request without copying it. The upstream has to take some of it now and then."""
+        self.transport.writelines((head, body))
+        if self.write_paused:
+            self._stall_ticks = patience.write_stall
+            self._stall_bytes = self.transport.get_write_buffer_size()
+            self._stall_deadline = self.pool.tick + self._stall_ticks
 
     def check(self, tick: int) -> None:
         """Once per tick of the pool."""

@@ -252,19 +252,24 @@ def test_a_recalled_head_is_as_strict_about_its_length(value: bytes) -> None:
 
 
 def read_response(data: bytes, *, head_request: bool = False) -> ResponseReader:
-    reader = ResponseReader(head_request=head_request)
-    reader.feed_bytes(data)
+    reader, _ = read_with_body(data, head_request=head_request)
     return reader
 
 
+def read_with_body(data: bytes, *, head_request: bool = False) -> tuple[ResponseReader, bytes]:
+    reader = ResponseReader(head_request=head_request)
+    body = reader.feed_bytes(data)
+    return reader, body
+
+
 def test_interim_responses_are_skipped() -> None:
-    reader = read_response(
+    reader, body = read_with_body(
         b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n"
         b"HTTP/1.1 200 OK\r\nX-Y: z\r\nContent-Length: 2\r\n\r\nab"
     )
     assert (reader.status, reader.reason, reader.length) == (200, b"OK", 2)
     assert reader.headers == [(b"x-y", b"z"), (b"content-length", b"2")]
-    assert reader.pieces == [b"ab"]
+    assert body == b"ab"
     assert reader.ended
     assert reader.keep_alive
 
@@ -282,17 +287,17 @@ def test_the_answer_to_head_ends_with_its_head() -> None:
 
 
 def test_a_body_in_answer_to_head_spoils_the_connection() -> None:
-    reader = read_response(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", head_request=True)
+    reader, body = read_with_body(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab", head_request=True)
     assert not reader.keep_alive
-    assert not reader.pieces
+    assert not body
 
 
 @pytest.mark.parametrize("more", [b"x", b"H", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
 def test_bytes_behind_the_end_spoil_the_connection_but_not_the_answer(more: bytes) -> None:
-    reader = read_response(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab" + more)
+    reader, body = read_with_body(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab" + more)
     assert reader.ended
     assert not reader.broken
-    assert reader.pieces == [b"ab"]
+    assert body == b"ab"
     assert not reader.keep_alive
     assert len(reader.headers) == 1
 
