@@ -160,8 +160,8 @@ BATCH_BYTES = 16_384
 """Of a stream that has been passed on and not been read yet: some fifty events."""
 
 
-_DONE = b"[DONE]\n\n"
-"""How the last of whole frames ends, where a Chat stream does."""
+_WHOLE = b"}\n\n"
+"""How whole frames end, but for comments and the end of a Chat stream, which are read at once."""
 
 
 class Passthrough:
@@ -209,12 +209,7 @@ class Passthrough:
 
     def feed(self, data: bytes) -> bytes:
         """What goes to the client now: `data` itself, if it ends with a whole frame and nothing is stripped."""
-        if (
-            self._calm
-            and data.endswith(b"\n\n")
-            and not (self._usage is not None and data.endswith(_DONE))
-            and not (self._strip and _may_have_usage(data))
-        ):
+        if self._calm and data.endswith(_WHOLE) and not (self._strip and _may_have_usage(data)):
             self._batch.append(data)
             self._batched += len(data)
             if self._batched > BATCH_BYTES:

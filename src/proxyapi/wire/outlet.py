@@ -29,27 +29,32 @@ class Outbox:
 
     def _flush(self) -> None:
         for outlet in self.outlets:
-            outlet.flush()
+            pending = outlet.pending
+            if pending:
+                outlet.pending = b""
+                if not outlet.is_closing():
+                    outlet.hand_over(pending)
         self.outlets.clear()
 
 
 class Outlet(asyncio.Transport):
     """A transport whose writes wait for the end of the turn. Everything else sees them as written."""
 
-    __slots__ = ("_hand_over", "_outbox", "_outlets", "_pending", "_transport", "is_closing")
+    __slots__ = ("_outbox", "_outlets", "_transport", "hand_over", "is_closing", "pending")
 
     is_closing: Callable[[], bool]  # the transport's own: whether it closes has nothing to do with what waits
+    hand_over: Callable[[bytes], None]  # the transport's `write`
 
     def __init__(self, transport: asyncio.Transport, outbox: Outbox) -> None:
         self._transport = transport
         self._outbox = outbox
         self._outlets = outbox.outlets
-        self._pending = b""
-        self._hand_over = transport.write
+        self.pending = b""
+        self.hand_over = transport.write
         self.is_closing = transport.is_closing
 
     def write(self, data: bytes) -> None:  # type: ignore[override]  # nobody writes buffers
-        pending = self._pending
+        pending = self.pending
         if not pending:
             outlets = self._outlets
             if not outlets:
@@ -57,7 +62,7 @@ class Outlet(asyncio.Transport):
             outlets.append(self)
         else:
             data = pending + data
-        self._pending = data
+        self.pending = data
         if len(data) > WAITING_BYTES_MAX:
             self.flush()
 
@@ -67,11 +72,11 @@ class Outlet(asyncio.Transport):
 
     def flush(self) -> None:
         """Hand over what waits."""
-        pending = self._pending
+        pending = self.pending
         if pending:
-            self._pending = b""
+            self.pending = b""
             if not self.is_closing():
-                self._hand_over(pending)
+                self.hand_over(pending)
 
     def write_eof(self) -> None:
         self.flush()

@@ -63,33 +63,34 @@ class Response(ResponseReader):
     __slots__ = (
         "_body",
         "_connection",
-        "_feed",
         "_full",
-        "_patience",
         "_paused",
         "_waiter",
         "_wake_at",
         "failure",
+        "feed",
         "head",
+        "idle_ticks",
         "received",
     )
 
     def __init__(self, connection: UpstreamConnection, patience: Patience, *, head_request: bool) -> None:
         ResponseReader.__init__(self, head_request=head_request)
         self._connection: UpstreamConnection | None = connection
-        self._patience = patience
+        self.idle_ticks = patience.idle
         self.failure: BaseException | None = None
         """Why it broke off."""
         self.head: asyncio.Future[None] = connection.pool.loop.create_future()
         """Done when the head has arrived, or will not."""
-        self._feed: Feed | None = None
+        self.feed: Feed | None = None
+        """Takes the body, while `pipe` waits for its end."""
         self._body: bytes | bytearray = b""
         self._waiter: asyncio.Future[None] | None = self.head
         self._wake_at = 0
         self._paused = False  # by whom the bytes go to
         self._full = False  # by ourselves: nobody reads
         self.received = 0
-        """Bytes of the answer, head and framing included, that have arrived."""
+        """Bytes of the answer, head and framing included, that `take` was given."""
 
     @property
     def complete(self) -> bool:
@@ -137,11 +138,11 @@ class Response(ResponseReader):
                 self.close()
                 raise
         if not self.ended and self.failure is None:
-            self._feed = feed
+            self.feed = feed
             try:
                 await self._wait(0)
             finally:
-                self._feed = None
+                self.feed = None
         if self.failure is not None:
             raise self.failure
 
@@ -175,7 +176,7 @@ class Response(ResponseReader):
 
     def _flow(self) -> None:
         if self._connection is not None:
-            self._connection.set_reading(not (self._paused or self._full), self._patience.idle)
+            self._connection.set_reading(not (self._paused or self._full), self.idle_ticks)
 
     @property
     def over(self) -> bool:
@@ -193,17 +194,7 @@ class Response(ResponseReader):
     def take(self, data: bytes) -> None:
         """Bytes from the connection. Raises what `feed` raises."""
         self.received += len(data)
-        feed, chunks = self._feed, self.chunks
-        if feed is not None and chunks is not None and chunks.idle:
-            # Nearly all events of a stream come as one chunk of their own: then nothing has to be put together anew.
-            start = data.find(b"\r\n") + 2
-            size = len(data) - start - 2
-            if size > 0 and data.startswith(b"%x\r\n" % size) and data.endswith(b"\r\n"):
-                connection = self._connection
-                if connection is not None and connection.reading:
-                    connection.deadline = connection.pool.tick + self._patience.idle
-                feed(data[start:-2], data)
-                return
+        feed = self.feed
         data = self.feed_bytes(data)
         if data:
             if feed is not None:
@@ -219,7 +210,7 @@ class Response(ResponseReader):
             self._complete()
         elif self.head_complete:
             if connection.reading:
-                connection.deadline = connection.pool.tick + self._patience.idle
+                connection.deadline = connection.pool.tick + self.idle_ticks
             if feed is not None:
                 return
             if self._waiter is not None and len(self._body) >= self._wake_at:
@@ -316,7 +307,17 @@ class UpstreamConnection(asyncio.Protocol):
         if response is None:
             self.abort()  # Nobody asked: whatever follows could not be told from an answer to the next request.
             return
+        feed, chunks = response.feed, response.chunks
         try:
+            if feed is not None and chunks is not None and chunks.idle:
+                # Nearly all events of a stream come as one chunk of their own: nothing has to be put together anew.
+                start = data.find(b"\r\n") + 2
+                size = len(data) - start - 2
+                if size > 0 and data.startswith(b"%x\r\n" % size) and data.endswith(b"\r\n"):
+                    if self.reading:
+                        self.deadline = self.pool.tick + response.idle_ticks
+                    feed(data[start:-2], data)
+                    return
             response.take(data)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised from `pipe`
             response.fail(error)

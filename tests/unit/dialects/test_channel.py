@@ -191,3 +191,39 @@ def test_odd_bytes_never_raise_and_pass(name, data):
     call = Call(operation="chat", dialect=name, model="m", stream=True, stream_format="sse")
     assert through(channel(call), data, 3) == data
     meter_body(DIALECTS[name], data, 200, call)
+
+
+def chunk(**members):
+    return b"data: " + json.dumps({"id": "c", "choices": [members], "usage": None}).encode() + b"\n\n"
+
+
+ODD = {
+    "a thought": chunk(index=0, delta={"reasoning_content": "hm"}),
+    "a call": chunk(index=0, delta={"tool_calls": [{"index": 0, "id": "t", "function": {"name": "f"}}]}),
+    "an alternative": chunk(index=1, delta={"content": "other"}),
+    "probabilities": chunk(index=0, delta={"content": "x"}, logprobs={"content": []}),
+    "a text in pieces": chunk(index=0, delta={"content": [{"type": "text", "text": "x"}]}),
+    "the end": TWO,
+    "usage": USAGE,
+    "an error": b'data: {"error":{"message":"overloaded","code":529}}\n\n',
+    "an error of a choice": chunk(index=0, delta={"content": ""}, error={"message": "cut", "code": 502}),
+    "an id that is none": b'data: {"id":5,"choices":[{"delta":{"content":7}}]}\n\n',
+    "no JSON": b"data: {\n\n",
+    "a comment": b": alive\n\n",
+    "a second line": b'data: {"choices":\ndata: [{"index":0,"delta":{"content":"two"}}]}\n\n',
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_what_is_read_at_a_stretch_is_known_as_if_it_were_read_frame_by_frame(odd):
+    stream = [ONE, ONE, ONE, odd, ONE, odd, TWO, USAGE, DONE]
+    late, soon = channel(), channel()
+    for frame in stream:
+        late.feed(frame)
+        soon.feed(frame)
+        assert soon.meter.body_bytes  # who asks, makes it read
+    assert late.close() == soon.close()
+    known, expected = late.meter, soon.meter
+    assert "".join(known.texts) == "".join(expected.texts)
+    for name in ("text_characters", "usage", "choices", "reply_id", "reason", "failed", "finished", "body_bytes"):
+        assert getattr(known, name) == getattr(expected, name), name

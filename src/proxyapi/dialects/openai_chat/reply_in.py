@@ -50,7 +50,7 @@ from proxyapi.dialects.openai_chat.reply_parts import (
     token_logprobs,
     web_sources,
 )
-from proxyapi.dialects.openai_chat.reply_wire import Call, Chunk, Delta, Function, Logprobs, Piece
+from proxyapi.dialects.openai_chat.reply_wire import Call, Chunk, Delta, Function, Logprobs, Piece, TextChunk
 from proxyapi.dialects.openai_usage import chat_usage, token_usage
 from proxyapi.dialects.stream import EventStream, WholeBody, anything, lenient, moment
 from proxyapi.dialects.units import inner, wire_object
@@ -90,7 +90,7 @@ _NOTHING_BYTES = len(b"null")
 """No `usage` as short as this says anything: most chunks have it."""
 _REPORT = msgspec.json.Decoder(_Report)
 _decode_chunk = msgspec.json.Decoder(Chunk).decode
-_CHUNKS = msgspec.json.Decoder(list[Chunk])
+_decode_text = msgspec.json.Decoder(TextChunk).decode
 _RESCUE = msgspec.json.Decoder(_Rescue)
 
 
@@ -163,6 +163,27 @@ class ChatReader:
                 return False
             chunk = Chunk(usage=rescue.usage, error=rescue.error)
         return self.take(chunk, events)
+
+    @property
+    def in_text(self) -> bool:
+        """The first choice tells its text; what follows may be for `tell`."""
+        state = self._states.get(0)
+        return state is not None and state.open == "text"
+
+    def tell(self, chunks: list[bytes], events: list[Event]) -> int:
+        """In place of `read`, for the first of these chunks that tell more of the open text: as one event.
+
+        Returns how many they are.
+        """
+        texts: list[str] = []
+        try:
+            for chunk in chunks:
+                texts.append(_decode_text(chunk).choices[0].delta.content)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            pass  # the first that tells something else
+        if text := "".join(texts):
+            events.append(PartDelta(self._states[0].part, text))
+        return len(texts)
 
     def take(self, chunk: Chunk, events: list[Event]) -> bool:
         """As `read`, of a chunk that is decoded."""
@@ -427,21 +448,21 @@ class ChatStream(EventStream):
 
     def _usual_frames(self, data: bytes, start: int, events: list[Event]) -> bool:
         texts = data[6:-2].split(b"\n\ndata: ")
-        done = texts[-1] == b"[DONE]"
-        array = b"[%b]" % b",".join(texts[:-1] if done else texts)
-        if b"\n" in array:
+        if b"\n" in b"".join(texts):
             return False  # a frame of more lines
-        chunks = lenient(_CHUNKS, array)
-        if chunks is None or len(chunks) != len(texts) - done:
-            return False
-        take = self._reader.take
-        for number, chunk in enumerate(chunks):
-            if take(chunk, events):
-                at = start + sum(map(len, texts[:number])) + 8 * number
-                self.usage_frame = (at, at + len(texts[number]) + 8)
-        if done:
-            self.finished = True
-            self.ending = start + len(data) - 14 if self.ending is None else self.ending
+        reader, at, told = self._reader, start, 0
+        for number, text in enumerate(texts):
+            end = at + len(text) + 8
+            if number < told:
+                pass
+            elif text == b"[DONE]":
+                self.finished = True
+                self.ending = at if self.ending is None else self.ending
+            elif reader.read(text, events):
+                self.usage_frame = (at, end)
+            elif not told and reader.in_text:
+                told = number + 1 + reader.tell(texts[number + 1 :], events)
+            at = end
         return True
 
     def _body(self, body: bytes, events: list[Event]) -> None:

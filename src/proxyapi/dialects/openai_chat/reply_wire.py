@@ -5,7 +5,7 @@ Only what is needed, since most replies are only metered. Fields of odd speakers
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Raw, Struct
 
@@ -48,7 +48,7 @@ class WireAudio(Struct):
     expires_at: int | None = None
 
 
-class Delta(Struct):
+class Delta(Struct, gc=False):
     content: str | list[Piece] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -62,7 +62,7 @@ class Delta(Struct):
     extra_content: dict[str, Any] | None = None
 
 
-class WireChoice(Struct):
+class WireChoice(Struct, gc=False):
     index: int | None = None
     delta: Delta | None = None
     message: Delta | None = None
@@ -75,7 +75,7 @@ class WireChoice(Struct):
     error: Raw = ABSENT
 
 
-class Chunk(Struct):
+class Chunk(Struct, gc=False):
     choices: list[WireChoice] | None = None
     id: str | None = None
     model: str | None = None
@@ -87,3 +87,36 @@ class Chunk(Struct):
     citations: Raw = ABSENT
     """Perplexity: addresses of the sources of the whole answer, in every chunk."""
     search_results: Raw = ABSENT
+
+
+class TextDelta(Struct, gc=False):
+    """A delta of text alone: each other field that `Delta` reads is null, or not there."""
+
+    content: str
+    reasoning_content: None = None
+    reasoning: None = None
+    tool_calls: None = None
+    refusal: None = None
+    reasoning_details: None = None
+    function_call: None = None
+    audio: None = None
+    images: None = None
+    annotations: None = None
+    extra_content: None = None
+
+
+class TextChoice(Struct, gc=False):
+    delta: TextDelta
+    index: Literal[0] = 0
+    logprobs: None = None
+    finish_reason: None = None
+    error: None = None
+
+
+class TextChunk(Struct, gc=False):
+    """A chunk that tells more text of the first choice, and nothing else that matters behind the first chunk."""
+
+    choices: tuple[TextChoice]
+    usage: None = None
+    x_groq: None = None
+    error: None = None

@@ -85,6 +85,10 @@ class ThinkTagReader(ChatReader):
         super().__init__()
         self._tags: dict[int, ThinkTags] = {}
 
+    @property
+    def in_text(self) -> bool:
+        return False  # each text is looked through
+
     def _delta(self, choice: int, state: State, delta: Delta, events: list[Event]) -> None:
         content = delta.content
         if isinstance(content, str) and content:
