@@ -121,7 +121,6 @@ class Entrance:
             return None
         introduction = visit.introduction = introduce(exchange.head, exchange.peer, self._address)
         visit.route = introduction.route
-        visit.shape = introduction.route.shape
         visit.peer = introduction.peer
         visit.operation = introduction.operation
         return introduction
@@ -178,7 +177,7 @@ class Entrance:
             # An answer is under way and its handler could not end it in its own dialect: cut rather than pretend.
             visit.exchange.abort()
             return
-        shape = visit.shape or routes.shape_of(visit.exchange.path)
+        shape = visit.route.shape if visit.route is not None else routes.shape_of(visit.exchange.path)
         headers = JSON_HEADERS
         if error.retry_after_seconds is not None:
             headers += b"retry-after: %d\r\n" % error.retry_after_seconds

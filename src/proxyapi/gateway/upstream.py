@@ -122,7 +122,7 @@ class Upstream:
         lines = introduction.forwarded.get(provider.name)
         if lines is None:
             lines = to_provider(visit.exchange.head.headers, provider.forwarded_headers)
-            if visit.shape == "anthropic" and visit.exchange.header(b"anthropic-version") is None:
+            if introduction.route.shape == "anthropic" and visit.exchange.header(b"anthropic-version") is None:
                 lines += ANTHROPIC_VERSION
             introduction.forwarded[provider.name] = lines
         return start + lines

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from msgspec import Struct
 
 from proxyapi.ids import encode_id, format_id
 
 if TYPE_CHECKING:
     from proxyapi.gateway.conversations import Turn
     from proxyapi.gateway.introduction import Introduction
-    from proxyapi.gateway.routes import Route, Shape
+    from proxyapi.gateway.routes import Route
     from proxyapi.gateway.tape import Tape
     from proxyapi.identity.keys import Caller
     from proxyapi.logbook.record import Record
     from proxyapi.wire.server import Exchange
 
 
-class Visit(Struct, eq=False):
+@dataclass(slots=True, eq=False)
+class Visit:
     """Filled from top to bottom by the entrance and the relay; read by the log when it is over."""
 
     exchange: Exchange
@@ -28,8 +28,6 @@ class Visit(Struct, eq=False):
     """Monotonic seconds."""
     peer: str
     """The client's address, behind trusted proxies too."""
-    shape: Shape | None = None
-    """How an error is spelled; None until the route is known."""
     introduction: Introduction | None = None
     route: Route | None = None
     caller: Caller | None = None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import cast
 
 from proxyapi.wire.errors import BodyBroken, BodyTimeout, BodyTooLarge, ClientLeft, HeadRefused, WireError
 from proxyapi.wire.exchange import BODY_BUFFER_BYTES, Exchange
+from proxyapi.wire.host import Host
 from proxyapi.wire.http1 import CONTINUE, ChunkedDecoder, HeadMemo, status_line
-from proxyapi.wire.outlet import Outbox, Outlet
+from proxyapi.wire.outlet import Outlet
 
 DRAIN_BYTES_MAX = 65_536
 """The unread rest of a body that is read and dropped, so that the connection can go on; a longer rest closes it."""
@@ -20,43 +19,6 @@ GONE_CHECK_SECONDS = 0.2
 
 _TCP_INFO = getattr(socket, "TCP_INFO", None)
 _TCP_CLOSE = 7  # <netinet/tcp.h>; the state after a reset
-
-
-@dataclass(frozen=True, slots=True)
-class Ticks:
-    """The server's limits in ticks of its sweep."""
-
-    head: int
-    body_idle: int
-    idle: int
-    write_stall: int
-    linger: int
-
-
-class Host(Protocol):
-    """What a connection needs of its server."""
-
-    loop: asyncio.AbstractEventLoop
-    outbox: Outbox
-    tick: int
-    ticks: Ticks
-    stopping: bool
-    head_bytes_max: int
-    headers_max: int
-    body_bytes_max: int
-    write_buffer_bytes: int
-    handler: Callable[[Exchange], Awaitable[None]]
-    fault: Callable[[int, str], tuple[bytes, bytes]]
-    on_crash: Callable[[Exchange, Exception], None]
-    tasks: set[asyncio.Task[None]]
-    exchanges: int
-
-    def falls_quiet(self) -> None:
-        """No exchange runs any more."""
-        ...
-
-    def admit(self, connection: ClientConnection) -> bool: ...
-    def dismiss(self, connection: ClientConnection) -> None: ...
 
 
 class ClientConnection(asyncio.Protocol):

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxyapi.wire.connection import ClientConnection, Ticks
+from proxyapi.wire.connection import ClientConnection
 from proxyapi.wire.exchange import Exchange, Pausable
+from proxyapi.wire.host import Ticks
 from proxyapi.wire.outlet import Outbox
 
 if TYPE_CHECKING:
