@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 import msgspec
 
 DURATION_BUCKETS_MS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000)
+_BOUNDS_MS = tuple(map(float, DURATION_BUCKETS_MS))
+"""The same for comparisons with durations: a float is compared with an int at twice the cost."""
 LINES_BYTES_MAX = 1_048_576
 """Lines waiting for a slow log reader; beyond this they are dropped and counted."""
 
@@ -55,7 +57,8 @@ class Metrics:
         self.refused: defaultdict[str, int] = defaultdict(int)
         self.upstream_errors: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.fallbacks: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self.units: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.units: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+        """By provider, by unit."""
         self.charged = 0
         self.loss = 0
         self.lines_dropped = 0
@@ -67,11 +70,11 @@ class Metrics:
 
     def finished(self, operation: str, provider: str, status: int, duration_ms: float) -> None:
         self.requests[operation, provider, status] += 1
-        self._durations[bisect_left(DURATION_BUCKETS_MS, duration_ms)] += 1
+        self._durations[bisect_left(_BOUNDS_MS, duration_ms)] += 1
         self._duration_sum += duration_ms
 
     def first_byte(self, milliseconds: float) -> None:
-        self._first_bytes[bisect_left(DURATION_BUCKETS_MS, milliseconds)] += 1
+        self._first_bytes[bisect_left(_BOUNDS_MS, milliseconds)] += 1
         self._first_byte_sum += milliseconds
 
     def snapshot(self) -> dict[str, dict[str, float]]:
@@ -91,7 +94,9 @@ class Metrics:
                 for (provider, ending), count in self.fallbacks.items()
             },
             "proxyapi_units_total": {
-                f'provider="{provider}",unit="{unit}"': count for (provider, unit), count in self.units.items()
+                f'provider="{provider}",unit="{unit}"': count
+                for provider, units in self.units.items()
+                for unit, count in units.items()
             },
             "proxyapi_charged_nanos_total": {"": self.charged},
             "proxyapi_loss_nanos_total": {"": self.loss},

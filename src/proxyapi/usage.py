@@ -71,8 +71,12 @@ INPUT_TOKENS = frozenset(
 
 OUTPUT_TOKENS = frozenset({Unit.OUTPUT, Unit.REASONING, Unit.OUTPUT_AUDIO, Unit.OUTPUT_IMAGE})
 
+_INPUT, _OUTPUT = Unit.INPUT, Unit.OUTPUT
+
 
 def tells_half(usage: Usage) -> bool:
     """Whether a report knows the prompt and nothing of the answer, or the reverse: the other half is not zero, but
     unknown. Zeros that are said are known."""
+    if _INPUT in usage and _OUTPUT in usage:
+        return False
     return INPUT_TOKENS.isdisjoint(usage) != OUTPUT_TOKENS.isdisjoint(usage) and Unit.REPORTED_COST not in usage

@@ -132,6 +132,8 @@ class Call(Struct, frozen=True, kw_only=True):
     usage_asked: bool = False
     """Chat: the client itself set `stream_options.include_usage`."""
     prompt: Prompt = Prompt()
+    plain: bool = False
+    """Texts and settings alone: no place in it holds what a provider signed, or what this gateway sealed."""
     prompt_bytes: int = 0
     """Size of the body: decides whether counting runs off the event loop."""
     output_tokens_max: int | None = None

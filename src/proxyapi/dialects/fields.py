@@ -104,14 +104,15 @@ def named(model: str | None) -> str:
 def plain(decoder: msgspec.json.Decoder[T], body: bytes, *, ours: bool = False) -> T | None:
     """A request with nothing but the usual fields in their usual types, none twice. None: it is to be read in full.
 
-    The decoder forbids unknown names, so no odd spelling gets by; and the members have to fill the body to the byte.
-    `ours`: the gateway wrote it, each of them once.
+    The decoder forbids unknown names, so no odd spelling gets by; and what was read has to fill the body to the byte
+    when it is written as briefly as JSON allows, or else its members have. So its Structs leave out what is a default,
+    and have no floats: `1e9` is shorter than what is written of it. `ours`: the gateway wrote it, each field once.
     """
     if len(body) > PLAIN_BYTES_MAX or body.find(b'"tools"') >= 0:
         return None
     try:
         wire = decoder.decode(body)
-        whole = ours or _layout(body, _MEMBERS.decode(body))
+        whole = ours or len(body) == len(_ENCODER.encode(wire)) or _layout(body, _MEMBERS.decode(body))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return wire if whole else None

@@ -73,7 +73,7 @@ class Bill(Struct, eq=False):
         """Nanos that the provider asks of the operator for what is sold at `actual`. None: not known."""
         asks = self.target.cost
         if asks is self.target.price:
-            return min(actual, AMOUNT_MAX)
+            return actual if actual < AMOUNT_MAX else AMOUNT_MAX
         if asks is None:
             return None if usage else 0
         try:
@@ -176,12 +176,12 @@ class Bills:
         actual = bill.price(usage)
         visit = bill.visit
         visit.ending = ending
-        visit.charged = min(actual, bill.amount)
-        provider = bill.target.provider.name
+        visit.charged = actual if actual < bill.amount else bill.amount
         metrics = self._metrics
         metrics.charged += visit.charged
-        for unit, quantity in usage.items():
-            metrics.units[provider, unit] += quantity
+        units = metrics.units[bill.target.provider.name]
+        for unit in usage:
+            units[unit] += usage[unit]
         return self._ledger.settle(self._ending(bill, ending, usage, source, actual))
 
     def release(self, bill: Bill, ending: str) -> Awaitable[Settled]:

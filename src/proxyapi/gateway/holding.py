@@ -16,7 +16,7 @@ import msgspec
 from proxyapi.errors import InsufficientFunds, InvalidRequest, Unavailable
 from proxyapi.gateway.introduction import MAX_COST_HEADER
 from proxyapi.identity.keys import check_model
-from proxyapi.money import Nanos, parse_amount
+from proxyapi.money import parse_amount
 from proxyapi.pricing import forecast
 from proxyapi.pricing.ceiling import Outlook, affordable, at_least, cost_of, outlook
 from proxyapi.pricing.charge import charge
@@ -160,7 +160,7 @@ class Holding:
         raise refused
 
 
-def _largest(answerer: Answerer) -> Nanos:
+def _largest(answerer: Answerer) -> int:
     """Nanos that it can cost."""
     predicted = answerer.predicted
     return charge(predicted.usage, answerer.target.price, variant=predicted.variant)

@@ -100,7 +100,7 @@ class Relay:
             if call.operation == "embeddings":
                 return await alone(self._holding, visit, self._embedded(visit, call, body, target))
             return await alone(self._holding, visit, await self._translated_way(visit, route, call, body, target))
-        if route.dialect in CODECS and holds_sealed(body):
+        if not call.plain and route.dialect in CODECS and holds_sealed(body):
             # Other providers' models had a part in this conversation: what they signed is opened, or stays behind.
             return await alone(self._holding, visit, await self._translated_way(visit, route, call, body, target))
         bill = await self._holding.hold(visit, call, target, partial(lowered, dialect.name, body, target.quirks))
@@ -133,7 +133,9 @@ class Relay:
         provider takes other fields, and what it signs has to be told from what the first one does."""
         if target.dialect != route.dialect and call.operation == "embeddings":
             return self._embedded(visit, call, body, target)
-        if target.dialect != route.dialect or (route.dialect in CODECS and (instead or holds_sealed(body))):
+        if target.dialect != route.dialect or (
+            route.dialect in CODECS and (instead or (not call.plain and holds_sealed(body)))
+        ):
             return await self._translated_way(visit, route, call, body, target)
 
         def answer(bill: Bill, lowered: Lowered | None) -> Awaitable[None]:

@@ -148,7 +148,9 @@ class Ledger:
 
     def settle(self, ending: Ending) -> Awaitable[Settled]:
         """Queued at once, and tried until it is done: the caller need not wait. Never refused for lack of money."""
-        return self._opened[0].submit(ending)
+        if self._batcher is None:
+            raise StoreUnavailable
+        return self._batcher.submit(ending)
 
     def release(self, ending: Ending) -> Awaitable[Settled]:
         """The same for a request that generated nothing: charges nothing."""

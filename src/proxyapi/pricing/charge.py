@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from proxyapi.money import Nanos
 from proxyapi.pricing import price as prices
 from proxyapi.pricing.price import RATE_UNITS, SEPARATOR, Price, Rates, Tier
 from proxyapi.usage import INPUT_TOKENS, Unit, Usage
@@ -25,20 +24,19 @@ class Line(NamedTuple):
     """quantity x rate, in 10^-6 nanos: exact. Rounding happens once, over the sum of all lines."""
 
 
-def charge(usage: Usage, price: Price, *, variant: str = "") -> Nanos:
-    """The whole usage, rounded up once.
+def charge(usage: Usage, price: Price, *, variant: str = "") -> int:
+    """Nanos of the whole usage, rounded up once.
 
     The provider's own bill (`REPORTED_COST`) is charged alone; the other units then only inform. KeyError: a unit or a
     variant that the price does not know, which a price made by the book can't lack.
     """
-    cost = usage.get(_REPORTED_COST)
-    if cost is not None:
-        return Nanos(-(-cost * price.rates[_REPORTED_COST] // RATE_UNITS))
+    if _REPORTED_COST in usage:
+        return -(-usage[_REPORTED_COST] * price.rates[_REPORTED_COST] // RATE_UNITS)
     rates: Rates = price.rates if not variant and not price.tiers else _applying(usage, price, variant)
     total = 0
-    for unit, quantity in usage.items():
-        total += quantity * rates[unit]
-    return Nanos(-(-total // RATE_UNITS))
+    for unit in usage:
+        total += usage[unit] * rates[unit]
+    return -(-total // RATE_UNITS)
 
 
 def lines(usage: Usage, price: Price, *, variant: str = "") -> list[Line]:

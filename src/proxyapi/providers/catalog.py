@@ -171,7 +171,7 @@ class Catalog:
 
     def resolve(self, operation: str, dialect: str, model: str, provider: str | None) -> Target:
         """Who answers. `provider` is fixed by a native route; None: the unified API. UnknownModel."""
-        if self.expired:
+        if self._clock() >= self._expires:
             self._forget()
         key = (operation, dialect, model, provider)
         target = self._resolved.get(key)

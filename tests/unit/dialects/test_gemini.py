@@ -144,7 +144,7 @@ def test_an_absurd_ceiling_is_refused_by_name(read, value):
 def test_a_usual_request_is_read_the_same_with_and_without_something_unusual(body, layout):
     def read(body):
         data = json.dumps(body, indent=layout, ensure_ascii=False).encode()
-        return replace(DIALECTS["gemini"].read(data, model="m", stream=True), prompt_bytes=0)
+        return replace(DIALECTS["gemini"].read(data, model="m", stream=True), prompt_bytes=0, plain=False)
 
     assert read(body) == read(body | {"safetySettings": []})
 

@@ -64,7 +64,7 @@ class _Message(Struct):
     content: str | list[_Block]
 
 
-class _Metadata(Struct):
+class _Metadata(Struct, omit_defaults=True):
     user_id: str | None = None
 
 
@@ -100,7 +100,7 @@ class _PlainMessage(Struct, forbid_unknown_fields=True, gc=False):
     content: str
 
 
-class _Plain(Struct, forbid_unknown_fields=True):
+class _Plain(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The usual request: texts, and settings that change nothing here but those that are read below."""
 
     model: Annotated[str, Meta(min_length=1)]
@@ -151,6 +151,7 @@ class Anthropic:
             model=wire.model,
             stream=stream or wire.stream is True,
             prompt=Prompt(len(texts), tuple(texts)),
+            plain=True,
             prompt_bytes=len(body),
             output_tokens_max=wire.max_tokens,
             end_user="" if metadata is None else metadata.user_id or "",

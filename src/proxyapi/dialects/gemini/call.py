@@ -196,12 +196,12 @@ class _PlainPart(Struct, forbid_unknown_fields=True):
     text: str
 
 
-class _PlainContent(Struct, forbid_unknown_fields=True):
+class _PlainContent(Struct, forbid_unknown_fields=True, omit_defaults=True):
     parts: list[_PlainPart]
     role: str | None = None
 
 
-class _Plain(Struct, forbid_unknown_fields=True):
+class _Plain(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A usual request: texts and settings."""
 
     contents: list[_PlainContent]
@@ -209,12 +209,12 @@ class _Plain(Struct, forbid_unknown_fields=True):
     generationConfig: Raw = ABSENT
 
 
-class _PlainConfig(Struct, forbid_unknown_fields=True):
+class _PlainConfig(Struct, forbid_unknown_fields=True, omit_defaults=True):
     maxOutputTokens: Annotated[int, Meta(ge=0, le=TOKENS_MAX)] | None = None
-    temperature: float | None = None
-    topP: float | None = None
-    topK: float | None = None
-    stopSequences: list[str] | None = None
+    temperature: Raw = ABSENT
+    topP: Raw = ABSENT
+    topK: Raw = ABSENT
+    stopSequences: Raw = ABSENT
 
 
 class _CountRequest(_Request):
@@ -339,6 +339,7 @@ def _plain_call(body: bytes, model: str, stream: bool, ours: bool) -> Call | Non
         model=model,
         stream=stream,
         prompt=Prompt(len(contents), tuple([part.text for content in contents for part in content.parts])),
+        plain=True,
         prompt_bytes=len(body),
         output_tokens_max=config.maxOutputTokens,
     )

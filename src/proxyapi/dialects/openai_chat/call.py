@@ -144,7 +144,7 @@ class _PlainMessage(Struct, forbid_unknown_fields=True, gc=False):
 Count = Annotated[int, Meta(ge=0, le=TOKENS_MAX)]
 
 
-class _Plain(Struct, forbid_unknown_fields=True):
+class _Plain(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """The usual request: texts, and settings that change nothing here but those that are read below."""
 
     model: Annotated[str, Meta(min_length=1)]
@@ -276,6 +276,7 @@ def _plain_call(wire: _Plain, body: bytes, stream: bool) -> Call | None:
         stream=stream or wire.stream is True,
         usage_asked=asked,
         prompt=Prompt(len(messages), tuple([message.content for message in messages])),
+        plain=True,
         prompt_bytes=len(body),
         output_tokens_max=wire.max_tokens if ceiling is None else ceiling,
         end_user=wire.safety_identifier or wire.user or "",
