@@ -14,7 +14,7 @@ from typing import Any
 from proxyapi_fakes_wires import encode, folded, framed, read_events, streamed, turn_of  # loaded by conftest.py
 
 from proxyapi.dialects.channel import Meter
-from proxyapi.dialects.codec import Asked, Codec, Encoded, TargetModel
+from proxyapi.dialects.codec import Asked, Codec, Encoded, TargetModel, Terms
 from proxyapi.dialects.codecs import CODECS
 from proxyapi.dialects.model import (
     Citation,
@@ -40,7 +40,6 @@ from proxyapi.dialects.model import (
     ToolUse,
 )
 from proxyapi.dialects.quirks import Quirks
-from proxyapi.dialects.reshape import Reshape
 from proxyapi.dialects.state import Sealer
 from proxyapi.dialects.translation import Translation
 from proxyapi.usage import Unit
@@ -124,9 +123,9 @@ class Pair:
         about = Asked(request=request, model="m", reply_id=REPLY_ID, created_at=1, seal=self.sealer.seal)
         return Translation(
             self.provider.decoder(stream=sse, target=self.target),
-            Reshape(
-                request,
-                encoded,
+            Terms(
+                request=request,
+                encoded=encoded,
                 reply_id=REPLY_ID,
                 origin=self.target.origin,
                 provider="Acme",

@@ -12,7 +12,7 @@ from msgspec.structs import asdict
 
 from proxyapi.dialects.answer import Answer, answer_in
 from proxyapi.dialects.channel import Meter
-from proxyapi.dialects.codec import Asked, Encoded, TargetModel
+from proxyapi.dialects.codec import Asked, Encoded, TargetModel, Terms
 from proxyapi.dialects.codecs import CODECS
 from proxyapi.dialects.model import Event, Finish, JsonObject, JsonSchema, Metered, Request, Start
 from proxyapi.dialects.reshape import Reshape
@@ -63,10 +63,10 @@ def body_of(provider: str, answer: Answer) -> bytes:
     return encoder.feed(answer.events()) + encoder.close()
 
 
-def reshape(client: str, request: Request, stop: tuple[str, ...]) -> Reshape:
-    return Reshape(
-        request,
-        Encoded(body=b"", stop=stop),
+def terms(client: str, request: Request, stop: tuple[str, ...]) -> Terms:
+    return Terms(
+        request=request,
+        encoded=Encoded(body=b"", stop=stop),
         reply_id="R0",
         origin="o",
         provider="Acme",
@@ -83,7 +83,7 @@ def told(client: str, provider: str, body: bytes, request: Request, stop: tuple[
     meter, seen = Meter(), list[Event]()
     channel = Translation(
         CODECS[provider].decoder(stream=False, target=TargetModel(model="m")),
-        reshape(client, request, stop),
+        terms(client, request, stop),
         CODECS[client].encoder(stream=False, asked=asked(request)),
         meter,
         whole=True,
@@ -103,7 +103,7 @@ def told_by_events(client: str, provider: str, body: bytes, request: Request, st
     decoder = CODECS[provider].decoder(stream=False, target=TargetModel(model="m"))
     events = [*decoder.feed(body), *decoder.close()]
     meter.absorb(events)
-    shaper = reshape(client, request, stop)
+    shaper = Reshape(terms(client, request, stop))
     shown = [*shaper.feed(events), *shaper.close(finished=True)]
     encoder = CODECS[client].encoder(stream=False, asked=asked(request))
     out = encoder.feed(shown) + encoder.close()

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxyapi.dialects.codec import Encoded
+from proxyapi.dialects.codec import Encoded, Terms
 from proxyapi.dialects.model import (
     Event,
     Failed,
@@ -60,7 +60,9 @@ def replies(draw: Any) -> list[Event]:
 
 def reshaped(events: list[Event], cut: int, *, linear: bool, finished: bool) -> list[Event]:
     request = Request(model="m", choices=CHOICES)
-    shaper = Reshape(request, Encoded(body=b""), reply_id="R", origin="o", provider="Acme", linear=linear)
+    shaper = Reshape(
+        Terms(request=request, encoded=Encoded(body=b""), reply_id="R", origin="o", provider="Acme", linear=linear)
+    )
     return [*shaper.feed(events[:cut]), *shaper.feed(events[cut:]), *shaper.close(finished=finished)]
 
 

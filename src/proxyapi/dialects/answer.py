@@ -1,6 +1,6 @@
 """A whole reply that is one text and nothing else, as most are: as one body it needs no event after the other.
 
-`answer_in` finds it in what a decoder makes of a body, `Reshape.answer` tells whether the client gets it as it is, and
+`answer_in` finds it in what a decoder makes of a body, `Terms.answer` tells whether the client gets it as it is, and
 `Encoder.answer` writes it. Its `events` are the long way, to the same bytes.
 """
 

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Protocol
 
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from proxyapi.dialects.answer import Answer
 from proxyapi.dialects.dialect import Decoder
-from proxyapi.dialects.model import DialectName, Event, Failed, ReasoningState, Request
+from proxyapi.dialects.model import DialectName, Event, Failed, ReasoningState, Request, Start
 from proxyapi.dialects.quirks import Quirks
 from proxyapi.errors import ProxyError
 from proxyapi.usage import Usage
@@ -91,6 +92,34 @@ class Asked(Struct, frozen=True, kw_only=True):
     cost: Callable[[Usage], str] = lambda usage: ""
     """Price of a usage as decimal text; empty: it is not told."""
     currency: str = ""
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """What a reply has to be for its client, whatever its provider sends (see `reshape`)."""
+
+    request: Request
+    encoded: Encoded
+    reply_id: str
+    """Ids that the provider did not give are made of it."""
+    origin: str
+    """Of the target's reasoning states."""
+    provider: str
+    """As messages call it."""
+    linear: bool
+    """One part is open at a time."""
+    start_id: str = ""
+    """Stands for the reply's."""
+
+    def named(self, start: Start) -> Start:
+        """With the id that the client gets."""
+        id = self.start_id or start.id or self.reply_id
+        return start if start.id == id else replace(start, id=id)
+
+    def answer(self, answer: Answer) -> Answer | None:
+        """A whole reply that is one text. None: it has to be reshaped, as its text may have to change."""
+        if self.encoded.stop or self.request.format is not None:
+            return None
+        return Answer(self.named(answer.start), answer.text, answer.finish, answer.metered)
 
 
 class Encoder(Protocol):

@@ -17,12 +17,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
-from msgspec import Raw
 
-from proxyapi.dialects.answer import Answer
-from proxyapi.dialects.codec import Encoded
-from proxyapi.dialects.declared import CallKind, Declared, declared_tools
-from proxyapi.dialects.functions import INPUT, NO_ARGUMENTS
+from proxyapi.dialects.codec import Terms
+from proxyapi.dialects.declared import Declared, declared_tools
+from proxyapi.dialects.functions import NO_ARGUMENTS
 from proxyapi.dialects.linear import Line
 from proxyapi.dialects.model import (
     Event,
@@ -41,7 +39,6 @@ from proxyapi.dialects.model import (
     PartSummary,
     ReasoningState,
     Refusal,
-    Request,
     ServerToolResult,
     ServerToolUse,
     Start,
@@ -50,76 +47,33 @@ from proxyapi.dialects.model import (
     Thinking,
     ToolUse,
 )
+from proxyapi.dialects.open_part import OpenPart, unwrapped
 from proxyapi.dialects.schema import restored
 from proxyapi.dialects.state import STATE_CHARACTERS_MAX
 from proxyapi.dialects.stops import StopCutter
-from proxyapi.dialects.stream import lenient
 
 _CUT: frozenset[StopReason] = frozenset({"length", "context_window", "refusal", "content_filter", "recitation"})
 """Reasons that a call changes nothing about: the last one may even be cut."""
-_OBJECT = msgspec.json.Decoder(dict[str, Raw])
-_WRAPPED = msgspec.json.Decoder(dict[str, Any])
-
-
-class _Part:
-    """An open part."""
-
-    __slots__ = ("arguments", "choice", "cutter", "held", "identity", "index", "kind", "schema", "start", "target",
-                 "wrapped")  # fmt: skip
-
-    def __init__(self, index: int, choice: int) -> None:
-        self.index = index
-        self.choice = choice
-        self.start: PartStart | None = None
-        """Not sent yet: an empty part has nothing to show."""
-        self.identity = ""
-        """Id of a call of a hosted tool."""
-        self.cutter: StopCutter | None = None
-        self.arguments: list[str] | None = None
-        """Of a call that the client executes."""
-        self.kind: CallKind = "function"
-        self.wrapped = False
-        """Its arguments are `{"input": text}`: the text is the call's."""
-        self.target: list[PartEvent] | None = None
-        """Where its events wait; None: they leave."""
-        self.schema: Raw | None = None
-        """What it answers, if numbers in it were told as texts: then it has to be read as a whole."""
-        self.held: list[str] = []
-        """Text of such an answer."""
 
 
 class Reshape:
     """For one reply. Feed it the decoder's events."""
 
-    def __init__(
-        self,
-        request: Request,
-        encoded: Encoded,
-        *,
-        reply_id: str,
-        origin: str,
-        provider: str,
-        linear: bool,
-        start_id: str = "",
-    ) -> None:
-        """`provider`: as messages call it. `linear`: one part is open at a time. `start_id`: stands for the reply's."""
-        self._encoded = encoded
-        self._reply_id = reply_id
-        self._start_id = start_id
-        self._origin = origin
-        self._provider = provider
-        self._choices = max(1, request.choices)
-        self._request = request
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._encoded = terms.encoded
+        self._provider = terms.provider
+        self._choices = max(1, terms.request.choices)
         self._tools: dict[str, Declared] | None = None
         """Read with the first call."""
-        self._line = Line() if linear else None
+        self._line = Line() if terms.linear else None
         self._out: list[Event] = []
         self._start: Start | None = None
         self._begun = False
         self._metered: Metered | None = None
         """What came before the start."""
-        self._open: dict[int, _Part] = {}
-        self._ending: dict[int, tuple[_Part, bool]] = {}
+        self._open: dict[int, OpenPart] = {}
+        self._ending: dict[int, tuple[OpenPart, bool]] = {}
         """By choice: a call whose end waits, and whether the provider said that it is incomplete."""
         self._ids: set[str] = set()
         self._made = 0
@@ -155,12 +109,6 @@ class Reshape:
             self._fail(f"{self._provider} sent more parts at once than can be put in order.")
         return out
 
-    def answer(self, answer: Answer) -> Answer | None:
-        """In place of `feed` and `close`, for a whole reply. None: it takes these, as its text may have to change."""
-        if self._encoded.stop or self._request.format is not None:
-            return None
-        return msgspec.structs.replace(answer, start=self._named(answer.start))
-
     def close(self, *, finished: bool) -> list[Event]:
         """The provider has sent everything; `finished`: and said so itself."""
         out: list[Event] = []
@@ -173,7 +121,7 @@ class Reshape:
         # Some end without a reason; their word that this is the end stands for one.
         missing = [choice for choice in self._seen or (0,) if choice not in self._finishes]
         if missing:
-            partial = any(part.choice in missing and _is_partial(part) for part in self._open.values())
+            partial = any(part.choice in missing and part.is_partial for part in self._open.values())
             if partial or not finished:
                 self._fail(f"{self._provider} broke off its answer.")
                 return out
@@ -205,15 +153,11 @@ class Reshape:
         if not self._begun:
             self._begun = True
             start = self._start or Start(id="", model="")
-            self._out.append(self._named(start))
+            self._out.append(self._terms.named(start))
             if self._metered is not None:
                 self._out.append(self._metered)
 
-    def _named(self, start: Start) -> Start:
-        id = self._start_id or start.id or self._reply_id
-        return start if start.id == id else msgspec.structs.replace(start, id=id)
-
-    def _put(self, part: _Part, event: PartEvent) -> None:
+    def _put(self, part: OpenPart, event: PartEvent) -> None:
         """An event of an open part; its start first, if that waited."""
         if part.start is not None:
             start, part.start = part.start, None
@@ -279,7 +223,7 @@ class Reshape:
         choice, cut = event.choice, event.reason in _CUT
         if self._open:
             for part in [part for part in self._open.values() if part.choice == choice]:
-                self._end(part, incomplete=cut and _is_partial(part))
+                self._end(part, incomplete=cut and part.is_partial)
         if self._ending:
             self._release(choice, cut=cut)
         if self._preamble:
@@ -313,7 +257,7 @@ class Reshape:
             return
         self._seen.add(choice)
         self._finishes.pop(choice, None)
-        part = self._open[event.index] = _Part(event.index, choice)
+        part = self._open[event.index] = OpenPart(event.index, choice)
         shown = event.part
         kind = type(shown)
         if kind is Text or kind is Thinking or kind is Refusal:
@@ -340,14 +284,14 @@ class Reshape:
         part.start = event
         self._reveal(part)
 
-    def _open_text(self, part: _Part) -> None:
+    def _open_text(self, part: OpenPart) -> None:
         if self._encoded.stop:
             part.cutter = StopCutter(self._encoded.stop)
         if self._encoded.json_tool:
             part.target = self._preamble
         part.schema = self._encoded.rewritten.get("")
 
-    def _open_call(self, part: _Part, call: ToolUse) -> None:
+    def _open_call(self, part: OpenPart, call: ToolUse) -> None:
         if self._encoded.json_tool and call.name == self._encoded.json_tool:
             self._answered = True
             self._preamble.clear()
@@ -355,7 +299,7 @@ class Reshape:
             return
         name = self._encoded.names.get(call.name, call.name)
         if self._tools is None:
-            self._tools = declared_tools(self._request)
+            self._tools = declared_tools(self._terms.request)
         tools = self._tools
         declared = tools.get(call.name) or tools.get(name) or Declared(name)
         part.arguments = []
@@ -376,7 +320,7 @@ class Reshape:
         if not part.wrapped:
             self._reveal(part)
 
-    def _reveal(self, part: _Part) -> None:
+    def _reveal(self, part: OpenPart) -> None:
         if part.start is not None:
             start, part.start = part.start, None
             self._put(part, start)
@@ -384,7 +328,7 @@ class Reshape:
     def _identity(self, given: str) -> str:
         """An id of its own for every call; the same in every event, as it is made once."""
         if not given or given in self._ids:
-            given = f"call_{self._reply_id}_{self._made}"
+            given = f"call_{self._terms.reply_id}_{self._made}"
             self._made += 1
         self._ids.add(given)
         return given
@@ -411,7 +355,7 @@ class Reshape:
         else:
             self._put(part, event)
 
-    def _cut(self, part: _Part, cutter: StopCutter, event: PartDelta) -> None:
+    def _cut(self, part: OpenPart, cutter: StopCutter, event: PartDelta) -> None:
         text = cutter.feed(event.text)
         if text and part.schema is not None:
             part.held.append(text)
@@ -437,7 +381,7 @@ class Reshape:
             self._put(part, PartState(event.index, self._of_origin(event.state)))
 
     def _of_origin(self, state: ReasoningState) -> ReasoningState:
-        return msgspec.structs.replace(state, origin=self._origin)
+        return msgspec.structs.replace(state, origin=self._terms.origin)
 
     def _on_part_end(self, event: PartEnd) -> None:
         part = self._open.get(event.index)
@@ -450,7 +394,7 @@ class Reshape:
         else:
             self._end(part, incomplete=event.incomplete)
 
-    def _end(self, part: _Part, *, incomplete: bool = False) -> None:
+    def _end(self, part: OpenPart, *, incomplete: bool = False) -> None:
         del self._open[part.index]
         if part.arguments is not None:
             self._release(part.choice, cut=False)
@@ -474,10 +418,10 @@ class Reshape:
         if choice not in self._ending:
             return
         part, incomplete = self._ending.pop(choice)
-        incomplete = incomplete or (cut and _is_partial(part))
+        incomplete = incomplete or (cut and part.is_partial)
         text = "".join(part.arguments or ())
         if part.wrapped:
-            text = _unwrapped(text)
+            text = unwrapped(text)
             if text:
                 self._put(part, PartDelta(part.index, text))
             elif part.start is not None:
@@ -509,15 +453,3 @@ _HANDLERS: dict[type, Callable[[Reshape, Any], None]] = {
     PartState: Reshape._on_state,
     PartEnd: Reshape._on_part_end,
 }
-
-
-def _is_partial(part: _Part) -> bool:
-    """Whether a call's arguments so far can't be all of them."""
-    return part.arguments is not None and lenient(_OBJECT, "".join(part.arguments).encode()) is None
-
-
-def _unwrapped(arguments: str) -> str:
-    """The text of a free-text call from the arguments of the function that stood for it."""
-    wire = lenient(_WRAPPED, arguments.encode())
-    text = wire.get(INPUT) if wire is not None else None
-    return text if isinstance(text, str) else arguments

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from proxyapi.dialects import faults
 from proxyapi.dialects.answer import Answer, answer_in
 from proxyapi.dialects.channel import Meter
-from proxyapi.dialects.codec import Encoder
+from proxyapi.dialects.codec import Encoder, Terms
 from proxyapi.dialects.dialect import Decoder
 from proxyapi.dialects.model import Event, Failed, Finish, Metered
 from proxyapi.dialects.reshape import Reshape
@@ -30,6 +30,7 @@ class Translation:
         "_request_id",
         "_reshape",
         "_streams",
+        "_terms",
         "_whole",
         "failed",
         "meter",
@@ -39,7 +40,7 @@ class Translation:
     def __init__(
         self,
         decoder: Decoder,
-        reshape: Reshape,
+        terms: Terms,
         encoder: Encoder,
         meter: Meter,
         *,
@@ -53,7 +54,8 @@ class Translation:
         word the provider has for its end. `stream`: what the client gets. `count`: usage of a reply whose
         provider tells none. `request_id`: as errors tell it. `observe`: sees what the encoder gets."""
         self._decoder = decoder
-        self._reshape = reshape
+        self._terms = terms
+        self._reshape: Reshape | None = None
         self._encoder = encoder
         self.meter = meter
         self._whole = whole
@@ -76,12 +78,12 @@ class Translation:
         """The rest and the proper end, once the provider has sent everything; nothing after an error."""
         last = self._decoder.close()
         answer = answer_in(last) if self._whole and not self._streams else None
-        if answer is not None and (shown := self._reshape.answer(answer)) is not None:
+        if answer is not None and (shown := self._terms.answer(answer)) is not None:
             return self._answered(answer, shown)
-        events = self._reshaped(last)
-        if not self._reshape.failed:
-            events += self._reshape.close(finished=self._whole or self._decoder.finished)
-            if self.meter.usage is None and not self._reshape.failed:
+        events, reshape = self._reshaped(last), self._shaper()
+        if not reshape.failed:
+            events += reshape.close(finished=self._whole or self._decoder.finished)
+            if self.meter.usage is None and not reshape.failed:
                 at = next(place for place, event in enumerate(events) if isinstance(event, Finish))
                 events.insert(at, Metered(self._count(self.meter), estimated=True))
         out = self._send(events)
@@ -102,7 +104,7 @@ class Translation:
 
     def cut(self, usage: Usage) -> bytes:
         """A proper end, as at a length, of a stream that the gateway breaks off here; `usage` is all of it."""
-        events = self._reshape.cut()
+        events = self._shaper().cut()
         at = next((place for place, event in enumerate(events) if isinstance(event, Finish)), None)
         if at is None:
             return b""
@@ -111,18 +113,24 @@ class Translation:
 
     def fail(self, error: GatewayError) -> bytes:
         """An error event and a proper end, after a provider that broke off. Nothing for a client that has no stream."""
-        return self._send(self._reshape.feed((faults.from_gateway(error),)))
+        return self._send(self._shaper().feed((faults.from_gateway(error),)))
+
+    def _shaper(self) -> Reshape:
+        """Made when it is needed first: a body that is one text needs none."""
+        if self._reshape is None:
+            self._reshape = Reshape(self._terms)
+        return self._reshape
 
     def _reshaped(self, events: Sequence[Event]) -> list[Event]:
         self.meter.absorb(events)
         self.meter.finished = self._decoder.finished
-        return self._reshape.feed(events)
+        return (self._reshape or self._shaper()).feed(events)
 
     def _send(self, events: Sequence[Event]) -> bytes:
         if self.failed is not None or not events:
             return b""
         whole = events
-        if self._reshape.failed:
+        if self._reshape is not None and self._reshape.failed:
             self.failed = next(event for event in events if isinstance(event, Failed))
             whole = events[: events.index(self.failed)]
         if self._observe is not None:

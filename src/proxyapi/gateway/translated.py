@@ -10,10 +10,9 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING
 
 from proxyapi.dialects.channel import Meter
-from proxyapi.dialects.codec import Encoder
+from proxyapi.dialects.codec import Encoder, Terms
 from proxyapi.dialects.gemini.array import ArrayEncoder
 from proxyapi.dialects.model import Failed
-from proxyapi.dialects.reshape import Reshape
 from proxyapi.dialects.translation import Translation
 from proxyapi.errors import GatewayError
 from proxyapi.gateway.entrance import JSON_HEADERS
@@ -119,9 +118,9 @@ class TranslatedReplies:
         encoder: Encoder = client.encoder(stream=request.stream, asked=asked)
         return Translation(
             translated.provider.decoder(stream=sse, target=translated.target),
-            Reshape(
-                request,
-                translated.encoded,
+            Terms(
+                request=request,
+                encoded=translated.encoded,
                 reply_id=asked.reply_id,
                 origin=translated.target.origin,
                 provider=bill.target.provider.title,

@@ -3,7 +3,7 @@
 import pytest
 from msgspec import Raw
 
-from proxyapi.dialects.codec import Encoded
+from proxyapi.dialects.codec import Encoded, Terms
 from proxyapi.dialects.linear import WAITING_CHARACTERS_MAX
 from proxyapi.dialects.model import (
     CustomTool,
@@ -42,7 +42,9 @@ USED = Metered({Unit.INPUT: 3})
 
 
 def reshaped(*events, request=REQUEST, encoded=Encoded(body=b""), linear=False, finished=True, close=True):  # noqa: B008
-    shaper = Reshape(request, encoded, reply_id="R1", origin="here:m", provider="Acme", linear=linear)
+    shaper = Reshape(
+        Terms(request=request, encoded=encoded, reply_id="R1", origin="here:m", provider="Acme", linear=linear)
+    )
     out = [shaped for event in events for shaped in shaper.feed([event])]
     return out + shaper.close(finished=finished) if close else out
 
@@ -315,7 +317,9 @@ def test_a_call_that_the_provider_calls_incomplete_is_no_call():
 
 
 def test_the_end_of_a_call_waits_for_one_event_only():
-    shaper = Reshape(REQUEST, Encoded(body=b""), reply_id="R", origin="", provider="Acme", linear=True)
+    shaper = Reshape(
+        Terms(request=REQUEST, encoded=Encoded(body=b""), reply_id="R", origin="", provider="Acme", linear=True)
+    )
     shaper.feed([START, *call(0, "{}")])
     assert shaper.feed([PartStart(1, ToolUse("c2", "g", ""))])[0] == PartEnd(0)
 
@@ -411,7 +415,9 @@ def test_where_parts_may_overlap_they_leave_at_once():
 
 
 def test_the_first_open_part_flows_and_usage_overtakes_what_waits():
-    shaper = Reshape(REQUEST, Encoded(body=b""), reply_id="R", origin="", provider="Acme", linear=True)
+    shaper = Reshape(
+        Terms(request=REQUEST, encoded=Encoded(body=b""), reply_id="R", origin="", provider="Acme", linear=True)
+    )
     assert shaper.feed([START, PartStart(0, Text("")), PartDelta(0, "a")])[-1] == PartDelta(0, "a")
     assert shaper.feed([PartStart(1, Thinking()), PartSummary(1, 0, "s"), USED]) == [USED]
     assert shaper.feed([PartDelta(0, "b")]) == [PartDelta(0, "b")]

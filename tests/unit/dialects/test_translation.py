@@ -5,9 +5,8 @@ import pytest
 from proxyapi.dialects import DIALECTS
 from proxyapi.dialects.call import Call
 from proxyapi.dialects.channel import Meter, Passthrough
-from proxyapi.dialects.codec import Encoded, Encoder
+from proxyapi.dialects.codec import Encoded, Encoder, Terms
 from proxyapi.dialects.model import Finish, Metered, PartDelta, Request, Start
-from proxyapi.dialects.reshape import Reshape
 from proxyapi.dialects.translation import Translation
 from proxyapi.errors import UpstreamTimeout
 from proxyapi.usage import Unit
@@ -59,10 +58,12 @@ class Telling(Encoder):
 
 def translation(*, sse=True, stream=True, dialect="openai_chat"):
     meter = Meter()
-    reshape = Reshape(Request(model="m"), Encoded(body=b""), reply_id="R", origin="", provider="Acme", linear=True)
+    terms = Terms(
+        request=Request(model="m"), encoded=Encoded(body=b""), reply_id="R", origin="", provider="Acme", linear=True
+    )
     return Translation(
         DIALECTS[dialect].decoder(stream=sse, call=CALL),
-        reshape,
+        terms,
         Telling(stream=stream),
         meter,
         whole=not sse,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxyapi.dialects.codec import Asked, Encoded, TargetModel
+from proxyapi.dialects.codec import Asked, Encoded, TargetModel, Terms
 from proxyapi.dialects.codecs import CODECS
 from proxyapi.dialects.model import FunctionTool, Request
 from proxyapi.dialects.quirks import Quirks
@@ -38,7 +38,11 @@ def answered(dialect: str, *parts: Any) -> Any:
     functions = FunctionTool(name="f"), FunctionTool(name="g")
     request = Request(model="m", tools=functions, include=("reasoning.encrypted_content",))
     linear = dialect == "anthropic"
-    shaper = Reshape(request, Encoded(body=b""), reply_id="r", origin=TARGET.origin, provider="G", linear=linear)
+    shaper = Reshape(
+        Terms(
+            request=request, encoded=Encoded(body=b""), reply_id="r", origin=TARGET.origin, provider="G", linear=linear
+        )
+    )
     asked = Asked(request=request, model="m", reply_id="r", created_at=1, seal=SEALER.seal)
     encoder = CODECS[dialect].encoder(stream=False, asked=asked)
     encoder.feed([*shaper.feed(events), *shaper.close(finished=True)])

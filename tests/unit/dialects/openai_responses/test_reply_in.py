@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from proxyapi.dialects.codec import Encoded, TargetModel
+from proxyapi.dialects.codec import Encoded, TargetModel, Terms
 from proxyapi.dialects.model import (
     Compaction,
     DocumentCitation,
@@ -361,7 +361,9 @@ def test_tools_of_codex_that_went_as_functions_come_back_as_their_own_items(deco
     events = [Start(id="x", model="x")]
     for index, (name, arguments) in enumerate(calls.items()):
         events += [PartStart(index, ToolUse(f"c{index}", name, "")), PartDelta(index, arguments), PartEnd(index)]
-    reshape = Reshape(request, Encoded(body=b""), reply_id="r", origin="o", provider="P", linear=False)
+    reshape = Reshape(
+        Terms(request=request, encoded=Encoded(body=b""), reply_id="r", origin="o", provider="P", linear=False)
+    )
     shaped = [*reshape.feed([*events, Finish(reason="end")]), *reshape.close(finished=True)]
     output = reply(*shaped, request=request)["output"]
     assert [item["type"] for item in output] == [
