@@ -39,6 +39,7 @@ def nanos_ceil(amount: Decimal) -> Nanos:
 
 def format_amount(nanos: int) -> str:
     """Nanos as a plain decimal without trailing zeros: 145000000 is `0.145`. Valid as a JSON number."""
-    sign = "-" if nanos < 0 else ""
-    whole, rest = divmod(abs(nanos), NANOS_PER_UNIT)
-    return f"{sign}{whole}.{rest:09d}".rstrip("0").rstrip(".")
+    if nanos < 0:
+        return "-" + format_amount(-nanos)
+    whole, rest = divmod(nanos, NANOS_PER_UNIT)
+    return f"{whole}.{str(rest).zfill(9).rstrip('0')}" if rest else str(whole)

@@ -19,6 +19,8 @@ _DECIDED: frozenset[StopReason] = frozenset({"tool_use", "malformed"})
 
 _EVENTS = 6
 """Start, a part's start, its text and its end, usage, finish."""
+_METERED_AT = (5, 4, 1)
+"""Where decoders put the usage: behind the finish, before it, behind the start."""
 
 
 class Answer(Struct, frozen=True):
@@ -36,16 +38,13 @@ def answer_in(events: Sequence[Event]) -> Answer | None:
     """`events`: all of a body. None: there is more to it, or less."""
     if len(events) != _EVENTS:
         return None
-    metered: Metered | None = None
-    rest: list[Event] = []
-    for event in events:
-        if type(event) is Metered:
-            metered = event
-        else:
-            rest.append(event)
-    if metered is None or len(rest) != _EVENTS - 1:
+    for at in _METERED_AT:
+        metered = events[at]
+        if type(metered) is Metered:
+            break
+    else:
         return None
-    start, opening, said, closing, finish = rest
+    start, opening, said, closing, finish = (*events[:at], *events[at + 1 :])
     if (
         type(start) is Start
         and opening == _TEXT

@@ -104,6 +104,9 @@ class Foreign:
 
     async def read(self, bill: Bill, response: Response) -> bytes:
         """The body of an answer. UpstreamError."""
+        body = response.arrived(self._reply_bytes_max)
+        if body is not None:
+            return body
         try:
             return await response.read(self._reply_bytes_max)
         except WireError as error:

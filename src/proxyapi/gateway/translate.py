@@ -120,12 +120,13 @@ class Translator:
         if client is None or provider is None:
             raise UnknownModel(call.model, f"{target.provider.title} does not serve this address")
         sealer = self._sealer(visit)
-
-        def decode() -> Request:
-            return client.decode(body, model=route.model, stream=route.stream, unseal=sealer.unseal)
-
-        large = call.prompt_bytes > INLINE_BYTES_MAX
-        request = await asyncio.to_thread(decode) if large else decode()
+        unseal, large = sealer.unseal, call.prompt_bytes > INLINE_BYTES_MAX
+        if large:
+            request = await asyncio.to_thread(
+                client.decode, body, model=route.model, stream=route.stream, unseal=unseal
+            )
+        else:
+            request = client.decode(body, model=route.model, stream=route.stream, unseal=unseal)
         if client.name == "openai_chat" and route.provider is None:
             request = msgspec.structs.replace(request, stream_usage=True)
         if target.quirks.thinking_form != "none":
