@@ -16,10 +16,12 @@ nothing.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+
+from msgspec.structs import astuple
 
 from proxyapi.ledger.budgets import BudgetPeriod, find_budgets, open_budgets
 from proxyapi.ledger.ops import (
@@ -202,8 +204,12 @@ class _Ended(NamedTuple):
 
     def accounts(self) -> set[int]:
         """Of all of them, wallets and budgets."""
-        rows = [*(row[1:3] for row in self.holds.values()), *(entry[1:3] for entry in self.done.values())]
-        return {id for row in rows for id in row if id is not None}
+        holds, entries = self.holds.values(), self.done.values()
+        pots = [*((row.account_id, row.budget_id) for row in holds), *(entry[1:3] for entry in entries)]
+        return {id for pair in pots for id in pair if id is not None}
+
+
+_NONE_ENDED = _Ended({}, {}, {})
 
 
 class _Part:
@@ -224,32 +230,41 @@ class _Part:
         """`live`: holds that are believed to be there; None: believe nothing."""
         asked = _Asked(ops, self.prices)
         self.new_prices, self.claims = asked.new_prices, asked.claims
-        budgets = self.read_budgets(asked)
-        believed = live if live is not None else {}
-        holds = {id: believed[id] for id in asked.ending_ids if id in believed}
-        unknown = [id for id in asked.ending_ids if id not in holds]
+        budgets = self.read_budgets(asked) if asked.budgets or asked.edited else {}
         concerned = {*asked.accounts, *asked.funded, *budgets.values()}
-        concerned.update(id for row in holds.values() for id in row[1:3] if id is not None)
-        if unknown or asked.expiring:  # unlocked yet: only to know which accounts to lock
+        holds: dict[bytes, HoldRow] = {}
+        unknown: list[bytes] = []
+        for id in asked.ending_ids:
+            row = None if live is None else live.get(id)
+            if row is None:
+                unknown.append(id)
+            else:
+                holds[id] = row
+                concerned.add(row.account_id)
+                if row.budget_id is not None:
+                    concerned.add(row.budget_id)
+        ending = bool(unknown or asked.expiring)
+        if ending:  # unlocked yet: only to know which accounts to lock
             concerned |= self.read_ended(unknown, asked.expiring).accounts()
         accounts = self.read_accounts(concerned)
-        ended = self.read_ended(unknown, asked.expiring) if unknown or asked.expiring else _Ended({}, {}, {})
-        holds.update(ended.holds)
+        ended = self.read_ended(unknown, asked.expiring) if ending else _NONE_ENDED
+        holds |= ended.holds
+        unproved = asked.funding_ids
         if live is None:
-            holds.update(self.read_holds(asked.hold_ids))
-        done = ended.done | self.read_done([*(() if live is not None else asked.hold_ids), *asked.funding_ids])
+            holds |= self.read_holds(asked.hold_ids)
+            unproved = [*asked.hold_ids, *unproved]
         return Facts(
             accounts=accounts,
             budgets=budgets,
             holds=holds,
-            done=done,
-            references={row[0]: (row[1], row[2]) for row in self.select("read_references", asked.references)},
+            done=ended.done | self.read_done(unproved) if unproved else ended.done,
+            references=self.read_references(asked.references) if asked.references else {},
             lost=frozenset(ended.lost),
             written={position: self.run(op, safely=live is None) for position, op in asked.writes},
             now_ms=self.now_ms,
             replay=replay,
             unclaimed=self.unclaimed() if self.claims else frozenset(),
-            unfundable=frozenset(row[0] for row in self.select("find_budgets_among", asked.funded)),
+            unfundable=self.read_unfundable(asked.funded) if asked.funded else frozenset(),
         )
 
     def select(self, name: str, ids: list[Any], *more: object) -> list[Row]:
@@ -276,6 +291,12 @@ class _Part:
         corrections = [correction_id(id) for id, entry in done.items() if entry[0] == "expire"]
         done.update((row[0], row[1:]) for row in self.select("read_done", corrections))
         return done
+
+    def read_references(self, references: list[str]) -> dict[str, tuple[int, int]]:
+        return {row[0]: (row[1], row[2]) for row in self.select("read_references", references)}
+
+    def read_unfundable(self, accounts: list[int]) -> frozenset[int]:
+        return frozenset([row[0] for row in self.select("find_budgets_among", accounts)])
 
     def run(self, op: Write, *, safely: bool) -> Rows | Failed:
         if not safely:
@@ -332,7 +353,7 @@ class _Part:
             steps.append((SQL["change_account"], decided.deltas))
         if decided.holds:
             made = (worker_id, self.now_ms)
-            steps.append((SQL["insert_hold"], [row + made for row in decided.holds.values()]))
+            steps.append((SQL["insert_hold"], [astuple(row) + made for row in decided.holds.values()]))
             if live:
                 steps.append((SQL["entries_since"], [(min(decided.holds),)]))
         steps += self.journal(decided)
@@ -345,33 +366,34 @@ class _Part:
         if live and decided.holds and counts[SQL["entries_since"]] and self.read_done(list(decided.holds)):
             raise _Disappointed
 
-    def journal(self, decided: Plan) -> Iterator[Step]:
+    def journal(self, decided: Plan) -> list[Step]:
         """Entries, and the sums of them. A deposit's reference is taken for good."""
+        steps: list[Step] = []
         usual = [row for row in decided.entries if len(row) == ENDING_COLUMNS]
         if usual:
-            yield SQL["insert_ending"], usual
+            steps.append((SQL["insert_ending"], usual))
         if len(usual) < len(decided.entries):
             others = [row for row in decided.entries if len(row) != ENDING_COLUMNS]
-            yield SQL["insert_entry"], others
+            steps.append((SQL["insert_entry"], others))
             taken = [row for row in others if row[_REFERENCE] is not None]
             references = [(row[_REFERENCE], row[_ID], row[_ACCOUNT], row[_AMOUNT]) for row in taken]
             if references:
-                yield SQL["insert_reference"], sorted(references, key=operator.itemgetter(0))
+                steps.append((SQL["insert_reference"], sorted(references, key=operator.itemgetter(0))))
         if decided.rollup:
             hour, day = self.now_ms // HOUR_MS, self.now_ms // DAY_MS
             rollup: dict[_Name, list[int]] = {}
             total: dict[_Name, list[int]] = {}
             for (account_id, key_id, model, provider), sums in decided.rollup.items():
-                add(rollup, (hour, account_id, key_id, model), sums, SUMS)
-                add(total, (day, model, provider), sums, TOTALS)
-            yield SQL["add_rollup"], [(*name, *sums) for name, sums in sorted(rollup.items())]
-            yield SQL["add_rollup_total"], [(*name, *sums) for name, sums in sorted(total.items())]
+                add(rollup, (hour, account_id, key_id, model), sums[: len(SUMS)])
+                add(total, (day, model, provider), sums[: len(TOTALS)])
+            steps.append((SQL["add_rollup"], [(*name, *sums) for name, sums in sorted(rollup.items())]))
+            steps.append((SQL["add_rollup_total"], [(*name, *sums) for name, sums in sorted(total.items())]))
+        return steps
 
 
 _Name = tuple[int | str, ...]
 
 
-def add(cells: dict[_Name, list[int]], name: _Name, sums: Sequence[int], columns: Sequence[str]) -> None:
-    """`sums` begins with those of the table's columns, and has more."""
+def add(cells: dict[_Name, list[int]], name: _Name, sums: list[int]) -> None:
     before = cells.get(name)
-    cells[name] = list(sums[: len(columns)]) if before is None else list(map(operator.add, before, sums))
+    cells[name] = sums if before is None else list(map(operator.add, before, sums))

@@ -166,7 +166,7 @@ class Rejected(NamedTuple):
     reason: Literal["blocked", "duplicate", "claimed", "too_large", "conflict", "unknown_account"]
 
 
-class Settled(NamedTuple):
+class Settled(Struct, frozen=True, gc=False):
     """The answer to an ending. A duplicate answers what the first one was answered."""
 
     charged: int
