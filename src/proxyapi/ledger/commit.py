@@ -248,11 +248,11 @@ class _Part:
             concerned |= self.read_ended(unknown, asked.expiring).accounts()
         accounts = self.read_accounts(concerned)
         ended = self.read_ended(unknown, asked.expiring) if ending else _NONE_ENDED
-        holds |= ended.holds
         unproved = asked.funding_ids
         if live is None:
             holds |= self.read_holds(asked.hold_ids)
             unproved = [*asked.hold_ids, *unproved]
+        holds |= ended.holds  # more is known of those that expire
         return Facts(
             accounts=accounts,
             budgets=budgets,

@@ -8,7 +8,7 @@ import pytest
 from proxyapi_fakes_faulty import Faults, faulty_writer
 
 from proxyapi.ledger.commit import Committer, period_start
-from proxyapi.ledger.ops import Accepted, Budget, Ending, Hold, Refused, Settled
+from proxyapi.ledger.ops import Accepted, Budget, Ending, Expire, Hold, Refused, Settled
 from proxyapi.store.database import Database, open_database
 from proxyapi.store.errors import OutcomeUnknown
 
@@ -47,6 +47,18 @@ def test_nothing_is_remembered_of_a_batch_that_was_not_kept(
     assert committer.apply([hold], replay=True) == [Accepted()]
     assert database.fetch_now("SELECT id FROM price") == [(7,)]
     assert database.fetch_now("SELECT held FROM account WHERE kind = 'budget'") == [(10,)]
+    committer.close()
+
+
+def test_a_hold_that_expires_in_a_replay_of_its_own_batch_keeps_its_price(
+    database: Database, database_url: str, new_hold: Callable[..., Hold]
+) -> None:
+    committer = Committer(open_database(database_url).writer(), lambda: NOVEMBER_30)  # of a worker that nobody knows
+    hold = new_hold(10)
+    batch = [hold, Expire(hold.id, 1000)]
+    assert committer.apply(batch) == [Accepted(), Settled(0, 0, 0, "unknown")]
+    assert committer.apply(batch, replay=True) == [Accepted(), Settled(0, 10, 1000, "expired")]
+    assert database.fetch_now("SELECT price_id, model FROM entry WHERE id = ?", (hold.id,)) == [(7, hold.model)]
     committer.close()
 
 
