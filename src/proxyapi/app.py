@@ -362,7 +362,7 @@ class Worker:
     def _server(self, entrance: Entrance) -> Server:
         limits, timeouts = self._settings.limits, self._settings.timeouts
         return Server(
-            entrance,
+            entrance.serve,
             limits=ServerLimits(
                 head_bytes_max=limits.head_bytes_max,
                 headers_max=limits.headers_max,

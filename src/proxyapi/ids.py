@@ -13,10 +13,11 @@ MS_MAX = 2**48 - 1
 
 _GROUPS = Struct("8s4s4s4s12s").unpack
 """Of the 32 digits, those between two hyphens."""
-_RANDOM_BYTES_PER_ID = 10
-_RANDOM_BITS = 2**76 - 1 ^ 3 << 62
-"""Of the last 80 bits; the first four tell the version, and two in the middle the variant."""
-_VERSION_7 = 7 << 76 | 2 << 62
+_TAIL_BYTES = 10
+"""What follows the time: random, but for four bits that tell the version, and two the variant (RFC 9562, 5.7)."""
+_VERSION_7 = bytes(0x70 | byte & 0x0F for byte in range(256))
+_VARIANT = bytes(0x80 | byte & 0x3F for byte in range(256))
+"""What a random byte becomes at the beginning of a tail, and two bytes behind it."""
 _REFILL_BYTES = 4_090
 """One system call serves 409 ids."""
 
@@ -29,16 +30,21 @@ class IdSource:
     ) -> None:
         self._clock_ns = clock_ns
         self._random_bytes = random_bytes
-        self._pool = b""
+        self._tails = b""
         self._at = 0
 
     def __call__(self) -> bytes:
-        if self._at >= len(self._pool):
-            self._pool, self._at = self._random_bytes(_REFILL_BYTES), 0
-        random = int.from_bytes(self._pool[self._at : self._at + _RANDOM_BYTES_PER_ID], "big")
-        self._at += _RANDOM_BYTES_PER_ID
-        milliseconds = self._clock_ns() // 1_000_000
-        return (milliseconds << 80 | random & _RANDOM_BITS | _VERSION_7).to_bytes(16, "big")
+        if self._at >= len(self._tails):
+            self._refill()
+        at = self._at
+        self._at = at + _TAIL_BYTES
+        return (self._clock_ns() // 1_000_000).to_bytes(6, "big") + self._tails[at : at + _TAIL_BYTES]
+
+    def _refill(self) -> None:
+        tails = bytearray(self._random_bytes(_REFILL_BYTES))
+        tails[0::_TAIL_BYTES] = tails[0::_TAIL_BYTES].translate(_VERSION_7)
+        tails[2::_TAIL_BYTES] = tails[2::_TAIL_BYTES].translate(_VARIANT)
+        self._tails, self._at = bytes(tails), 0
 
 
 def made_at(id: bytes) -> int:

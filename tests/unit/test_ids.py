@@ -24,6 +24,12 @@ def test_an_id_is_a_uuid_of_version_7_with_the_time_in_front() -> None:
     assert made.int >> 80 == 1_700_000_000_123
 
 
+def test_every_id_of_a_source_is_one() -> None:
+    source = IdSource()
+    made = [uuid.UUID(bytes=source()) for _ in range(1_000)]
+    assert {(id.version, id.variant) for id in made} == {(7, uuid.RFC_4122)}
+
+
 def test_all_random_bits_are_used() -> None:
     zeros = IdSource(clock_ns=Clock(0), random_bytes=lambda count: bytes(count))()
     ones = IdSource(clock_ns=Clock(0), random_bytes=lambda count: b"\xff" * count)()

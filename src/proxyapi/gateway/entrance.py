@@ -51,7 +51,7 @@ _EXPOSED_HEADERS = (
 
 
 class Entrance:
-    """The server's handler. One call per request; never raises."""
+    """`serve` is the server's handler: called once per request, never raises."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Entrance:
         self._logbook = logbook
         self._cors_origins = frozenset(origin.encode() for origin in cors_origins)
 
-    async def __call__(self, exchange: Exchange) -> None:
+    async def serve(self, exchange: Exchange) -> None:
         visit = Visit(exchange, self._ids(), self._clock(), exchange.peer)
         try:
             introduction = self._introduce(visit)
