@@ -18,8 +18,10 @@ import msgspec
 from postgres import postgres
 from proxyapi.ids import IdSource
 from proxyapi.ledger.audit import examine
-from proxyapi.ledger.commit import DAY_MS, HOUR_MS, SQL, add
+from proxyapi.ledger.commit import SQL
+from proxyapi.ledger.periods import DAY_MS, HOUR_MS
 from proxyapi.ledger.plan import COLUMN_OF_UNIT, SUMS, TOTALS, EntryRow, funding_row
+from proxyapi.ledger.writing import add
 from proxyapi.pricing.charge import charge, recompute
 from proxyapi.pricing.price import Price, make_price
 from proxyapi.store.database import Database, Transaction, open_database, sqlite_url

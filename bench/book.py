@@ -17,9 +17,10 @@ from typing import NamedTuple
 import msgspec
 
 from proxyapi.identity.currency import agree_on_currency
-from proxyapi.ledger.commit import DAY_MS, HOUR_MS, add
 from proxyapi.ledger.commit import SQL as LEDGER
+from proxyapi.ledger.periods import DAY_MS, HOUR_MS
 from proxyapi.ledger.plan import COLUMN_OF_UNIT, SUMS, TOTALS, EntryRow, derived_id, funding_row
+from proxyapi.ledger.writing import add
 from proxyapi.money import NANOS_PER_UNIT
 from proxyapi.pricing.charge import charge
 from proxyapi.pricing.price import Price, make_price

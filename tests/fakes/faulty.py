@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
@@ -14,6 +14,8 @@ from proxyapi.store.database import Writer
 from proxyapi.store.postgres.engine import PostgresWriter
 from proxyapi.store.postgres.session import Connection, Session, connect_options, connecting
 from proxyapi.store.sqlite import SqliteWriter, WriteLock, connect
+
+Answer = TypeVar("Answer")
 
 
 class Faults:
@@ -68,6 +70,11 @@ class FaultySqlite:
         self.inner.close()
 
 
+def commits(sql: str) -> bool:
+    """COMMIT, or a statement that is a whole transaction."""
+    return sql == "COMMIT" or "SELECT 1 / CASE" in sql
+
+
 class FaultyPostgres:
     """Its connection is lost."""
 
@@ -75,24 +82,22 @@ class FaultyPostgres:
         self.inner = inner
         self.faults = faults
 
-    async def _step(self, sql: str) -> None:
+    async def _step(self, sql: str, work: Callable[[], Awaitable[Answer]]) -> Answer:
         if self.faults.due(sql):
-            if sql == "COMMIT" and self.faults.kept:
-                await self.inner.execute(sql)
+            if commits(sql) and self.faults.kept:
+                await work()
             self.inner.terminate()
             raise asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+        return await work()
 
     async def execute(self, query: str, *args: object) -> str:
-        await self._step(query)
-        return await self.inner.execute(query, *args)
+        return await self._step(query, lambda: self.inner.execute(query, *args))
 
     async def executemany(self, command: str, args: Iterable[Any]) -> None:
-        await self._step(command)
-        await self.inner.executemany(command, args)
+        await self._step(command, lambda: self.inner.executemany(command, args))
 
     async def fetch(self, query: str, *args: object) -> list[Any]:
-        await self._step(query)
-        return await self.inner.fetch(query, *args)
+        return await self._step(query, lambda: self.inner.fetch(query, *args))
 
     async def prepare(self, query: str) -> Any:
         return await self.inner.prepare(query)

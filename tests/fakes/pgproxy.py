@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 SOCKET = ".s.PGSQL.5432"
 PIECE_BYTES = 65_536
 COMMIT = b"COMMIT\0"
+EXACTLY = b"SELECT 1 / CASE"
+"""Of the statements that are whole transactions."""
 
 
 class Cut(Exception):
@@ -78,13 +80,14 @@ class Proxy:
     def _forward(self, client: socket.socket, server: socket.socket, answers: _Answers) -> None:
         """Message by message, as long as nothing is cut."""
         file = client.makefile("rb")
+        transactions = _Transactions()
         startup = file.read(4)
         server.sendall(startup + file.read(int.from_bytes(startup, "big") - 4))
         while kind := file.read(1):
             length = file.read(4)
             message = file.read(int.from_bytes(length, "big") - 4)
             self._road.wait()
-            if kind == b"Q" and message == COMMIT and self._chance.random() < self.cut_share:
+            if transactions.end_with(kind, message) and self._chance.random() < self.cut_share:
                 self.cuts += 1
                 if self._chance.random() < 0.5:
                     answers.wanted = True
@@ -100,6 +103,22 @@ class Proxy:
                 answers.seen.set()
                 return
             client.sendall(data)
+
+
+class _Transactions:
+    """Where they end, in what a client says."""
+
+    def __init__(self) -> None:
+        self._prepared: set[bytes] = set()
+        self._bound = False
+
+    def end_with(self, kind: bytes, message: bytes) -> bool:
+        """Query, Parse, Bind and Sync, as in PostgreSQL's documentation, "Message Formats"."""
+        if kind == b"P" and EXACTLY in message:
+            self._prepared.add(message.partition(b"\0")[0])
+        elif kind == b"B":
+            self._bound = message.split(b"\0", 2)[1] in self._prepared
+        return (kind == b"Q" and message == COMMIT) or (kind == b"S" and self._bound)
 
 
 class _Answers:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from proxyapi_fakes_faulty import Faults, faulty_writer
 
 from proxyapi.ledger.audit import audit
-from proxyapi.ledger.commit import DAY_MS, Committer, period_start
+from proxyapi.ledger.commit import DOUBT_MS, Committer
 from proxyapi.ledger.ops import (
     Accepted,
     Budget,
@@ -35,6 +35,7 @@ from proxyapi.ledger.ops import (
     Settled,
     Write,
 )
+from proxyapi.ledger.periods import DAY_MS, period_start
 from proxyapi.ledger.plan import correction_id
 from proxyapi.store.database import open_database, sqlite_url
 from proxyapi.store.errors import OutcomeUnknown, StoreFailure
@@ -307,14 +308,24 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(hold=requests, tokens=st.sampled_from([0, 50, 1500]))
     def lose_the_worker_and_settle_late(self, hold: Hold, tokens: int) -> None:
         """Another process expires the hold, behind the back of the one that made it."""
+        self.let_another_process_do(lambda: self.expire(hold))
+        self.end(hold, {Unit.OUTPUT: tokens}, False)
+
+    @rule(wallet=st.sampled_from([1, 2]), amount=st.integers(-200, 400), budget=st.none() | BUDGETS)
+    def be_wrong_about(self, wallet: int, amount: int, budget: Budget | None) -> None:
+        """Another process funds an account and holds, so it is no longer as this one left it."""
+        self.let_another_process_do(lambda: (self.adjust(wallet, amount), self.hold(wallet, 30, budget)))
+
+    def let_another_process_do(self, work: Callable[[], object]) -> None:
         self.commit(None, False)
+        self.now_ms += DOUBT_MS
         mine = self.committer
         self.committer = Committer(self.database.writer(), lambda: self.now_ms)
-        self.expire(hold)
+        self.committer.worker_id = ALIVE
+        work()
         self.commit(None, False)
         self.committer.close()
         self.committer = mine
-        self.end(hold, {Unit.OUTPUT: tokens}, False)
 
     @rule(hold=requests, limit=st.sampled_from([0, 60]))
     def lower_the_limit_of(self, hold: Hold, limit: int) -> None:

@@ -22,7 +22,7 @@ from proxyapi.admin.views import (
 from proxyapi.errors import NotFound
 from proxyapi.identity.accounts import Key, KeySettings, Status, WhenShort
 from proxyapi.ids import format_id, parse_id
-from proxyapi.ledger.commit import HOUR_MS
+from proxyapi.ledger.periods import HOUR_MS
 from proxyapi.ledger.receipt import operator_json, receipt_now
 
 State = Literal["all", "low", "blocked"]

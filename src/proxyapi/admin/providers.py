@@ -23,7 +23,7 @@ from proxyapi.errors import NotFound
 from proxyapi.identity.queries import QUERIES
 from proxyapi.identity.stored import PROVIDER, store, stored_of
 from proxyapi.ids import least_id
-from proxyapi.ledger.commit import DAY_MS
+from proxyapi.ledger.periods import DAY_MS
 from proxyapi.providers.provider import SANDBOX, Provider
 from proxyapi.telemetry import add
 

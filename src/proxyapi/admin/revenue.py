@@ -20,7 +20,7 @@ from proxyapi.admin.acts import SQL
 from proxyapi.admin.office import Office
 from proxyapi.admin.views import Money
 from proxyapi.errors import InvalidRequest
-from proxyapi.ledger.commit import DAY_MS
+from proxyapi.ledger.periods import DAY_MS
 from proxyapi.pricing.price import RATE_UNITS
 from proxyapi.providers.provider import SANDBOX
 from proxyapi.usage import Unit

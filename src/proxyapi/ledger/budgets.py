@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from proxyapi.ledger.ops import Period
+from proxyapi.ledger.periods import BudgetPeriod
 from proxyapi.ledger.plan import derived_id, funding_row
 from proxyapi.store.database import Transaction
 from proxyapi.store.queries import in_rows, load_queries
 
 SQL = load_queries("proxyapi.ledger", "ledger.sql")
-
-BudgetPeriod = tuple[int, Period, int]
-"""Key, kind of period, when the period began."""
 
 
 def find_budgets(transaction: Transaction, wanted: Iterable[BudgetPeriod]) -> dict[BudgetPeriod, int]:

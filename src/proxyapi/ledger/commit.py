@@ -1,13 +1,17 @@
 """One batch, one transaction: locks and reads what `plan` needs, and writes what it decided.
 
-Order: learn which accounts are concerned, making the budgets that are new; lock those accounts, in order of their ids;
-read holds and, only for ids that have no hold, entries; run the writes of other parts, then the claims; decide; delete
-the holds that end and count them; write the rest; drop the claims of holds that were refused. Whoever ends a hold, or
-claims something, has its account locked, so what is read under the lock stays true. Transactions of all processes take
-their locks in this order of tables, and within a table in order of its keys, so none can wait for each other in a
-circle.
+Mostly there is nothing to ask: accounts that no other process changes are as this one left them. Then a batch is
+decided first, and the transaction, one message to a server, locks its accounts, compares them with what was believed,
+and writes. A process that was wrong asks for a while before it trusts itself again.
 
-Three things are believed rather than proved beforehand, because they are nearly always so: that a new hold's id is
+Order where it asks: learn which accounts are concerned, making the budgets that are new; lock those accounts, in order
+of their ids; read holds and, only for ids that have no hold, entries; run the writes of other parts, then the claims;
+decide; delete the holds that end and count them; write the rest; drop the claims of holds that were refused. Whoever
+ends a hold, or claims something, has its account locked, so what is read under the lock stays true. Transactions of all
+processes take their locks in this order of tables, and within a table in order of its keys, so none can wait for each
+other in a circle.
+
+Three more things are believed rather than proved beforehand, because they are nearly always so: that a new hold's id is
 unused, that a hold which this process made is still there, and that the writes of other parts work. The first is proved
 by the primary key, the second by the count. Where one is wrong the transaction is rolled back and done again, believing
 nothing.
@@ -15,15 +19,11 @@ nothing.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from msgspec.structs import astuple
-
-from proxyapi.ledger.budgets import BudgetPeriod, find_budgets, open_budgets
+from proxyapi.ledger.budgets import find_budgets, open_budgets
 from proxyapi.ledger.ops import (
     Balance,
     Budget,
@@ -33,7 +33,6 @@ from proxyapi.ledger.ops import (
     Funding,
     Hold,
     Op,
-    Period,
     Price,
     Refused,
     Result,
@@ -41,46 +40,23 @@ from proxyapi.ledger.ops import (
     SetLimit,
     Write,
 )
-from proxyapi.ledger.plan import (
-    BLOCKED,
-    ENDING_COLUMNS,
-    ENTRY_COLUMNS,
-    SUMS,
-    TOTALS,
-    Done,
-    Facts,
-    HoldRow,
-    Plan,
-    correction_id,
-    plan,
-)
+from proxyapi.ledger.periods import BudgetPeriod, budget_period
+from proxyapi.ledger.plan import BLOCKED, Done, Facts, HoldRow, Plan, correction_id, plan
+from proxyapi.ledger.writing import rows_of, steps_of
 from proxyapi.store.database import Row, Step, Transaction, Writer
-from proxyapi.store.errors import ConstraintViolated, Contended, StatementRefused
+from proxyapi.store.errors import ConstraintViolated, Contended, CountsDiffer, StatementRefused
 from proxyapi.store.queries import load_queries
 
 SQL = load_queries("proxyapi.ledger", "ledger.sql")
 
 CONTENDED_MAX = 5
 """Times that a batch which lost a race is tried again at once, before it counts as a failure of the store."""
-DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
+DOUBT_MS = 1000
+"""How long a process reads accounts that it believed to know and did not."""
 REMEMBERED_MAX = 50_000
-"""Budget accounts and price versions that a process remembers; then it starts anew."""
-
-
-_ID, _ACCOUNT, _AMOUNT, _REFERENCE = (ENTRY_COLUMNS.index(name) for name in ("id", "account_id", "amount", "reference"))
+"""Accounts, budgets and price versions that a process remembers, of each; then it starts anew."""
 _Claiming = tuple[tuple[int, bytes], bytes, Write]
 """Order of a claim, id of the hold or ending, and the statement that tells whether it has what it claims."""
-
-
-def period_start(period: Period, now_ms: int) -> int:
-    """When the period that runs at `now_ms` began (UTC)."""
-    if period == "never":
-        return 0
-    if period == "day":
-        return now_ms - now_ms % DAY_MS
-    now = datetime.fromtimestamp(now_ms / 1000, UTC)
-    return int(datetime(now.year, now.month, 1, tzinfo=UTC).timestamp()) * 1000
 
 
 class _Disappointed(Exception):
@@ -99,6 +75,10 @@ class Committer:
         self._budgets: dict[BudgetPeriod, int] = {}
         self._live: dict[bytes, HoldRow] = {}
         """Holds of this process that have not ended."""
+        self._accounts: dict[int, Balance] = {}
+        """As this process left them."""
+        self._reads_until_ms = 0
+        """Somebody else changes accounts."""
 
     def apply(self, ops: Sequence[Op], *, replay: bool = False) -> list[Result]:
         """All or nothing. `StoreFailure`: nothing was kept; `OutcomeUnknown`: apply again with `replay=True`."""
@@ -109,21 +89,60 @@ class Committer:
 
     def _apply_once(self, ops: Sequence[Op], *, replay: bool) -> list[Result]:
         if not replay:
+            if self._now_ms() >= self._reads_until_ms and (results := self._apply_unread(ops)) is not None:
+                return results
             with suppress(ConstraintViolated, _Disappointed):
                 return self._apply(ops, self._live)
         return self._apply(ops, None, replay=replay)
 
+    def _apply_unread(self, ops: Sequence[Op]) -> list[Result] | None:
+        """Without a question beforehand. None: nothing was done, as that takes more than what is known."""
+        now_ms = self._now_ms()
+        facts = self._believed(_Asked(ops, self._prices), now_ms)
+        if facts is None:
+            return None
+        decided = plan(ops, facts)
+        if len(decided.deltas) != len(facts.accounts):  # what does not change is not compared: ask
+            return None
+        steps = [
+            (SQL["read_accounts"], [([change[-1] for change in decided.deltas],)]),
+            *steps_of(decided, self.worker_id, now_ms, fresh=True, known=facts.accounts),
+        ]
+        try:
+            self._writer.exactly(steps, list(map(rows_of, steps)))
+        except (CountsDiffer, ConstraintViolated):
+            self._reads_until_ms = now_ms + DOUBT_MS
+            return None
+        self._keep(decided, facts.accounts)
+        return decided.results
+
+    def _believed(self, asked: _Asked, now_ms: int) -> Facts | None:
+        """All that a batch mentions, if it is nothing but holds and endings of this process and all is known."""
+        if not asked.usual or not all(id in self._live for id in asked.ending_ids):
+            return None
+        budgets = {budget: self._budgets.get(budget_period(budget, now_ms)) for budget in asked.budgets}
+        holds = {id: self._live[id] for id in asked.ending_ids}
+        concerned = {*asked.accounts, *budgets.values()}
+        concerned.update(row.budget_id for row in holds.values() if row.budget_id is not None)
+        if not all(id in self._accounts for id in concerned):
+            return None
+        return Facts(
+            accounts={id: self._accounts[id] for id in concerned if id is not None},
+            budgets={budget: id for budget, id in budgets.items() if id is not None},
+            holds=holds,
+            now_ms=now_ms,
+        )
+
     def _apply(self, ops: Sequence[Op], live: Mapping[bytes, HoldRow] | None, *, replay: bool = False) -> list[Result]:
         with self._writer.transaction() as transaction:
             part = _Part(transaction, self._now_ms(), self._prices, self._budgets)
-            decided = plan(ops, part.read(ops, live, replay=replay))
+            facts = part.read(ops, live, replay=replay)
+            decided = plan(ops, facts)
             part.write(decided, self.worker_id, live is not None)
             if part.claims:
                 part.drop_claims(ops, decided.results)
         self._remember(part)
-        self._live.update(decided.holds)
-        for id in decided.ended:
-            self._live.pop(id, None)
+        self._keep(decided, facts.accounts)
         return decided.results
 
     def apply_within(self, transaction: Transaction, op: Funding | SetLimit) -> Result:
@@ -139,6 +158,20 @@ class Committer:
             self._budgets.clear()
         self._prices.update(part.new_prices)
         self._budgets.update(part.new_budgets)
+
+    def _keep(self, decided: Plan, accounts: Mapping[int, Balance]) -> None:
+        """What the batch left."""
+        if len(self._accounts) > REMEMBERED_MAX:
+            self._accounts.clear()
+        self._accounts.update(accounts)
+        for funded, spent, held, account_id in decided.deltas:
+            was = accounts[account_id]
+            self._accounts[account_id] = was._replace(
+                funded=was.funded + funded, spent=was.spent + spent, held=was.held + held
+            )
+        self._live.update(decided.holds)
+        for id in decided.ended:
+            self._live.pop(id, None)
 
     def close(self) -> None:
         self._writer.close()
@@ -192,6 +225,8 @@ class _Asked:
             elif type(op) is SetLimit:
                 self.funding_ids.append(op.id)
                 self.edited.append(op.budget)
+        self.usual = len(self.hold_ids) + len(self.ending_ids) == len(ops) and not (self.new_prices or self.claims)
+        """Holds and endings, and nothing that the store has not seen."""
 
 
 class _Ended(NamedTuple):
@@ -324,7 +359,7 @@ class _Part:
 
     def read_budgets(self, asked: _Asked) -> dict[Budget, int]:
         """Accounts of budgets for the period that runs. Those of holds are made on first use, others may be missing."""
-        periods = {budget: self.period(budget) for budget in (*asked.budgets, *asked.edited)}
+        periods = {budget: budget_period(budget, self.now_ms) for budget in (*asked.budgets, *asked.edited)}
         known = {period: self.budgets[period] for period in periods.values() if period in self.budgets}
         unknown = set(periods.values()) - known.keys()
         if unknown:
@@ -338,62 +373,17 @@ class _Part:
             known |= self.new_budgets
         return {budget: known[period] for budget, period in periods.items() if period in known}
 
-    def period(self, budget: Budget) -> BudgetPeriod:
-        return budget.key_id, budget.period, period_start(budget.period, self.now_ms)
-
     def write(self, decided: Plan, worker_id: int, live: bool) -> None:
         """`live`: nobody has looked yet whether the ids of new holds are unused."""
         steps: list[Step] = []
         if self.new_prices:
             prices = sorted(self.new_prices.items())
             steps.append((SQL["insert_price"], [(id, price.to_json().decode(), self.now_ms) for id, price in prices]))
-        if decided.ended:
-            steps.append((SQL["delete_holds"], [(decided.ended,)]))
-        if decided.deltas:
-            steps.append((SQL["change_account"], decided.deltas))
-        if decided.holds:
-            made = (worker_id, self.now_ms)
-            steps.append((SQL["insert_hold"], [astuple(row) + made for row in decided.holds.values()]))
-            if live:
-                steps.append((SQL["entries_since"], [(min(decided.holds),)]))
-        steps += self.journal(decided)
+        steps += steps_of(decided, worker_id, self.now_ms, fresh=live)
         if not steps:
             return
         counts = dict(zip((sql for sql, _ in steps), self.transaction.changes(steps), strict=True))
         if decided.ended and counts[SQL["delete_holds"]] != len(decided.ended):
             raise _Disappointed
-        # Ids begin with their time: mostly no entry is as new as the oldest of new holds.
-        if live and decided.holds and counts[SQL["entries_since"]] and self.read_done(list(decided.holds)):
+        if live and decided.holds and counts[SQL["find_used"]]:
             raise _Disappointed
-
-    def journal(self, decided: Plan) -> list[Step]:
-        """Entries, and the sums of them. A deposit's reference is taken for good."""
-        steps: list[Step] = []
-        usual = [row for row in decided.entries if len(row) == ENDING_COLUMNS]
-        if usual:
-            steps.append((SQL["insert_ending"], usual))
-        if len(usual) < len(decided.entries):
-            others = [row for row in decided.entries if len(row) != ENDING_COLUMNS]
-            steps.append((SQL["insert_entry"], others))
-            taken = [row for row in others if row[_REFERENCE] is not None]
-            references = [(row[_REFERENCE], row[_ID], row[_ACCOUNT], row[_AMOUNT]) for row in taken]
-            if references:
-                steps.append((SQL["insert_reference"], sorted(references, key=operator.itemgetter(0))))
-        if decided.rollup:
-            hour, day = self.now_ms // HOUR_MS, self.now_ms // DAY_MS
-            rollup: dict[_Name, list[int]] = {}
-            total: dict[_Name, list[int]] = {}
-            for (account_id, key_id, model, provider), sums in decided.rollup.items():
-                add(rollup, (hour, account_id, key_id, model), sums[: len(SUMS)])
-                add(total, (day, model, provider), sums[: len(TOTALS)])
-            steps.append((SQL["add_rollup"], [(*name, *sums) for name, sums in sorted(rollup.items())]))
-            steps.append((SQL["add_rollup_total"], [(*name, *sums) for name, sums in sorted(total.items())]))
-        return steps
-
-
-_Name = tuple[int | str, ...]
-
-
-def add(cells: dict[_Name, list[int]], name: _Name, sums: list[int]) -> None:
-    before = cells.get(name)
-    cells[name] = sums if before is None else list(map(operator.add, before, sums))

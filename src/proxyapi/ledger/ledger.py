@@ -16,7 +16,7 @@ import msgspec
 from proxyapi.errors import InvalidRequest, StoreUnavailable
 from proxyapi.ids import IdSource
 from proxyapi.ledger.batch import OPS_MAX, Batcher
-from proxyapi.ledger.commit import SQL, Committer, period_start
+from proxyapi.ledger.commit import SQL, Committer
 from proxyapi.ledger.ops import (
     AMOUNT_MAX,
     Balance,
@@ -30,6 +30,7 @@ from proxyapi.ledger.ops import (
     Settled,
     Write,
 )
+from proxyapi.ledger.periods import period_start
 from proxyapi.store.database import Database, Row
 from proxyapi.store.errors import StatementRefused
 

@@ -13,8 +13,11 @@ DELETE FROM hold WHERE id IN (@ids)
 -- read_done --
 SELECT id, kind, account_id, budget_id, key_id, charged, loss FROM entry WHERE id IN (@ids)
 
--- entries_since --
-SELECT id FROM entry WHERE id >= ? LIMIT 1
+-- find_used --
+SELECT entry.id
+  FROM (SELECT 1 FROM entry WHERE id >= ? LIMIT 1) AS newer -- ids begin with their time: mostly none is, and that is all
+ CROSS JOIN entry
+ WHERE entry.id IN (@ids)
 
 -- read_references --
 SELECT reference, account_id, amount FROM reference WHERE reference IN (@ids)
@@ -38,6 +41,10 @@ RETURNING id, key_id, period, period_start, funded
 
 -- change_account --
 UPDATE account SET funded = funded + ?, spent = spent + ?, held = held + ? WHERE id = ?
+
+-- change_known_account --
+UPDATE account SET funded = funded + ?, spent = spent + ?, held = held + ?
+ WHERE id = ? AND funded = ? AND spent = ? AND held = ? AND credit = ? AND blocked = ?
 
 -- insert_hold --
 INSERT INTO hold (id, account_id, budget_id, key_id, amount, price_id, provider, model, operation, worker_id, created_at)

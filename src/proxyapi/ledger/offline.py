@@ -7,9 +7,10 @@ from collections.abc import Callable
 from proxyapi.errors import InvalidRequest
 from proxyapi.ids import IdSource
 from proxyapi.ledger.batch import refusal
-from proxyapi.ledger.commit import SQL, Committer, period_start
+from proxyapi.ledger.commit import SQL, Committer
 from proxyapi.ledger.ledger import balance_of, now_ms
 from proxyapi.ledger.ops import Balance, Budget, Funded, Funding, Refused, Rejected, SetLimit
+from proxyapi.ledger.periods import period_start
 from proxyapi.store.database import Database, Transaction
 from proxyapi.store.errors import OutcomeUnknown
 

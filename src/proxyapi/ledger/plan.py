@@ -111,22 +111,22 @@ Done = tuple[str, int, int | None, int | None, int, int]
 
 
 class Facts(Struct, gc=False):
-    """What the store knows of everything that a batch mentions, read under the lock."""
+    """What the store knows of everything that a batch mentions: read under the lock, or compared later, under it."""
 
     accounts: Mapping[int, Balance]
     budgets: Mapping[Budget, int]
     """Accounts of the budgets that the holds name, for the periods that run now."""
     holds: Mapping[bytes, HoldRow]
     """Of the endings' ids; in a replay of the holds' ids too."""
-    done: Mapping[bytes, Done]
-    """Entries of those ids, and of their corrections."""
-    references: Mapping[str, tuple[int, int]]
-    """Account and amount by deposit reference."""
-    lost: frozenset[bytes]
-    """Those of `holds` whose worker has not been seen, and that may expire."""
-    written: Mapping[int, Rows | Failed]
-    """Answers to the `Write`s, by position."""
     now_ms: int
+    done: Mapping[bytes, Done] = {}
+    """Entries of those ids, and of their corrections."""
+    references: Mapping[str, tuple[int, int]] = {}
+    """Account and amount by deposit reference."""
+    lost: frozenset[bytes] = frozenset()
+    """Those of `holds` whose worker has not been seen, and that may expire."""
+    written: Mapping[int, Rows | Failed] = {}
+    """Answers to the `Write`s, by position."""
     replay: bool = False
     """The batch may have been committed before."""
     unclaimed: frozenset[bytes] = frozenset()

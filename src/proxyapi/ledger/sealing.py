@@ -18,8 +18,8 @@ from typing import Final
 from proxyapi.errors import Conflict, NotFound
 from proxyapi.ids import format_id, least_id
 from proxyapi.ledger.archive import Moved, digest_of, entry_table, export_month, load_pyarrow, read_moved
-from proxyapi.ledger.commit import DAY_MS
 from proxyapi.ledger.months import after, end_of, format_month, month_of, start_of
+from proxyapi.ledger.periods import DAY_MS
 from proxyapi.ledger.sealed import SQL, SealedMonth, read_sealed
 from proxyapi.store.database import Database, Progress, Row, Transaction, ignore_progress
 

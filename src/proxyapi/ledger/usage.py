@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
-from proxyapi.ledger.commit import DAY_MS, HOUR_MS
+from proxyapi.ledger.periods import DAY_MS, HOUR_MS
 from proxyapi.store.database import Database
 from proxyapi.store.queries import load_queries
 

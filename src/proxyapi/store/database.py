@@ -87,6 +87,11 @@ class Writer(Protocol):
         Raises `OutcomeUnknown` if COMMIT failed, `StoreFailure` if the store did before."""
         ...
 
+    def exactly(self, steps: Sequence[Step], counts: Sequence[int]) -> None:
+        """A whole transaction: `Transaction.changes`, kept only if each step found or changed as many rows as `counts`
+        says, else `CountsDiffer`. To a server it is one message and one answer."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -7,6 +7,7 @@ What goes wrong in a store, in our words; drivers' exceptions stay inside this p
     - Contended          lost a race with a transaction beside it (a deadlock): worth trying again at once
   + StatementRefused     the statement is at fault, not the store; trying again won't help
     - ConstraintViolated a UNIQUE, CHECK or NOT NULL rule of the schema
+    - CountsDiffer       the rows that were found or changed are not as many as they should be
   + NotEmpty             a copy never writes over what is there
   + SchemaTooNew         the database was written by a later version of this program
 """
@@ -38,6 +39,10 @@ class StatementRefused(StoreError):
 
 class ConstraintViolated(StatementRefused):
     """A rule of the schema."""
+
+
+class CountsDiffer(StatementRefused):
+    """What the caller believed of the database is not so; nothing was kept."""
 
 
 class SchemaTooNew(StoreError):

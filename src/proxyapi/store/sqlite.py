@@ -19,7 +19,14 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
 from proxyapi.store.database import Pace, Parameters, Progress, Row, Step, ignore_progress
-from proxyapi.store.errors import ConstraintViolated, OutcomeUnknown, StatementRefused, StoreError, StoreFailure
+from proxyapi.store.errors import (
+    ConstraintViolated,
+    CountsDiffer,
+    OutcomeUnknown,
+    StatementRefused,
+    StoreError,
+    StoreFailure,
+)
 from proxyapi.store.files import FILE_MODE, sync_to_disk
 from proxyapi.store.script import statements
 from proxyapi.store.statement import Statement, statement
@@ -296,6 +303,11 @@ class SqliteWriter:
 
     def transaction(self) -> WriteTransaction:
         return WriteTransaction(self._connection, self._lock)
+
+    def exactly(self, steps: Sequence[Step], counts: Sequence[int]) -> None:
+        with self.transaction() as transaction:
+            if (found := transaction.changes(steps)) != list(counts):
+                raise CountsDiffer(f"{found} rows, not {list(counts)}")
 
     def close(self) -> None:
         self._connection.close()

@@ -128,13 +128,18 @@ def slowest_refusal(member: Any) -> int:
 # --- F8 --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answers", [5_000, pytest.param(200_000, marks=LONG)])
+ALONE_OR_NOT = pytest.mark.parametrize("processes", [1, 2])
+"""Alone, a process knows its accounts, and a batch is one statement."""
+
+
+@ALONE_OR_NOT
+@pytest.mark.parametrize("answers", [1_500, pytest.param(200_000, marks=LONG)])
 def test_acknowledgements_of_commits_that_are_lost_change_nothing(
-    database_url: str, tmp_path: Path, answers: int
+    database_url: str, tmp_path: Path, processes: int, answers: int
 ) -> None:
     """F8 at the driver: statements fail anywhere, COMMIT before or after it was done."""
     with Crowd(database_url, tmp_path) as crowd:
-        members = crowd.join(2, mode="load", commit_faults=0.01)
+        members = crowd.join(processes, mode="load", commit_faults=0.01)
         more(crowd, answers, seconds=600)
         for member in members:
             member.end()
@@ -142,14 +147,15 @@ def test_acknowledgements_of_commits_that_are_lost_change_nothing(
         assert counts.refused > 0, "some failed before they were done"
 
 
-@pytest.mark.parametrize("answers", [3_000, pytest.param(100_000, marks=LONG)])
+@ALONE_OR_NOT
+@pytest.mark.parametrize("answers", [1_500, pytest.param(100_000, marks=LONG)])
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_connections_that_are_cut_in_commit_change_nothing(
-    database_url: str, road: Any, tmp_path: Path, answers: int
+    database_url: str, road: Any, tmp_path: Path, processes: int, answers: int
 ) -> None:
     """F8 on the wire: the proxy cuts before the server gets COMMIT, or after the server has done it."""
     with Crowd(database_url, tmp_path) as crowd:
-        members = crowd.join(2, url=road.url, mode="load")
+        members = crowd.join(processes, url=road.url, mode="load")
         road.proxy.cut_share = 0.1
         more(crowd, answers, seconds=600)
         road.proxy.cut_share = 0.0

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from proxyapi.admin import revenue
-from proxyapi.ledger.commit import DAY_MS
 from proxyapi.ledger.ops import Attempt
+from proxyapi.ledger.periods import DAY_MS
 
 
 def _move_to_last_month(house: Any) -> None:

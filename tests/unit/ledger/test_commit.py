@@ -1,18 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import pytest
 from proxyapi_fakes_faulty import Faults, faulty_writer
 
-from proxyapi.ledger.commit import Committer, period_start
-from proxyapi.ledger.ops import Accepted, Budget, Ending, Expire, Hold, Refused, Settled
+from proxyapi.ledger.commit import DOUBT_MS, Committer
+from proxyapi.ledger.ops import Accepted, Budget, Ending, Expire, Hold, Refused, Rejected, Result, Settled
+from proxyapi.ledger.periods import period_start
 from proxyapi.store.database import Database, open_database
 from proxyapi.store.errors import OutcomeUnknown
 
 Answer = TypeVar("Answer")
+NewHold = Callable[..., Hold]
+EndingOf = Callable[..., Ending]
 NOVEMBER_30 = 1_764_547_000_000
 
 
@@ -67,6 +70,136 @@ def test_periods_begin_at_midnight_utc() -> None:
     assert period_start("day", NOVEMBER_30) == 1_764_460_800_000
     assert period_start("month", NOVEMBER_30) == 1_761_955_200_000
     assert period_start("month", 1_764_547_200_000) == period_start("day", 1_764_547_200_000) == 1_764_547_200_000
+
+
+# --- what a process believes of accounts ------------------------------------------------------------------------------
+
+
+class Heard(Faults):
+    """Fails nothing, and knows all statements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.statements: list[str] = []
+
+    def due(self, sql: str) -> bool:
+        self.statements.append(sql)
+        return False
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def committer(database: Database, database_url: str, heard: Heard) -> Iterator[Committer]:
+    """With a clock that stands."""
+    committer = Committer(faulty_writer(database_url, heard), lambda: NOVEMBER_30)
+    yield committer
+    committer.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_a_batch_of_known_accounts_is_one_message_to_the_server(
+    committer: Committer, heard: Heard, new_hold: NewHold, ending_of: EndingOf
+) -> None:
+    budget = Budget(11, "day", 300)
+    first = new_hold(10, budget=budget)
+    committer.apply([first])
+    heard.statements.clear()
+    second, third = new_hold(20), new_hold(30, budget=budget)
+    assert committer.apply([second, third, ending_of(first, 7)])[2] == Settled(7, 0, 943, "settled")
+    assert committer.apply([ending_of(second, 20), ending_of(third, 33)])[1] == Settled(33, 0, 940, "settled")
+    assert len(heard.statements) == 2 and all("SELECT 1 / CASE" in text for text in heard.statements)
+
+
+def test_a_request_that_is_older_than_one_that_has_ended_is_no_reason_to_doubt(
+    committer: Committer, heard: Heard, new_hold: NewHold, ending_of: EndingOf
+) -> None:
+    """Its body took longer to come."""
+    slow, quick = new_hold(10), new_hold(10)
+    committer.apply([quick])
+    committer.apply([ending_of(quick, 1)])
+    assert committer.apply([slow]) == [Accepted()]
+    heard.statements.clear()
+    assert committer.apply([ending_of(slow, 1)]) == [Settled(1, 0, 998, "settled")]
+    assert sum(text.startswith("SELECT id, funded") for text in heard.statements) <= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "answer"),
+    [
+        ("funded = funded - 950", Refused("account", 60, 40, 1010)),
+        ("spent = spent + 950", Refused("account", 60, 40, 1010)),
+        ("held = held + 950", Refused("account", 60, 40, 1960)),
+        ("credit = credit - 950", Refused("account", 60, 40, 1010)),
+        ("blocked = 1", Rejected("blocked")),
+    ],
+)
+def test_what_another_process_did_to_an_account_is_noticed(
+    database: Database, committer: Committer, new_hold: NewHold, change: str, answer: Result
+) -> None:
+    with database.transaction() as transaction:
+        transaction.change("UPDATE account SET credit = 1000 WHERE id = 1")
+    committer.apply([new_hold(1010)])
+    with database.transaction() as transaction:
+        transaction.change(f"UPDATE account SET {change} WHERE id = 1")
+    assert committer.apply([new_hold(60)]) == [answer]
+    assert database.fetch_now("SELECT count(*) FROM hold") == [(1,)]
+
+
+def test_an_account_that_a_batch_does_not_change_is_not_believed(
+    database: Database, committer: Committer, new_hold: NewHold
+) -> None:
+    committer.apply([new_hold(10)])
+    with database.transaction() as transaction:
+        transaction.change("UPDATE account SET blocked = 1 WHERE id = 1")
+    assert committer.apply([new_hold(0)]) == [Rejected("blocked")]
+
+
+def test_nobody_is_refused_by_what_is_only_believed(
+    database: Database, committer: Committer, new_hold: NewHold
+) -> None:
+    assert committer.apply([new_hold(1000), new_hold(10)]) == [Accepted(), Refused("account", 10, 0, 1000)]
+    with database.transaction() as transaction:
+        transaction.change("UPDATE account SET funded = funded + 10 WHERE id = 1")
+    assert committer.apply([new_hold(10)]) == [Accepted()]
+
+
+def test_a_hold_that_another_process_has_ended_is_not_charged_again(
+    database: Database, committer: Committer, new_hold: NewHold, ending_of: EndingOf
+) -> None:
+    """Although the accounts look as they did: it was replaced by another one of the same amount."""
+    hold = new_hold(10)
+    committer.apply([hold])
+    with database.transaction() as transaction:
+        transaction.change("UPDATE hold SET id = ?", (b"0" * 16,))
+    assert committer.apply([ending_of(hold, 5)]) == [Settled(0, 0, 990, "unknown")]
+    assert database.fetch_now("SELECT spent, held FROM account WHERE id = 1") == [(0, 10)]
+
+
+def test_who_was_wrong_reads_for_a_while(
+    database: Database, database_url: str, heard: Heard, new_hold: NewHold
+) -> None:
+    clock = [NOVEMBER_30]
+    committer = Committer(faulty_writer(database_url, heard), lambda: clock[0])
+    committer.apply([new_hold(1)])
+    with database.transaction() as transaction:
+        transaction.change("UPDATE account SET funded = funded + 1 WHERE id = 1")
+
+    def questions() -> int:
+        heard.statements.clear()
+        assert committer.apply([new_hold(1)]) == [Accepted()]
+        return sum(text.startswith("SELECT id, funded") for text in heard.statements)
+
+    read_and_compared = 2 if database_url.startswith("sqlite") else 1
+    assert questions() == read_and_compared
+    clock[0] += DOUBT_MS - 1
+    assert questions() == 1
+    clock[0] += 1
+    assert questions() == read_and_compared - 1
+    committer.close()
 
 
 # --- transactions beside each other, on PostgreSQL -------------------------------------------------------------------
@@ -130,6 +263,22 @@ def test_sums_that_accounts_share_are_written_in_order_of_their_names(
     answers = written_in_order(database, held, next_one, lambda: committer.apply(late))
     assert [answer.charged for answer in answers if isinstance(answer, Settled)] == [2, 2]
     assert database.fetch_now("SELECT model, charged FROM rollup_total ORDER BY model") == [("a", 3), ("b", 3)]
+    committer.close()
+
+
+@beside
+def test_accounts_that_are_known_are_locked_in_order_of_their_ids(
+    database: Database, database_url: str, new_hold: Callable[..., Hold]
+) -> None:
+    with database.transaction() as transaction:
+        transaction.change("UPDATE account SET funded = 1000, blocked = 0")
+    committer = Committer(open_database(database_url).writer(), lambda: NOVEMBER_30)
+    both = lambda: [new_hold(10, account_id=3), new_hold(10, account_id=1)]  # noqa: E731
+    assert committer.apply(both()) == [Accepted()] * 2
+    with database.transaction() as transaction:  # later in the table than the third now
+        transaction.change("UPDATE account SET held = held WHERE id = 1")
+    held, next_one = (f"UPDATE account SET credit = credit WHERE id = {id}" for id in (1, 3))
+    assert written_in_order(database, held, next_one, lambda: committer.apply(both())) == [Accepted()] * 2
     committer.close()
 
 

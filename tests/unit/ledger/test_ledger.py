@@ -10,10 +10,10 @@ import pytest
 from proxyapi.errors import Conflict, InsufficientFunds, InvalidRequest, StoreUnavailable, Unauthenticated
 from proxyapi.ids import IdSource
 from proxyapi.ledger.audit import audit
-from proxyapi.ledger.commit import DAY_MS
 from proxyapi.ledger.ledger import UNSEEN_SECONDS_MAX, Ledger
 from proxyapi.ledger.offline import OfflineLedger
 from proxyapi.ledger.ops import AMOUNT_MAX, Balance, Budget, Ending, Hold
+from proxyapi.ledger.periods import DAY_MS
 from proxyapi.ledger.reaper import reap
 from proxyapi.ledger.usage import usage_now
 from proxyapi.store.errors import ConstraintViolated, StatementRefused

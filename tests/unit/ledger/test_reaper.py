@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import pytest
@@ -15,7 +15,7 @@ from proxyapi.ledger.ledger import Ledger
 from proxyapi.ledger.ops import Balance, Ending, Hold, Settled
 from proxyapi.ledger.reaper import bury, reap
 from proxyapi.ledger.workers import live_workers
-from proxyapi.store.database import Database, Transaction, Writer
+from proxyapi.store.database import Database, Step, Transaction, Writer
 
 NewHold = Callable[..., Hold]
 EndingOf = Callable[..., Ending]
@@ -82,6 +82,10 @@ class Hesitant:
             yield transaction
             self.waits.set()
             assert self.go.wait(10)
+
+    def exactly(self, steps: Sequence[Step], counts: Sequence[int]) -> None:
+        with self.transaction() as transaction:
+            assert transaction.changes(steps) == counts
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)

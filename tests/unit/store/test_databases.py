@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from proxyapi.store.database import Database, open_database
-from proxyapi.store.errors import ConstraintViolated, StatementRefused, StoreFailure
+from proxyapi.store.errors import ConstraintViolated, CountsDiffer, StatementRefused, StoreFailure
 from proxyapi.store.migrate import migrate
 
 ADD_ONE = "UPDATE revision SET number = number + 1 WHERE name = 'price'"
@@ -129,6 +129,25 @@ def test_a_step_that_violates_a_rule_undoes_all(database: Database) -> None:
             [(PUT, [("a", "1")]), ("INSERT INTO revision (name, number) VALUES (?, ?)", [("price", 1)])]
         )
     assert database.fetch_now("SELECT 1 FROM setting WHERE name = 'a'") == []
+
+
+def test_steps_that_are_a_transaction_are_kept_if_their_counts_are_right(database: Database) -> None:
+    writer = database.writer()
+    steps = [
+        ("UPDATE revision SET number = number + ? WHERE name = ?", [(1, "price")]),
+        (PUT, [("a", "1"), ("b", "2")]),
+    ]
+    writer.exactly(steps, [1, 2])
+    assert number(database) == 1
+    for wrong in ([0, 2], [1, 1], [1, 3]):
+        with pytest.raises(CountsDiffer):
+            writer.exactly(steps, wrong)
+    with pytest.raises(ConstraintViolated):
+        writer.exactly([*steps, ("INSERT INTO revision (name, number) VALUES (?, ?)", [("price", 1)])], [1, 2, 1])
+    assert number(database) == 1
+    writer.exactly(steps, [1, 2])
+    assert number(database) == 2
+    writer.close()
 
 
 def test_values_come_back_as_they_were(database: Database) -> None:

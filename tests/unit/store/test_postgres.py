@@ -17,7 +17,7 @@ from proxyapi_fakes_faulty import Faults, faulty_writer
 from proxyapi.store.errors import Contended, OutcomeUnknown, StatementRefused, StoreFailure
 from proxyapi.store.migrate import migrate, scripts
 from proxyapi.store.postgres.engine import PostgresDatabase
-from proxyapi.store.postgres.text import many, numbered, schema, together
+from proxyapi.store.postgres.text import exactly, many, numbered, schema, together
 from proxyapi.store.queries import load_queries
 
 ADD_ONE = "UPDATE revision SET number = number + 1 WHERE name = 'price'"
@@ -78,6 +78,15 @@ def test_steps_are_one_statement() -> None:
         "WITH s0 AS (DELETE FROM t WHERE id = ANY($1) RETURNING 1), s1 AS (UPDATE t SET a = given.c1 "
         "FROM unnest($2::int8[], $3::int8[]) AS given(c1, c2) WHERE id = given.c2 RETURNING 1) "
         "SELECT (SELECT count(*) FROM s0), (SELECT count(*) FROM s1)"
+    )
+
+
+def test_steps_that_are_a_transaction_divide_by_zero_if_their_counts_are_wrong() -> None:
+    steps = (("SELECT a FROM t WHERE id IN (@ids) @for_update", None), ("UPDATE t SET a = ? WHERE id = 1", ("int8",)))
+    assert exactly(steps) == (
+        "WITH s0 AS (SELECT a FROM t WHERE id = ANY($1) FOR NO KEY UPDATE), s1 AS (UPDATE t SET a = given.c1 "
+        "FROM unnest($2::int8[]) AS given(c1) WHERE id = 1 RETURNING 1) SELECT 1 / CASE WHEN "
+        "(SELECT count(*) FROM s0) = $3 AND (SELECT count(*) FROM s1) = $4 THEN 1 ELSE 0 END"
     )
 
 
@@ -251,6 +260,31 @@ def test_a_connection_lost_in_commit_leaves_the_outcome_unknown(
         transaction.execute(ADD_ONE)
     assert number(database) == 1 + int(kept)
     writer.close()
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_connection_lost_in_a_transaction_of_one_statement_leaves_the_outcome_unknown(
+    database: PostgresDatabase, url: str, kept: bool
+) -> None:
+    faults = Faults()
+    writer = faulty_writer(url, faults)
+    step = ("UPDATE revision SET number = number + ? WHERE name = ?", [(1, "price")])
+    writer.exactly([step], [1])
+    faults.left, faults.kept = 0, kept
+    with pytest.raises(OutcomeUnknown):
+        writer.exactly([step], [1])
+    assert number(database) == 1 + int(kept)
+    writer.exactly([step], [1])
+    assert number(database) == 2 + int(kept)
+    writer.close()
+
+
+def test_what_cannot_be_sent_has_a_known_outcome(database: PostgresDatabase) -> None:
+    away = faulty_writer("postgresql://x@127.0.0.1:1/x", Faults())
+    with pytest.raises(StoreFailure) as caught:
+        away.exactly([("UPDATE revision SET number = ? WHERE name = ?", [(1, "price")])], [1])
+    assert not isinstance(caught.value, OutcomeUnknown)
+    away.close()
 
 
 def test_a_server_that_is_away_fails_at_once(postgres: Any) -> None:

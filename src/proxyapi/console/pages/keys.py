@@ -18,8 +18,8 @@ from proxyapi.identity.accounts import KeySettings
 from proxyapi.identity.addresses import parse_network
 from proxyapi.identity.keys import texts
 from proxyapi.identity.permissions import ENDPOINTS
-from proxyapi.ledger.commit import period_start
 from proxyapi.ledger.ops import Period
+from proxyapi.ledger.periods import period_start
 from proxyapi.store.queries import load_queries
 
 SQL = load_queries("proxyapi.console.pages", "keys.sql")

@@ -21,7 +21,7 @@ from proxyapi.ledger.audit.entries import (
 )
 from proxyapi.ledger.audit.report import INVARIANTS, Report, Violation
 from proxyapi.ledger.audit.sums import SQL, check_accounts, check_rollups
-from proxyapi.ledger.commit import DAY_MS
+from proxyapi.ledger.periods import DAY_MS
 from proxyapi.ledger.reaper import GRACE_SECONDS
 from proxyapi.ledger.sealed import read_sealed
 from proxyapi.store.database import Database, Progress, ignore_progress

@@ -10,8 +10,8 @@ import msgspec
 
 from proxyapi.ids import format_id, least_id, made_at_ms
 from proxyapi.ledger.audit.report import VIOLATIONS_MAX, Report
-from proxyapi.ledger.commit import DAY_MS, HOUR_MS
 from proxyapi.ledger.months import label
+from proxyapi.ledger.periods import DAY_MS, HOUR_MS
 from proxyapi.ledger.plan import COLUMN_OF_UNIT, SUMS, TOTALS
 from proxyapi.ledger.reaper import GRACE_SECONDS
 from proxyapi.ledger.sealed import Sealed

@@ -16,8 +16,8 @@ from proxyapi.errors import InvalidRequest
 from proxyapi.ids import made_at_ms
 from proxyapi.ledger.archive import read_columns
 from proxyapi.ledger.audit.sums import SQL
-from proxyapi.ledger.commit import DAY_MS
 from proxyapi.ledger.months import month_of
+from proxyapi.ledger.periods import DAY_MS
 from proxyapi.ledger.sealed import Sealed
 from proxyapi.money import Nanos, parse_amount
 from proxyapi.store.database import Transaction

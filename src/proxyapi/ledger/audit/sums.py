@@ -10,8 +10,8 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from proxyapi.ledger.audit.report import VIOLATIONS_MAX, Report
-from proxyapi.ledger.commit import DAY_MS, HOUR_MS
 from proxyapi.ledger.months import end_of, label, start_of
+from proxyapi.ledger.periods import DAY_MS, HOUR_MS
 from proxyapi.ledger.sealed import Sealed
 from proxyapi.money import format_amount
 from proxyapi.store.database import Transaction

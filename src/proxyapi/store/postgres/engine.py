@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]
 
-from proxyapi.store.database import Pace, Parameters, Progress, Row, described, ignore_progress
+from proxyapi.store.database import Pace, Parameters, Progress, Row, Step, described, ignore_progress
 from proxyapi.store.errors import StatementRefused, StoreFailure
 from proxyapi.store.postgres.faults import DRIVER_ERRORS, is_lost, translate
 from proxyapi.store.postgres.session import (
@@ -59,6 +59,9 @@ class PostgresWriter:
     def transaction(self) -> Iterator[PostgresTransaction]:
         with _transaction(self._session, "BEGIN") as transaction:
             yield transaction
+
+    def exactly(self, steps: Sequence[Step], counts: Sequence[int]) -> None:
+        self._session.exactly(steps, counts)
 
     def close(self) -> None:
         self._session.close()

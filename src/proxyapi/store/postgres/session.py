@@ -17,9 +17,9 @@ import asyncpg  # type: ignore[import-untyped]
 import uvloop
 
 from proxyapi.store.database import Parameters, Row, Step, described
-from proxyapi.store.errors import OutcomeUnknown, StatementRefused, StoreFailure
+from proxyapi.store.errors import CountsDiffer, OutcomeUnknown, StatementRefused, StoreFailure
 from proxyapi.store.postgres.faults import DRIVER_ERRORS, is_lost, translate
-from proxyapi.store.postgres.text import many, numbered, together
+from proxyapi.store.postgres.text import NOT_EXACTLY, Typed, exactly, many, numbered, together
 from proxyapi.store.queries import LIST
 
 Answer = TypeVar("Answer")
@@ -100,6 +100,11 @@ def connecting(url: str, options: dict[str, Any]) -> Connect:
     return connect
 
 
+def _is_refusal(error: Exception) -> bool:
+    """The server's word that the transaction was not kept."""
+    return getattr(error, "severity", None) is not None and not is_lost(error)
+
+
 def rows_of(records: Sequence[Any]) -> list[Row]:
     return [tuple(record) for record in records]
 
@@ -149,6 +154,8 @@ class Session:
         known = self._connection is not None
         try:
             return self.run(work())
+        except OutcomeUnknown:
+            raise
         except StoreFailure:
             if not known or self._connection is not None:
                 raise
@@ -170,10 +177,25 @@ class Session:
             done = self._drive(connection.execute("COMMIT"))
         except DRIVER_ERRORS as error:
             self.drop()
-            answered = getattr(error, "severity", None) is not None
-            raise (translate(error) if answered and not is_lost(error) else OutcomeUnknown(str(error))) from error
+            raise (translate(error) if _is_refusal(error) else OutcomeUnknown(str(error))) from error
         if done != "COMMIT":
             raise StatementRefused("the transaction was undone: one of its statements had failed")
+
+    def exactly(self, steps: Sequence[Step], counts: Sequence[int]) -> None:
+        """A transaction of one statement: OutcomeUnknown if nobody answered to it."""
+        self._again(lambda: self._exactly(steps, counts))
+
+    async def _exactly(self, steps: Sequence[Step], counts: Sequence[int]) -> None:
+        connection = await self._connected()
+        typed, parameters = await self._typed(connection, steps)
+        try:
+            await connection.fetch(exactly(typed), *parameters, *counts)
+        except DRIVER_ERRORS as error:
+            if not _is_refusal(error):
+                self.drop()
+                raise OutcomeUnknown(str(error)) from error
+            differs = getattr(error, "sqlstate", None) == NOT_EXACTLY
+            raise (CountsDiffer("other rows than expected") if differs else translate(error)) from error
 
     def rollback(self) -> None:
         """Never fails: a connection that can't is dropped, and the server rolls back by itself."""
@@ -227,17 +249,22 @@ class Session:
         return list(self.run(self._changes(self._in_transaction(), steps)))
 
     async def _changes(self, connection: Connection, steps: Sequence[Step]) -> tuple[int, ...]:
-        parts: list[tuple[str, tuple[str, ...] | None]] = []
+        typed, parameters = await self._typed(connection, steps)
+        counts: tuple[int, ...] = (await connection.fetch(together(typed), *parameters))[0]
+        return counts
+
+    async def _typed(self, connection: Connection, steps: Sequence[Step]) -> tuple[tuple[Typed, ...], list[object]]:
+        """The steps as one statement wants them, and its parameters."""
+        typed: list[Typed] = []
         parameters: list[object] = []
         for sql, rows in steps:
             if sql.startswith("SELECT") or LIST in sql:
-                parts.append((sql, None))
+                typed.append((sql, None))
                 parameters += rows[0]
             else:
-                parts.append((sql, await self._types_of(connection, sql)))
+                typed.append((sql, await self._types_of(connection, sql)))
                 parameters += map(list, zip(*rows, strict=True))
-        counts: tuple[int, ...] = (await connection.fetch(together(tuple(parts)), *parameters))[0]
-        return counts
+        return tuple(typed), parameters
 
     async def _many(self, connection: Connection, sql: str, rows: Sequence[Parameters]) -> None:
         types = await self._types_of(connection, sql)

@@ -31,6 +31,8 @@ STORAGE = {
     "hold": "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000",
 }
 """Rows that are written over and over find room on their own page; `hold` is swept by what died, not by what lives."""
+NOT_EXACTLY = "22012"
+"""SQLSTATE of a division by zero, which is how a statement undoes itself without a function of its own."""
 PARTITIONED = {"entry": "id"}
 """Tables in parts by ranges of a column: the journal by month, as ids begin with their time."""
 PARTS_AHEAD = 2
@@ -97,11 +99,28 @@ def many(sql: str, types: tuple[str, ...], first: int = 1) -> str | None:
     return None
 
 
-@lru_cache(maxsize=STATEMENTS_CACHED)
-def together(steps: tuple[tuple[str, tuple[str, ...] | None], ...]) -> str:
-    """One statement that does them all in order and answers with their counts. All see the database as it was before.
+Typed = tuple[str, tuple[str, ...] | None]
+"""A statement and the types of its columns, as `many` has them; None: it has just one row."""
 
-    Types are those of `many`; None: just one row."""
+
+@lru_cache(maxsize=STATEMENTS_CACHED)
+def together(steps: tuple[Typed, ...]) -> str:
+    """One statement that does them all in order and answers with their counts. All see the database as it was before,
+    but for rows that were locked meanwhile."""
+    text, counts, _ = _composed(steps)
+    return f"{text} SELECT {', '.join(counts)}"
+
+
+@lru_cache(maxsize=STATEMENTS_CACHED)
+def exactly(steps: tuple[Typed, ...]) -> str:
+    """The same, but it fails with `NOT_EXACTLY` unless the counts are those that are its last parameters."""
+    text, counts, first = _composed(steps)
+    wanted = " AND ".join(f"{found} = ${number}" for number, found in enumerate(counts, first))
+    return f"{text} SELECT 1 / CASE WHEN {wanted} THEN 1 ELSE 0 END"
+
+
+def _composed(steps: tuple[Typed, ...]) -> tuple[str, list[str], int]:
+    """The steps, an expression for the count of each, and the number of the next parameter."""
     first, parts = 1, []
     for number, (sql, types) in enumerate(steps):
         if types is None:
@@ -110,8 +129,8 @@ def together(steps: tuple[tuple[str, tuple[str, ...] | None], ...]) -> str:
             text = many(sql, types, first) or ""
             first += len(types)
         parts.append(f"s{number} AS ({text}{'' if text.startswith('SELECT') else ' RETURNING 1'})")
-    counts = ", ".join(f"(SELECT count(*) FROM s{number})" for number in range(len(steps)))
-    return f"WITH {', '.join(parts)} SELECT {counts}"
+    counts = [f"(SELECT count(*) FROM s{number})" for number in range(len(steps))]
+    return f"WITH {', '.join(parts)}", counts, first
 
 
 def _named(text: str, columns: Iterator[str]) -> str:
