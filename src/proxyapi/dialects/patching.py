@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -24,7 +23,9 @@ class _Named(msgspec.Struct):
 
 
 _NAMED = msgspec.json.Decoder(_Named)
-_MODEL_FIRST = re.compile(rb'\s*\{\s*"model"\s*:\s*("[^"\\]*")')
+_encode = msgspec.json.Encoder().encode
+_MODEL = (b'"model":', b'"model": ')
+"""As libraries write it: the official SDKs, and Python's own."""
 _USAGE = b'"include_usage":true'
 
 
@@ -81,10 +82,16 @@ def renamed(body: bytes, old: str, new: str) -> bytes:
     """The body with another model's name; untouched if it is the same. read() made sure that there is at most one."""
     if old == new:
         return body
-    name = msgspec.json.encode(new)
-    if match := _MODEL_FIRST.match(body):
-        # Nothing is before it that could be taken for something else, so it needs no proof.
-        return b"".join((body[: match.start(1)], name, body[match.end(1) :]))
+    called, name = _encode(old), _encode(new)
+    for before in _MODEL:
+        at = body.find(before + called)
+        if at < 0:
+            continue
+        start = at + len(before)
+        changed = b"".join((body[:start], name, body[start + len(called) :]))
+        # Right behind the brace it can be nothing else; further on it may be a member of something inside.
+        if at == 1 or _NAMED.decode(changed).model == new:
+            return changed
     member = place(body, "model")
     edit = Edit(member.value, member.end, name) if member else insertion(body, 0, b'"model":' + name)
     return apply(body, (edit,), model=new)

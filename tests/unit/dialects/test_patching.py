@@ -11,6 +11,13 @@ PLACES = {
     "first, spaced": (b' {\n "model" : "a" , "n": 1}', b' {\n "model" : "b/c" , "n": 1}'),
     "first, escaped": (b'{"model":"\\u0061","n":1}', b'{"model":"b/c","n":1}'),
     "last": (b'{"messages":[{"model":"a"}],"model":"a"}', b'{"messages":[{"model":"a"}],"model":"b/c"}'),
+    "last, spaced": (b'{"n": 1, "model": "a"}', b'{"n": 1, "model": "b/c"}'),
+    "before a namesake inside": (b'{"n":1,"model":"a","x":{"model":"a"}}', b'{"n":1,"model":"b/c","x":{"model":"a"}}'),
+    "behind a text that says it": (
+        b'{"x":"\\"model\\":\\"a\\"","model":"a"}',
+        b'{"x":"\\"model\\":\\"a\\"","model":"b/c"}',
+    ),
+    "only inside": (b'{"x":{"model":"a"}}', b'{"model":"b/c","x":{"model":"a"}}'),
     "behind a namesake inside": (b'{"x":{"model":"a"},"model":"a"}', b'{"x":{"model":"a"},"model":"b/c"}'),
     "spelled oddly": (b'{"n":1,"mod\\u0065l":"a"}', b'{"n":1,"mod\\u0065l":"b/c"}'),
     "nowhere": (b'{"n":1}', b'{"model":"b/c","n":1}'),
