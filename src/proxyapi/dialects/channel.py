@@ -173,7 +173,8 @@ class Passthrough:
     """
 
     __slots__ = (
-        "_batch", "_batched", "_call", "_calm", "_comment", "_decoder", "_held", "_meter", "_sent", "_strip", "_usage",
+        "_batch", "_batched", "_call", "_calm", "_comment", "_decoder", "_held", "_held_bytes", "_meter", "_sent",
+        "_strip", "_usage",
     )  # fmt: skip
 
     def __init__(
@@ -193,7 +194,9 @@ class Passthrough:
         self._strip = strip_usage
         self._usage = usage_frame
         self._comment = cost_comment
-        self._held = b""
+        self._held: list[bytes] = []
+        """Pieces of a frame that is not whole yet."""
+        self._held_bytes = 0
         self._sent = 0
         """Bytes of the provider's stream that are behind us, sent or stripped."""
         self._calm = False
@@ -264,7 +267,7 @@ class Passthrough:
 
     def fail(self, error: GatewayError, request_id: str = "") -> bytes:
         """An error event and a proper end, after a provider that broke off. What was not whole is dropped."""
-        self._held = b""
+        self._held.clear()
         meter = self.meter
         return faults.error_event(
             self._call.dialect,
@@ -277,9 +280,19 @@ class Passthrough:
 
     def _release(self, data: bytes, pending: int) -> bytes:
         """Whole frames of what is held and `data`, with the cuts and the insertion that fall into them."""
-        data = self._held + data if self._held else data
-        size = len(data) - pending
-        data, self._held = (data[:size], data[size:]) if pending else (data, b"")
+        held = self._held
+        if data:
+            held.append(data)
+            self._held_bytes += len(data)
+        size = self._held_bytes - pending
+        if not size:
+            return b""
+        data = held[0] if len(held) == 1 else b"".join(held)
+        held.clear()
+        if pending:
+            held.append(data[size:])
+            data = data[:size]
+        self._held_bytes = pending
         first, self._sent = self._sent, self._sent + size
         edits: list[tuple[int, int, bytes]] = []
         decoder = self._decoder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from proxyapi.dialects.model import Event, Finish, PartData, PartDelta, PartEnd, PartEvent, PartStart
 
 WAITING_CHARACTERS_MAX = 64 * 1024 * 1024
@@ -26,7 +28,7 @@ class Line:
 
     def __init__(self) -> None:
         self._current: int | None = None
-        self._queue: list[_Waiting | Finish] = []
+        self._queue: deque[_Waiting | Finish] = deque()
         self._by_index: dict[int, _Waiting] = {}
         self._characters = 0
         self.full = False
@@ -72,9 +74,8 @@ class Line:
     def _advance(self, out: list[Event]) -> None:
         """The current part has ended: the next one's turn, and of whatever is whole behind it."""
         self._current = None
-        taken = 0
-        for waiting in self._queue:
-            taken += 1
+        while self._queue:
+            waiting = self._queue.popleft()
             if isinstance(waiting, Finish):
                 out.append(waiting)
                 continue
@@ -83,4 +84,3 @@ class Line:
             if not waiting.ended:
                 self._current = waiting.index
                 break
-        del self._queue[:taken]

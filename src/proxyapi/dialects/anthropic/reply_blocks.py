@@ -82,6 +82,8 @@ class Reply(Encoder):
         self._notices: dict[str, Raw] = {}
         self._piece: Sequence[Event] = ()
         """The events that came together with the present one."""
+        self._ahead: dict[int, ReasoningState] | None = None
+        """The states among them, by their parts. None: nobody has looked."""
         self._part: Part | None = None
         self._is_open = False
         """A block is open."""
@@ -174,8 +176,9 @@ class Reply(Encoder):
 
     def _coming(self, index: int) -> ReasoningState | None:
         """A state that came together with the start of its part: it can still be told before it."""
-        found = [event.state for event in self._piece if type(event) is PartState and event.index == index]
-        return found[-1] if found else None
+        if self._ahead is None:
+            self._ahead = {event.index: event.state for event in self._piece if type(event) is PartState}
+        return self._ahead.get(index)
 
     def _on_delta(self, event: PartDelta) -> None:
         self._on_text(event.text)

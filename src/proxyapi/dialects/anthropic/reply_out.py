@@ -60,6 +60,7 @@ class MessageStreamEncoder(Reply):
     def feed(self, events: Iterable[Event]) -> bytes:
         out = self._out
         self._piece = events = events if isinstance(events, list) else list(events)
+        self._ahead = None
         for event in events:
             if type(event) is PartDelta:
                 if self._prefix:
@@ -177,6 +178,7 @@ class MessageBodyEncoder(Reply):
 
     def feed(self, events: Iterable[Event]) -> bytes:
         self._piece = events = events if isinstance(events, list) else list(events)
+        self._ahead = None
         for event in events:
             if type(event) is PartDelta:
                 self._on_text(event.text)
@@ -248,14 +250,23 @@ def _cited(text: str, found: Sequence[Citation]) -> list[Block | Raw]:
     """The text, cut where what is cited begins and ends: the dialect cites whole blocks."""
     if not found:
         return [{"type": "text", "text": text}] if text else []
-    cuts = sorted({0, len(text), *(bound for citation in found for bound in _span(citation, len(text)))})
+    spans = [_span(citation, len(text)) for citation in found]
+    wires = [citations.write(citation) for citation in found]
+    begin: dict[int, list[int]] = {}
+    end: dict[int, list[int]] = {}
+    for number, (first, last) in enumerate(spans):
+        begin.setdefault(first, []).append(number)
+        end.setdefault(last, []).append(number)
+    cuts = sorted({0, len(text), *begin, *end})
     blocks: list[Block | Raw] = []
+    here: set[int] = set()
     # Sources that came after the answer's last text stand on a text of their own, which is empty.
-    for start, end in pairwise(cuts) if text else [(0, 0)]:
-        block: Block = {"type": "text", "text": text[start:end]}
-        here = [citation for citation in found if _covers(_span(citation, len(text)), start, end)]
-        if wires := [wire for citation in here if (wire := citations.write(citation)) is not None]:
-            block["citations"] = wires
+    for start, stop in pairwise(cuts) if text else [(0, 0)]:
+        here.difference_update(end.get(start, ()))
+        here.update(begin.get(start, ()))
+        block: Block = {"type": "text", "text": text[start:stop]}
+        if told := [wire for number in sorted(here) if (wire := wires[number]) is not None]:
+            block["citations"] = told
         blocks.append(block)
     return blocks
 
@@ -266,7 +277,3 @@ def _span(citation: Citation, size: int) -> tuple[int, int]:
         return 0, size
     start, end = max(citation.start, 0), min(citation.end, size)
     return (start, end) if start < end else (0, size)
-
-
-def _covers(span: tuple[int, int], start: int, end: int) -> bool:
-    return span[0] <= start and end <= span[1]

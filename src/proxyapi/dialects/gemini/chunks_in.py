@@ -182,8 +182,8 @@ _ENTRY_POINT = msgspec.json.Decoder(_EntryPoint)
 class _State:
     """One candidate: the part that grows, and what its end needs."""
 
-    __slots__ = ("arguments", "done", "earlier", "open", "part", "proven", "queries", "searched", "supports", "texts",
-                 "told")  # fmt: skip
+    __slots__ = ("arguments", "before", "done", "earlier", "open", "part", "proven", "queries", "searched", "supports",
+                 "texts", "told")  # fmt: skip
 
     def __init__(self) -> None:
         self.open = ""
@@ -197,7 +197,9 @@ class _State:
         self.texts: list[str] = []
         """Of the text part that grows."""
         self.earlier: list[str] = []
-        """Of the text parts before it."""
+        """Of the text parts before it, as far as they are not in `before`."""
+        self.before = 0
+        """UTF-8 bytes of the text parts before those."""
         self.supports: list[grounding.Support] = []
         """Sources that are not told yet."""
         self.told: set[grounding.Support] = set()
@@ -215,6 +217,8 @@ class GeminiReader:
         self._started = False
         self._parts = 0
         self._states: dict[int, _State] = {}
+        self._searches = 0
+        """That grounding tells, of all candidates."""
         self._usage = Total()
         self._blocked = False
 
@@ -267,9 +271,7 @@ class GeminiReader:
         events.append(Finish(reason="content_filter", native=word, message=message))
 
     def _meter(self, raw: Raw, events: list[Event]) -> None:
-        searches = 0
-        for state in self._states.values():
-            searches += state.queries
+        searches = self._searches
         if searches and self._model.rpartition("/")[2].startswith(_PER_PROMPT):
             searches = 1
         usage = self._usage.add(raw, searches)
@@ -283,7 +285,9 @@ class GeminiReader:
         if candidate.grounding_metadata is not ABSENT:
             sources = grounding.read(candidate.grounding_metadata)
             # An empty query is not billed. The metadata grows: the longest list holds the others.
-            state.queries = max(state.queries, len(sources.queries))
+            more = max(0, len(sources.queries) - state.queries)
+            state.queries += more
+            self._searches += more
             state.supports = [support for support in sources.supports if support not in state.told] or state.supports
         if candidate.citation_metadata is not ABSENT:
             state.supports += grounding.read_citations(candidate.citation_metadata)
@@ -434,8 +438,10 @@ class GeminiReader:
         """The sources of a text part that ends. Those that are left at the last one are told there."""
         if state.supports:
             text = "".join(state.texts)
-            known, base = state.supports, sum(len(piece.encode()) for piece in state.earlier)
-            citations, state.supports = grounding.place(known, text, base)
+            known = state.supports
+            state.before += len("".join(state.earlier).encode())
+            state.earlier = []
+            citations, state.supports = grounding.place(known, text, state.before)
             state.told.update(support for support in known if support not in state.supports)
             if last:
                 citations += map(grounding.unplaced, state.supports)

@@ -17,7 +17,7 @@ PLACES_MAX = 10_000
 """Length of a list that is filled up to a place."""
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\['((?:[^'\\]|\\.)*)'\]|\[\"((?:[^\"\\]|\\.)*)\"\]")
-_ENCODER = msgspec.json.Encoder()
+_ENCODER = msgspec.json.Encoder(enc_hook=lambda growing: "".join(growing.pieces))
 
 
 class PartialArg(Struct, rename="camel"):
@@ -28,20 +28,29 @@ class PartialArg(Struct, rename="camel"):
     null_value: str | None = None
 
 
+class _Growing:
+    """A text that comes in pieces."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+
+
 class Arguments:
     """Feed it pieces, take the JSON text of the whole."""
 
     def __init__(self) -> None:
         self._root: dict[str, Any] = {}
-        self._strings: dict[str, list[str]] = {}
-        """Texts that grow, by their path."""
+        self._strings: dict[str, _Growing] = {}
+        """By their path."""
 
     def feed(self, pieces: Iterable[PartialArg]) -> None:
         for piece in pieces:
             path = piece.json_path or ""
             if piece.string_value is not None:
-                self._strings.setdefault(path, []).append(piece.string_value)
-                value: Any = "".join(self._strings[path])
+                value: Any = self._strings.setdefault(path, _Growing())
+                value.pieces.append(piece.string_value)
             elif piece.number_value is not None:
                 number = piece.number_value
                 value = int(number) if isinstance(number, float) and number.is_integer() else number

@@ -389,7 +389,8 @@ class ChatReader:
         """A call that was not known. None: its name has not come, and the start of a call has to tell it."""
         held = state.held.pop(index, None) or _Held("", [])
         identity = call.id or held.id
-        pieces = [*held.arguments, _arguments(function)]
+        pieces = held.arguments
+        pieces.append(_arguments(function))
         if function is None or not function.name:
             state.held[index] = _Held(identity, pieces)
             return None

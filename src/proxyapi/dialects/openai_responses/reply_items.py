@@ -58,11 +58,13 @@ _ENCODER = msgspec.json.Encoder()
 class ItemReader:
     """Events of the parts of one response."""
 
-    __slots__ = ("_fed", "_next", "_noted", "_seen", "items", "places")
+    __slots__ = ("_fed", "_next", "_noted", "_of_item", "_seen", "items", "places")
 
     def __init__(self) -> None:
         self.places: dict[Place, int] = {}
         """Open parts."""
+        self._of_item: dict[int | str, dict[Place, None]] = {}
+        """Places of open parts, by their item."""
         self._next = 0
         self._seen: set[Place] = set()
         """Places that have, or had, a part."""
@@ -86,6 +88,7 @@ class ItemReader:
     def _open(self, place: Place, part: Part, events: list[Event]) -> int:
         number = self.places[place] = self._next
         self._next += 1
+        self._of_item.setdefault(place[0], {})[place] = None
         self._seen.add(place)
         events.append(PartStart(number, part))
         return number
@@ -95,6 +98,7 @@ class ItemReader:
     ) -> None:
         number = self.places.pop(place, None)
         if number is not None:
+            self._of_item[place[0]].pop(place, None)
             events.append(PartEnd(number, result, incomplete))
 
     # --- pieces ------------------------------------------------------------------------------------------------------
@@ -153,7 +157,7 @@ class ItemReader:
             case _:
                 self._other_done(place, wire, raw, events)
         cut = wire.status == "incomplete" and wire.type != "message"
-        for open_place in [found for found in self.places if found[0] == item]:
+        for open_place in list(self._of_item.get(item, ())):
             self._shut(open_place, events, incomplete=cut)
 
     def _message_done(self, item: int | str, wire: Item, events: list[Event]) -> None:

@@ -27,6 +27,7 @@ from proxyapi.dialects.model import (
     PartStart,
     PartState,
     PartSummary,
+    ReasoningState,
     Refusal,
     ServerToolResult,
     ServerToolUse,
@@ -74,6 +75,7 @@ _REFUSED = "The model refused to answer."
 
 class StreamEncoder(Encoder):
     __slots__ = (
+        "_ahead",
         "_asked",
         "_events",
         "_finish",
@@ -100,11 +102,14 @@ class StreamEncoder(Encoder):
         """The refusal was told in words."""
         self._events: Sequence[Event] = ()
         """What came together: a part's state may be among it."""
+        self._ahead: dict[int, ReasoningState] | None = None
+        """The first states among it, by their parts. None: nobody has looked."""
         self._told: set[int] = set()
         """Parts whose states were told already."""
 
     def feed(self, events: Iterable[Event]) -> bytes:
         self._events = events if isinstance(events, Sequence) else tuple(events)
+        self._ahead = None
         for event in self._events:
             _HANDLERS[type(event)](self, event)
         return self._taken()
@@ -202,9 +207,11 @@ class StreamEncoder(Encoder):
                 self._output.carry(state, "next")
         self._parts[event.index] = begin(self, part)
 
-    def _state_ahead(self, index: int) -> Any:
+    def _state_ahead(self, index: int) -> ReasoningState | None:
         """A part's state that came together with its beginning stands before it."""
-        return next((e.state for e in self._events if isinstance(e, PartState) and e.index == index), None)
+        if self._ahead is None:
+            self._ahead = {e.index: e.state for e in reversed(self._events) if isinstance(e, PartState)}
+        return self._ahead.get(index)
 
     def _said(self, part: Text | Refusal) -> Growing:
         self._refused = self._refused or isinstance(part, Refusal)
