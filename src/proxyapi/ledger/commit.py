@@ -83,8 +83,10 @@ class Committer:
     def apply(self, ops: Sequence[Op], *, replay: bool = False) -> list[Result]:
         """All or nothing. `StoreFailure`: nothing was kept; `OutcomeUnknown`: apply again with `replay=True`."""
         for _ in range(CONTENDED_MAX):
-            with suppress(Contended):
+            try:
                 return self._apply_once(ops, replay=replay)
+            except Contended:
+                continue
         return self._apply_once(ops, replay=replay)
 
     def _apply_once(self, ops: Sequence[Op], *, replay: bool) -> list[Result]:
@@ -153,6 +155,8 @@ class Committer:
         return decided.results[0]
 
     def _remember(self, part: _Part) -> None:
+        if not part.new_prices and not part.new_budgets:
+            return
         if len(self._prices) + len(self._budgets) > REMEMBERED_MAX:
             self._prices.clear()
             self._budgets.clear()

@@ -191,20 +191,20 @@ class _Decision:
         self.references = dict(facts.references)
 
     def decide(self, ops: Sequence[Op]) -> Plan:
-        results = self.plan.results
+        answer = self.plan.results.append
         for position, op in enumerate(ops):
             if type(op) is Hold:  # half the time of a `match`
-                results.append(self.hold(op))
+                answer(self.hold(op))
             elif type(op) is Ending:
-                results.append(self.end(op))
+                answer(self.end(op))
             elif type(op) is Expire:
-                results.append(self.expire(op))
+                answer(self.expire(op))
             elif type(op) is Funding:
-                results.append(self.fund(op))
+                answer(self.fund(op))
             elif type(op) is SetLimit:
-                results.append(self.set_limit(op))
+                answer(self.set_limit(op))
             else:
-                results.append(self.facts.written[position])
+                answer(self.facts.written[position])
         self.plan.deltas = self.deltas()
         return self.plan
 

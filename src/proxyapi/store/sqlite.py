@@ -210,8 +210,10 @@ class SqliteTransaction:
         """Rows found, inserted, changed or deleted."""
         count = 0
         try:
-            if len(rows) == 1:
-                parts = asked.parts(rows[0])
+            if asked.has_list:
+                parts = asked.of_list(rows[0])
+            elif len(rows) == 1:
+                parts = [(asked.text, rows[0])]
             elif asked.has_values:
                 parts = asked.of_rows(rows)
             else:
@@ -252,13 +254,14 @@ class SqliteTransaction:
 
 def execute(cursor: Cursor, sql: str, parameters: Parameters) -> list[Row]:
     """All rows of one statement, in our spelling."""
-    rows: list[Row] = []
+    asked = statement(sql)
     try:
-        for text, values in statement(sql).parts(parameters):
-            rows += cursor.execute(text, values).fetchall()
+        if not asked.has_list:
+            return cursor.execute(asked.text, parameters).fetchall()
+        parts = asked.of_list(parameters)
+        return [row for text, values in parts for row in cursor.execute(text, values).fetchall()]
     except REFUSALS as error:
         raise translate(error) from error
-    return rows
 
 
 class WriteTransaction(SqliteTransaction):

@@ -41,10 +41,8 @@ class Statement:
         self._texts: dict[int, str] = {}
         """By the number of rows, or of members: of each there are few."""
 
-    def parts(self, parameters: Parameters) -> list[Part]:
-        """The statement itself, or one for every part of its list."""
-        if not self.has_list:
-            return [(self.text, parameters)]
+    def of_list(self, parameters: Parameters) -> list[Part]:
+        """One statement for every part of the list."""
         before, ids, after = parameters[: self._list_at], parameters[self._list_at], parameters[self._list_at + 1 :]
         if not isinstance(ids, list):
             raise StatementRefused(f"the parameter of {LIST} is a list")

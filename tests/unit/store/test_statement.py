@@ -9,18 +9,18 @@ from proxyapi.store.statement import LIST_SIZES, statement
 def test_a_list_is_filled_up_with_its_last_member() -> None:
     asked = statement("UPDATE revision SET number = ? WHERE name IN (@ids) AND number < ?")
     members = [f"name {number}" for number in range(5)]
-    [(text, parameters)] = asked.parts((1, members, 9))
+    [(text, parameters)] = asked.of_list((1, members, 9))
     assert text == "UPDATE revision SET number = ? WHERE name IN (?,?,?,?,?,?) AND number < ?"
     assert parameters == (1, *members, members[-1], 9) and len(members) == 5
-    assert asked.parts((1, [], 9)) == []
+    assert asked.of_list((1, [], 9)) == []
     with pytest.raises(StatementRefused):
-        asked.parts((1, "name 1", 9))
+        asked.of_list((1, "name 1", 9))
 
 
 def test_a_list_is_as_long_as_one_of_few_sizes_and_hardly_longer_than_it_has_to_be() -> None:
     asked = statement("SELECT ? WHERE 7 IN (@ids)")
     for count in range(1, 1200):
-        lengths = [len(parameters) - 1 for _, parameters in asked.parts((5, list(range(count))))]
+        lengths = [len(parameters) - 1 for _, parameters in asked.of_list((5, list(range(count))))]
         assert set(lengths) <= set(LIST_SIZES) and count <= sum(lengths) <= count * 1.5
 
 
