@@ -15,7 +15,7 @@ SELECT id, kind, account_id, budget_id, key_id, charged, loss FROM entry WHERE i
 
 -- find_used --
 SELECT entry.id
-  FROM (SELECT 1 FROM entry WHERE id >= ? LIMIT 1) AS newer -- ids begin with their time: mostly none is, and that is all
+  FROM (SELECT id FROM entry WHERE id >= ? ORDER BY id LIMIT 1) AS newer -- ids begin with their time: mostly none is
  CROSS JOIN entry
  WHERE entry.id IN (@ids)
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 from proxyapi_fakes_faulty import Faults, faulty_writer
 
-from proxyapi.ledger.commit import DOUBT_MS, Committer
+from proxyapi.ledger.commit import DOUBT_MS, SQL, Committer
 from proxyapi.ledger.ops import Accepted, Budget, Ending, Expire, Hold, Refused, Rejected, Result, Settled
 from proxyapi.ledger.periods import period_start
 from proxyapi.store.database import Database, open_database
@@ -280,6 +280,13 @@ def test_accounts_that_are_known_are_locked_in_order_of_their_ids(
     held, next_one = (f"UPDATE account SET credit = credit WHERE id = {id}" for id in (1, 3))
     assert written_in_order(database, held, next_one, lambda: committer.apply(both())) == [Accepted()] * 2
     committer.close()
+
+
+@beside
+def test_whether_an_id_is_used_is_found_without_reading_the_journal(database: Database) -> None:
+    """However long it has become: PostgreSQL takes `LIMIT 1` alone for a reason to begin at the first row."""
+    plan = database.fetch_now(f"EXPLAIN {SQL['find_used']}", (b"1" * 16, [b"1" * 16, b"2" * 16]))
+    assert not [line for (line,) in plan if "Seq Scan" in line]
 
 
 @beside
