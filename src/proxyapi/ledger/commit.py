@@ -42,7 +42,7 @@ from proxyapi.ledger.ops import (
 )
 from proxyapi.ledger.periods import BudgetPeriod, budget_period
 from proxyapi.ledger.plan import BLOCKED, Done, Facts, HoldRow, Plan, correction_id, plan
-from proxyapi.ledger.writing import rows_of, steps_of
+from proxyapi.ledger.writing import steps_of
 from proxyapi.store.database import Row, Step, Transaction, Writer
 from proxyapi.store.errors import ConstraintViolated, Contended, CountsDiffer, StatementRefused
 from proxyapi.store.queries import load_queries
@@ -106,12 +106,10 @@ class Committer:
         decided = plan(ops, facts)
         if len(decided.deltas) != len(facts.accounts):  # what does not change is not compared: ask
             return None
-        steps = [
-            (SQL["read_accounts"], [([change[-1] for change in decided.deltas],)]),
-            *steps_of(decided, self.worker_id, now_ms, fresh=True, known=facts.accounts),
-        ]
+        accounts: Step = (SQL["read_accounts"], [([change[-1] for change in decided.deltas],)])
+        steps, counts = steps_of(decided, self.worker_id, now_ms, fresh=True, known=facts.accounts)
         try:
-            self._writer.exactly(steps, list(map(rows_of, steps)))
+            self._writer.exactly([accounts, *steps], [len(decided.deltas), *counts])
         except (CountsDiffer, ConstraintViolated):
             self._reads_until_ms = now_ms + DOUBT_MS
             return None
@@ -120,20 +118,23 @@ class Committer:
 
     def _believed(self, asked: _Asked, now_ms: int) -> Facts | None:
         """All that a batch mentions, if it is nothing but holds and endings of this process and all is known."""
-        if not asked.usual or not all(id in self._live for id in asked.ending_ids):
+        if not asked.usual:
             return None
         budgets = {budget: self._budgets.get(budget_period(budget, now_ms)) for budget in asked.budgets}
-        holds = {id: self._live[id] for id in asked.ending_ids}
         concerned = {*asked.accounts, *budgets.values()}
-        concerned.update(row.budget_id for row in holds.values() if row.budget_id is not None)
-        if not all(id in self._accounts for id in concerned):
+        holds: dict[bytes, HoldRow] = {}
+        for id in asked.ending_ids:
+            row = self._live.get(id)
+            if row is None:
+                return None
+            holds[id] = row
+            if row.budget_id is not None:
+                concerned.add(row.budget_id)
+        accounts = {id: self._accounts[id] for id in concerned if id is not None and id in self._accounts}
+        if len(accounts) < len(concerned):
             return None
-        return Facts(
-            accounts={id: self._accounts[id] for id in concerned if id is not None},
-            budgets={budget: id for budget, id in budgets.items() if id is not None},
-            holds=holds,
-            now_ms=now_ms,
-        )
+        known = {budget: id for budget, id in budgets.items() if id is not None}
+        return Facts(accounts=accounts, budgets=known, holds=holds, now_ms=now_ms)
 
     def _apply(self, ops: Sequence[Op], live: Mapping[bytes, HoldRow] | None, *, replay: bool = False) -> list[Result]:
         with self._writer.transaction() as transaction:
@@ -170,8 +171,8 @@ class Committer:
         self._accounts.update(accounts)
         for funded, spent, held, account_id in decided.deltas:
             was = accounts[account_id]
-            self._accounts[account_id] = was._replace(
-                funded=was.funded + funded, spent=was.spent + spent, held=was.held + held
+            self._accounts[account_id] = Balance(
+                was.funded + funded, was.spent + spent, was.held + held, was.credit, was.blocked
             )
         self._live.update(decided.holds)
         for id in decided.ended:
@@ -379,15 +380,10 @@ class _Part:
 
     def write(self, decided: Plan, worker_id: int, live: bool) -> None:
         """`live`: nobody has looked yet whether the ids of new holds are unused."""
-        steps: list[Step] = []
+        steps, counts = steps_of(decided, worker_id, self.now_ms, fresh=live)
         if self.new_prices:
             prices = sorted(self.new_prices.items())
-            steps.append((SQL["insert_price"], [(id, price.to_json().decode(), self.now_ms) for id, price in prices]))
-        steps += steps_of(decided, worker_id, self.now_ms, fresh=live)
-        if not steps:
-            return
-        counts = dict(zip((sql for sql, _ in steps), self.transaction.changes(steps), strict=True))
-        if decided.ended and counts[SQL["delete_holds"]] != len(decided.ended):
-            raise _Disappointed
-        if live and decided.holds and counts[SQL["find_used"]]:
+            rows = [(id, price.to_json().decode(), self.now_ms) for id, price in prices]
+            self.transaction.executemany(SQL["insert_price"], rows)
+        if steps and self.transaction.changes(steps) != counts:
             raise _Disappointed

@@ -11,7 +11,7 @@ from proxyapi.ledger.ops import Balance
 from proxyapi.ledger.periods import DAY_MS, HOUR_MS
 from proxyapi.ledger.plan import ENDING_COLUMNS, ENTRY_COLUMNS, SUMS, TOTALS, Plan
 from proxyapi.store.database import Step
-from proxyapi.store.queries import LIST, load_queries
+from proxyapi.store.queries import load_queries
 
 SQL = load_queries("proxyapi.ledger", "ledger.sql")
 
@@ -21,32 +21,32 @@ _Name = tuple[int | str, ...]
 
 def steps_of(
     decided: Plan, worker_id: int, now_ms: int, *, fresh: bool, known: Mapping[int, Balance] | None = None
-) -> list[Step]:
-    """`fresh`: nobody has looked yet whether the ids of new holds are unused. `known`: accounts are believed to be so,
-    and nobody has looked."""
+) -> tuple[list[Step], list[int]]:
+    """With how many rows each finds or changes, where all that is believed is so.
+
+    `fresh`: nobody has looked yet whether the ids of new holds are unused. `known`: accounts are believed to be so, and
+    nobody has looked."""
     steps: list[Step] = []
+    counts: list[int] = []
     if decided.ended:
         steps.append((SQL["delete_holds"], [(decided.ended,)]))
+        counts.append(len(decided.ended))
     if known is not None:
-        steps.append(
-            (SQL["change_known_account"], [(*change, *_values(known[change[-1]])) for change in decided.deltas])
-        )
+        changes = [(*change, *_values(known[change[-1]])) for change in decided.deltas]
+        steps.append((SQL["change_known_account"], changes))
+        counts.append(len(changes))
     elif decided.deltas:
         steps.append((SQL["change_account"], decided.deltas))
+        counts.append(len(decided.deltas))
     if decided.holds:
         made = (worker_id, now_ms)
         steps.append((SQL["insert_hold"], [astuple(row) + made for row in decided.holds.values()]))
+        counts.append(len(decided.holds))
         if fresh:
             steps.append((SQL["find_used"], [(min(decided.holds), list(decided.holds))]))
-    return steps + _journal(decided, now_ms)
-
-
-def rows_of(step: Step) -> int:
-    """How many rows a step finds or changes where all that is believed is so."""
-    sql, rows = step
-    if sql == SQL["find_used"]:
-        return 0
-    return len(rows[0][0]) if LIST in sql else len(rows)  # type: ignore[arg-type]  # a list
+            counts.append(0)
+    journal = _journal(decided, now_ms)
+    return steps + journal, counts + [len(rows) for _, rows in journal]
 
 
 def _values(balance: Balance) -> tuple[int, ...]:

@@ -107,7 +107,7 @@ BUGS = (
         "            known |= self.new_budgets\n            self.budgets.update(self.new_budgets)\n"),
     Bug("a price that was rolled back is remembered", COMMIT, "self.new_prices[op.price.id] = op.price",
         "self.new_prices[op.price.id] = op.price\n                    prices.add(op.price.id)"),
-    Bug("used ids are not looked for", WRITING, "if sql == SQL[\"find_used\"]:", "if False:"),
+    Bug("used ids are not looked for", WRITING, "        if fresh:\n", "        if False:\n"),
     Bug("used ids are not looked for once something was wrong", COMMIT,
         "unproved = [*asked.hold_ids, *unproved]", "pass"),
     Bug("a hold that expires in a replay is read without its price", COMMIT, "holds |= ended.holds",
