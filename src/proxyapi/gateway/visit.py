@@ -61,5 +61,4 @@ class Visit:
     def respond(self, status: int, headers: bytes, body: bytes) -> None:
         """One whole answer."""
         self.status = status
-        lines = b"".join((headers, b"x-request-id: ", encode_id(self.id), b"\r\n", self.extra_headers))
-        self.exchange.respond(status, lines, body)
+        self.exchange.respond(status, headers + self.headers(), body)
