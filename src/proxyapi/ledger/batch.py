@@ -2,7 +2,8 @@
 
 A commit costs as much as the ops of a dozen requests, so batches should be few and large, but no hold may wait for
 that where the machine has time: a batch begins after the first turn of the event loop that had nothing to do,
-which is the next one when little happens, and a busy loop puts it off for as long as the engine's `Pace` allows.
+which is the next one when little happens, and a busy loop puts it off for as long as the engine's `Pace` allows, from
+the first hold on. Holds that have waited so long for the batch before follow it at once.
 Endings, which nobody waits for, ride with the holds that come; by themselves they begin a batch after `REST_SECONDS`,
 or as soon as they are enough to be worth one.
 
@@ -91,8 +92,8 @@ class Batcher:
         self._gathered = 0
         """How many ops there were when `_gather` last looked, and when that was."""
         self._looked = 0.0
-        self._gathering = 0.0
-        """Since when `_gather` has been looking."""
+        self._waiting = 0.0
+        """Since when the batch that is next waits for more: since its first op that somebody waits for."""
         self._urgent = False
         """Something else than endings is among `_ops`."""
         self._watching = False
@@ -131,14 +132,23 @@ class Batcher:
             self._begin()
         ops.append(op)
         self._futures.append(future)
-        if not ending:
+        if not ending and not self._urgent:
             self._urgent = True
-        if self._flying is None and not self._scheduled:
+            self._waiting = monotonic()
+        if self._flying is None and not self._retry_seconds:
             self._plan_batch()
         return future
 
     def _plan_batch(self) -> None:
-        if self._urgent or len(self._ops) >= self._pace.endings:
+        """At once, also in the middle of a turn, where somebody has waited for long enough."""
+        if self._urgent and monotonic() - self._waiting >= self._pace.gather_seconds:
+            self._send()
+        elif self._scheduled:
+            return
+        elif self._urgent:
+            self._schedule()
+        elif len(self._ops) >= self._pace.endings:
+            self._waiting = monotonic()
             self._schedule()
         elif not self._resting:
             self._rest()
@@ -152,15 +162,14 @@ class Batcher:
 
     def _schedule(self) -> None:
         self._scheduled = True
-        self._gathered = len(self._ops)
-        self._looked = self._gathering = monotonic()
+        self._gathered, self._looked = len(self._ops), monotonic()
         self._loop.call_soon(self._gather)
 
     def _gather(self) -> None:
         """Begins a batch, unless the turn of the loop that ended was a busy one: the next one may bring more."""
         count, now = len(self._ops), monotonic()
         busy = count > self._gathered or now - self._looked > TURN_SECONDS
-        patient = now - self._gathering < self._pace.gather_seconds
+        patient = now - self._waiting < self._pace.gather_seconds
         if busy and patient and count < self._ops_max and self._flying is None:
             self._gathered, self._looked = count, now
             self._loop.call_soon(self._gather)

@@ -70,7 +70,7 @@ class Pace(NamedTuple):
     """How a busy process should gather writes into transactions of one engine."""
 
     gather_seconds: float
-    """How long a transaction may wait for more, while more comes."""
+    """How long a write that somebody waits for may wait for more, while more comes."""
     endings: int
     """How many writes that nobody waits for are worth a transaction of their own."""
 

@@ -4,7 +4,7 @@ What goes wrong in a store, in our words; drivers' exceptions stay inside this p
 * StoreError
   + StoreFailure         the store is sick (disk full, locked, I/O), nothing of the transaction was kept: try again
     - OutcomeUnknown     COMMIT itself failed: the transaction may or may not have been kept
-    - Contended          lost a race with a transaction beside it (a deadlock): worth trying again at once
+    - Contended          lost a race with a transaction beside it (a deadlock, a migration): try again at once
   + StatementRefused     the statement is at fault, not the store; trying again won't help
     - ConstraintViolated a UNIQUE, CHECK or NOT NULL rule of the schema
     - CountsDiffer       the rows that were found or changed are not as many as they should be

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -29,8 +30,11 @@ class Store:
         self.batches: list[tuple[list[Op], bool]] = []
         self.open = threading.Event()
         self.open.set()
+        self.came = threading.Semaphore(0)
+        """Once for each batch."""
 
     def apply(self, ops: Sequence[Op], *, replay: bool = False) -> list[Result]:
+        self.came.release()
         self.open.wait()
         self.batches.append((list(ops), replay))
         if self.failures:
@@ -69,6 +73,46 @@ def test_what_comes_during_a_commit_shares_the_next_one(new_hold: NewHold) -> No
 
     run(store, scenario)
     assert [len(ops) for ops, _ in store.batches] == [1, 4, 2]
+
+
+def wait_out(pace: Pace) -> None:
+    """A turn of the loop that takes longer than a hold may wait for others."""
+    until = monotonic() + pace.gather_seconds
+    while monotonic() < until:
+        pass
+
+
+def test_a_hold_waits_no_longer_than_the_pace_allows_also_within_a_turn(new_hold: NewHold) -> None:
+    store = Store()
+
+    async def scenario(batcher: Batcher) -> None:
+        waiting = batcher.submit(new_hold(1))
+        wait_out(PACE)
+        last = batcher.submit(new_hold(1))
+        assert store.came.acquire(timeout=10)  # the loop has not turned
+        await asyncio.gather(waiting, last)
+
+    run(store, scenario)
+    assert [len(ops) for ops, _ in store.batches] == [2]
+
+
+def test_holds_that_waited_for_a_batch_in_flight_follow_it_at_once(new_hold: NewHold) -> None:
+    store = Store()
+
+    async def scenario(batcher: Batcher) -> None:
+        followed: list[bool] = []
+        store.open.clear()
+        first = batcher.submit(new_hold(1))
+        first.add_done_callback(lambda _: followed.append(store.came.acquire(timeout=10)))
+        assert await asyncio.to_thread(store.came.acquire, timeout=10)
+        waiting = batcher.submit(new_hold(1))
+        wait_out(PACE)
+        store.open.set()
+        await asyncio.gather(first, waiting)
+        assert followed == [True]  # before the loop turned again
+
+    run(store, scenario)
+    assert [len(ops) for ops, _ in store.batches] == [1, 1]
 
 
 def test_an_ending_rides_with_the_next_hold_or_goes_by_itself_soon(new_hold: NewHold, ending_of: EndingOf) -> None:

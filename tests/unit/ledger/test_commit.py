@@ -105,8 +105,9 @@ def test_a_batch_of_known_accounts_is_one_message_to_the_server(
     committer: Committer, heard: Heard, new_hold: NewHold, ending_of: EndingOf
 ) -> None:
     budget = Budget(11, "day", 300)
-    first = new_hold(10, budget=budget)
-    committer.apply([first])
+    first, early = new_hold(10, budget=budget), new_hold(1)
+    committer.apply([first, early])
+    committer.apply([ending_of(early, 0)])  # by now it has seen the tables
     heard.statements.clear()
     second, third = new_hold(20), new_hold(30, budget=budget)
     assert committer.apply([second, third, ending_of(first, 7)])[2] == Settled(7, 0, 943, "settled")

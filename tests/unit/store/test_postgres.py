@@ -17,7 +17,7 @@ from proxyapi_fakes_faulty import Faults, faulty_writer
 from proxyapi.store.errors import Contended, OutcomeUnknown, StatementRefused, StoreFailure
 from proxyapi.store.migrate import migrate, scripts
 from proxyapi.store.postgres.engine import PostgresDatabase
-from proxyapi.store.postgres.text import exactly, many, numbered, schema, together
+from proxyapi.store.postgres.text import exactly, filled, many, numbered, schema, together
 from proxyapi.store.queries import load_queries
 
 ADD_ONE = "UPDATE revision SET number = number + 1 WHERE name = 'price'"
@@ -60,15 +60,20 @@ def test_parameters_are_numbered_but_not_in_texts_and_comments() -> None:
     assert numbered("SELECT CAST(? AS INTEGER), x'00Ff'") == r"SELECT CAST($1 AS BIGINT), '\x00Ff'::bytea"
 
 
-def test_many_rows_are_arrays() -> None:
+def test_many_new_rows_are_an_array_of_whole_rows() -> None:
     insert = "INSERT INTO t (a, b, c) VALUES (?, 0, ?) ON CONFLICT (a) DO NOTHING"
-    assert many(insert, ("int8", "text")) == (
-        "INSERT INTO t (a, b, c) SELECT given.c1, 0, given.c2 FROM unnest($1::int8[], $2::text[]) AS given(c1, c2) "
-        " ON CONFLICT (a) DO NOTHING"
+    assert filled(insert) == ("t", ("a", "c"))
+    assert many(insert, ("t",), 3) == (
+        "INSERT INTO t (a, b, c) SELECT given.a, 0, given.c FROM unnest($3::t[]) AS given ON CONFLICT (a) DO NOTHING"
     )
+    assert filled("INSERT INTO t (a) SELECT a FROM u WHERE a = ?") is None
+
+
+def test_many_changes_are_an_array_for_each_column() -> None:
     assert many("UPDATE t SET a = a + ? WHERE id = ?", ("int8", "int8"), 5) == (
         "UPDATE t SET a = a + given.c1 FROM unnest($5::int8[], $6::int8[]) AS given(c1, c2) WHERE id = given.c2"
     )
+    assert filled("UPDATE t SET a = a + ? WHERE id = ?") is None
     assert many("DELETE FROM t WHERE id = ?", ("int8",)) is None
 
 
@@ -235,6 +240,33 @@ def test_connections_that_were_ended_are_made_again(database: PostgresDatabase, 
             await asyncio.get_running_loop().run_in_executor(None, end_connections, postgres, url)
 
     asyncio.run(story())
+
+
+def test_rows_of_a_table_that_gets_a_column_are_written_all_the_same(database: PostgresDatabase, url: str) -> None:
+    put = "INSERT INTO setting (name, value) VALUES (?, ?)"
+    writer, other = database.writer(), PostgresDatabase(url)
+    writer.exactly([(put, [("a", "1")])], [1])
+    for number, name in enumerate(("b", "c")):
+        with other.transaction() as beside:
+            beside.execute(f"ALTER TABLE setting ADD COLUMN more_{number} TEXT")
+        if name == "b":
+            writer.exactly([(put, [(name, "2")])], [1])
+            continue
+        with pytest.raises(Contended), writer.transaction() as transaction:
+            transaction.executemany(put, [(name, "lost")])
+        with writer.transaction() as transaction:
+            transaction.executemany(put, [(name, "3")])
+    read = "SELECT name, value, more_0 FROM setting WHERE name IN (@ids) ORDER BY name"
+    rows = database.fetch_now(read, (["a", "b", "c"],))
+    assert rows == [("a", "1", None), ("b", "2", None), ("c", "3", None)]
+    writer.close()
+    other.close()
+
+
+def test_rows_of_the_wrong_length_are_refused(database: PostgresDatabase) -> None:
+    with pytest.raises(StatementRefused), database.transaction() as transaction:
+        transaction.executemany("INSERT INTO setting (name, value) VALUES (?, ?)", [("a", "1"), ("b",)])
+    assert database.fetch_now("SELECT 1 FROM setting WHERE name = 'a'") == []
 
 
 def test_a_connection_lost_in_a_transaction_is_a_failure(database: PostgresDatabase, postgres: Any, url: str) -> None:

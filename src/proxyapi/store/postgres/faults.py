@@ -19,8 +19,9 @@ DRIVER_ERRORS: tuple[type[Exception], ...] = (
     OverflowError,
 )
 
-STALE = asyncpg.InvalidCachedStatementError
-"""A migration beside us changed what a prepared statement was planned for: a new connection plans anew."""
+STALE = (asyncpg.InvalidCachedStatementError, asyncpg.DatatypeMismatchError)
+"""A migration beside us changed what a prepared statement was planned for, or what columns the rows of a table have: it
+was refused, and a new connection looks again."""
 
 _CONTENDED = frozenset({"40001", "40P01"})
 """Serialization failure, deadlock."""
@@ -41,9 +42,9 @@ def translate(error: Exception) -> StoreError:
     if state is None:
         ours = isinstance(error, ValueError) and not isinstance(error, OSError)
         return StatementRefused(text) if ours or isinstance(error, OverflowError) else StoreFailure(text)
-    if state in _CONTENDED:
+    if state in _CONTENDED or isinstance(error, STALE):
         return Contended(text)
-    if state in _SICK_STATES or state[:2] in _SICK_CLASSES or isinstance(error, STALE):
+    if state in _SICK_STATES or state[:2] in _SICK_CLASSES:
         return StoreFailure(text)
     return ConstraintViolated(text) if state[:2] == "23" else StatementRefused(text)
 

@@ -11,15 +11,17 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from decimal import Decimal
-from typing import Any, Final, Protocol, TypeVar
+from functools import partial
+from operator import itemgetter
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import asyncpg  # type: ignore[import-untyped]
 import uvloop
 
 from proxyapi.store.database import Parameters, Row, Step, described
 from proxyapi.store.errors import CountsDiffer, OutcomeUnknown, StatementRefused, StoreFailure
-from proxyapi.store.postgres.faults import DRIVER_ERRORS, is_lost, translate
-from proxyapi.store.postgres.text import NOT_EXACTLY, Typed, exactly, many, numbered, together
+from proxyapi.store.postgres.faults import DRIVER_ERRORS, STALE, is_lost, translate
+from proxyapi.store.postgres.text import NOT_EXACTLY, Typed, exactly, filled, many, numbered, together
 from proxyapi.store.queries import LIST
 
 Answer = TypeVar("Answer")
@@ -35,6 +37,11 @@ IDLE_SECONDS: Final = 60.0
 """The server ends a transaction in which nothing happens, as that of a node that is gone, and with it its locks."""
 STATEMENTS_CACHED: Final = 512
 FETCHED_AT_ONCE: Final = 2_000
+READ_COLUMNS: Final = (
+    "SELECT CAST(attname AS TEXT) FROM pg_attribute "
+    "WHERE attrelid = CAST(CAST($1 AS TEXT) AS regclass) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+)
+"""Of a table, in the order that its row type has."""
 
 
 class Connection(Protocol):
@@ -109,6 +116,27 @@ def rows_of(records: Sequence[Any]) -> list[Row]:
     return [tuple(record) for record in records]
 
 
+class Shape(NamedTuple):
+    """What a statement for many rows takes."""
+
+    types: tuple[str, ...]
+    """Of the elements of its arrays."""
+    arrays: Callable[[Sequence[Parameters]], list[list[Any]]]
+    """Makes them of rows."""
+
+
+def _by_column(rows: Sequence[Parameters]) -> list[list[Any]]:
+    return list(map(list, zip(*rows, strict=True)))
+
+
+def _whole_rows(width: int, placed: Callable[[Parameters], Any], rows: Sequence[Parameters]) -> list[list[Any]]:
+    """An array of rows of a table is a third of the work for the driver, and less for the server, than one for each
+    column. `placed`: the table's columns of a row of `width` and a NULL."""
+    if any(len(row) != width for row in rows):
+        raise StatementRefused(f"a row has not {width} values")
+    return [[placed((*row, None)) for row in rows]]
+
+
 class Session:
     """A connection, made when it is needed; used by one thread at a time."""
 
@@ -116,8 +144,8 @@ class Session:
         self._connect = connect
         self._loop: asyncio.AbstractEventLoop | None = None
         self._connection: Connection | None = None
-        self._types: dict[str, tuple[str, ...]] = {}
-        """Of a statement's parameters."""
+        self._shapes: dict[str, Shape] = {}
+        """Of statements for many rows, as this connection has seen the tables."""
 
     def run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Errors are `StoreError`s."""
@@ -166,7 +194,7 @@ class Session:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
-            self._types.clear()
+            self._shapes.clear()
             self._connection = await self._connect()
         return self._connection
 
@@ -190,6 +218,8 @@ class Session:
         typed, parameters = await self._typed(connection, steps)
         try:
             await connection.fetch(exactly(typed), *parameters, *counts)
+        except STALE:
+            raise
         except DRIVER_ERRORS as error:
             if not _is_refusal(error):
                 self.drop()
@@ -238,12 +268,20 @@ class Session:
     def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
         self.run(self._many(self._in_transaction(), sql, rows))
 
-    async def _types_of(self, connection: Connection, sql: str) -> tuple[str, ...]:
-        types = self._types.get(sql)
-        if types is None:
-            prepared = await connection.prepare(numbered(sql))
-            types = self._types[sql] = tuple(kind.name for kind in prepared.get_parameters())
-        return types
+    async def _shape_of(self, connection: Connection, sql: str) -> Shape:
+        shape = self._shapes.get(sql)
+        if shape is None:
+            target = filled(sql)
+            if target is None:
+                prepared = await connection.prepare(numbered(sql))
+                shape = Shape(tuple(kind.name for kind in prepared.get_parameters()), _by_column)
+            else:
+                table, given = target
+                names = [row[0] for row in await connection.fetch(READ_COLUMNS, table)]
+                places = [given.index(name) if name in given else len(given) for name in names]
+                shape = Shape((table,), partial(_whole_rows, len(given), itemgetter(*places)))
+            self._shapes[sql] = shape
+        return shape
 
     def changes(self, steps: Sequence[Step]) -> list[int]:
         return list(self.run(self._changes(self._in_transaction(), steps)))
@@ -262,17 +300,18 @@ class Session:
                 typed.append((sql, None))
                 parameters += rows[0]
             else:
-                typed.append((sql, await self._types_of(connection, sql)))
-                parameters += map(list, zip(*rows, strict=True))
+                shape = await self._shape_of(connection, sql)
+                typed.append((sql, shape.types))
+                parameters += shape.arrays(rows)
         return tuple(typed), parameters
 
     async def _many(self, connection: Connection, sql: str, rows: Sequence[Parameters]) -> None:
-        types = await self._types_of(connection, sql)
-        text = many(sql, types)
-        if text is None or not types:
+        shape = await self._shape_of(connection, sql)
+        text = many(sql, shape.types)
+        if text is None or not shape.types:
             await connection.executemany(numbered(sql), rows)
         elif rows:
-            await connection.fetch(text, *map(list, zip(*rows, strict=True)))
+            await connection.fetch(text, *shape.arrays(rows))
 
     def run_text(self, text: str) -> None:
         """A statement in PostgreSQL's own spelling, without parameters."""

@@ -1,8 +1,8 @@
 """Statements and migrations, which are written for SQLite, in PostgreSQL's spelling.
 
-Mechanical, and at first use: `?` becomes `$1`, a list one array, an INSERT or UPDATE of many rows one statement that
-unnests an array per column. Types widen to what SQLite keeps: INTEGER is 64 bits, BLOB is bytea, and texts sort by code
-point.
+Mechanical, and at first use: `?` becomes `$1`, a list one array, an INSERT of many rows one statement that unnests an
+array of them, an UPDATE of many rows one that unnests an array per column. Types widen to what SQLite keeps: INTEGER is
+64 bits, BLOB is bytea, and texts sort by code point.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ _LITERAL = r"'(?:[^']|'')*'"
 _TOKEN = re.compile(rf"(?P<blob>\b[xX]'[0-9a-fA-F]*')|(?P<text>{_LITERAL})|(?P<list>\bIN\s*\(@ids\))|(?P<one>\?)")
 _CAST = re.compile(r"\bAS (INTEGER|BLOB)\)")
 _CAST_TYPES = {"INTEGER": "BIGINT", "BLOB": "BYTEA"}
-_INSERT = re.compile(r"^(?P<head>INSERT\b.*?)\bVALUES\s*\((?P<values>[^()]*)\)(?P<tail>.*)$", re.DOTALL)
+_INSERT = re.compile(
+    r"^(?P<head>INSERT INTO (?P<table>\S+) \((?P<names>[^()]*)\)\s*)VALUES\s*\((?P<values>[^()]*)\)(?P<tail>.*)$",
+    re.DOTALL,
+)
 _UPDATE = re.compile(r"^(?P<head>UPDATE\b.*?)\bWHERE\b(?P<tail>.*)$", re.DOTALL)
 _CREATE_TABLE = re.compile(r"^CREATE TABLE (\w+) \((.*)\)[^)]*$", re.DOTALL)
 _COLUMN_TYPES = (
@@ -81,26 +84,37 @@ def _numbered(sql: str, first: int) -> tuple[str, int]:
 
 
 @lru_cache(maxsize=STATEMENTS_CACHED)
+def filled(sql: str) -> tuple[str, tuple[str, ...]] | None:
+    """The table of an INSERT ... VALUES, and the columns of its parameters. None: it is something else."""
+    found = _INSERT.match(spell(sql, MACROS))
+    if found is None:
+        return None
+    pairs = zip(found["names"].split(","), found["values"].split(","), strict=True)
+    return found["table"], tuple(name.strip() for name, value in pairs if value.strip() == "?")
+
+
+@lru_cache(maxsize=STATEMENTS_CACHED)
 def many(sql: str, types: tuple[str, ...], first: int = 1) -> str | None:
-    """A statement for any number of rows: its parameters are an array per column, of these types.
+    """A statement for any number of rows. Its parameters are arrays of these types: an INSERT has one of whole rows,
+    whose type is the table's own, an UPDATE one for each column.
 
     None: it is neither INSERT ... VALUES nor UPDATE ... WHERE."""
     text = _typed(spell(sql, MACROS))
-    names = [f"c{number}" for number in range(1, len(types) + 1)]
     arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, first))
-    given = f"FROM unnest({arrays}) AS given({', '.join(names)})"
-    columns = (f"given.{name}" for name in names)
-    if found := _INSERT.match(text):
-        values = _named(found["values"], columns)
-        return f"{found['head']}SELECT {values} {given} {found['tail']}"
+    if (found := _INSERT.match(text)) and (target := filled(sql)):
+        values = _named(found["values"], (f"given.{name}" for name in target[1]))
+        return f"{found['head']}SELECT {values} FROM unnest({arrays}) AS given{found['tail']}"
     if found := _UPDATE.match(text):
+        names = [f"c{number}" for number in range(1, len(types) + 1)]
+        columns = (f"given.{name}" for name in names)
         head = _named(found["head"], columns)
+        given = f"FROM unnest({arrays}) AS given({', '.join(names)})"
         return f"{head}{given} WHERE{_named(found['tail'], columns)}"
     return None
 
 
 Typed = tuple[str, tuple[str, ...] | None]
-"""A statement and the types of its columns, as `many` has them; None: it has just one row."""
+"""A statement and the types of its arrays, as `many` has them; None: it has just one row."""
 
 
 @lru_cache(maxsize=STATEMENTS_CACHED)
