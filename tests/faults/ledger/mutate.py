@@ -30,6 +30,7 @@ TEXT = "store/postgres/text.py"
 REPLIES, BILL, UPSTREAM = "gateway/replies.py", "gateway/bill.py", "gateway/upstream.py"
 DRAINS = "gateway/drains.py"
 LEDGER = "ledger/ledger.py"
+STORES = ("tests/unit/store/test_postgres.py", "tests/unit/store/test_databases.py")
 CLAIMS = ("tests/unit/ledger/test_claims.py",)
 REAPER = ("tests/unit/ledger/test_reaper.py",)
 MOVED = ("tests/unit/ledger/test_moved.py",)
@@ -138,6 +139,12 @@ BUGS = (
     Bug("a lost COMMIT passes for none", POSTGRES, "else OutcomeUnknown(str(error))", "else translate(error)"),
     Bug("a lost transaction of one statement passes for none", POSTGRES, "raise OutcomeUnknown(str(error))",
         "raise translate(error)"),
+    Bug("what was charged is kept in the place of another column", POSTGRES, "[given.index(name) if name in given",
+        '[given.index("actual" if name == "charged" else name) if name in given'),
+    Bug("columns that an INSERT does not name get the first value", POSTGRES, "else len(given) for", "else 0 for"),
+    Bug("a connection goes on with a table as it was", POSTGRES, "        except STALE:\n            raise\n", "", STORES),
+    Bug("a row that is too short is filled up", POSTGRES, "any(len(row) != width for row in rows)", "False", STORES),
+    Bug("holds wait for as long as more come", BATCH, "monotonic() - self._waiting >= self._pace.gather_seconds", "False"),
     Bug("a transaction that failed stays open", ENGINE, "        session.rollback()\n", "        pass\n"),
     # In which order accounts are written does not matter: the batch has them locked, and those locks are ordered.
     Bug("shared sums are written in any order", WRITING, "in sorted(total.items())", "in total.items()"),

@@ -265,8 +265,9 @@ def test_rows_of_a_table_that_gets_a_column_are_written_all_the_same(database: P
 
 def test_rows_of_the_wrong_length_are_refused(database: PostgresDatabase) -> None:
     with pytest.raises(StatementRefused), database.transaction() as transaction:
-        transaction.executemany("INSERT INTO setting (name, value) VALUES (?, ?)", [("a", "1"), ("b",)])
-    assert database.fetch_now("SELECT 1 FROM setting WHERE name = 'a'") == []
+        rows: list[tuple[object, ...]] = [("wallet", 0, "whole"), ("wallet", 0)]
+        transaction.executemany("INSERT INTO account (kind, created_at, name) VALUES (?, ?, ?)", rows)
+    assert database.fetch_now("SELECT 1 FROM account") == []
 
 
 def test_a_connection_lost_in_a_transaction_is_a_failure(database: PostgresDatabase, postgres: Any, url: str) -> None:
