@@ -142,9 +142,11 @@ BUGS = (
     Bug("what was charged is kept in the place of another column", POSTGRES, "[given.index(name) if name in given",
         '[given.index("actual" if name == "charged" else name) if name in given'),
     Bug("columns that an INSERT does not name get the first value", POSTGRES, "else len(given) for", "else 0 for"),
-    Bug("a connection goes on with a table as it was", POSTGRES, "        except STALE:\n            raise\n", "", STORES),
+    Bug("a connection goes on with a table as it was", POSTGRES,
+        "        except STALE:\n            raise\n", "", STORES),
     Bug("a row that is too short is filled up", POSTGRES, "any(len(row) != width for row in rows)", "False", STORES),
-    Bug("holds wait for as long as more come", BATCH, "monotonic() - self._waiting >= self._pace.gather_seconds", "False"),
+    Bug("holds wait for as long as more come", BATCH,
+        "monotonic() - self._waiting >= self._pace.gather_seconds", "False"),
     Bug("a transaction that failed stays open", ENGINE, "        session.rollback()\n", "        pass\n"),
     # In which order accounts are written does not matter: the batch has them locked, and those locks are ordered.
     Bug("shared sums are written in any order", WRITING, "in sorted(total.items())", "in total.items()"),
