@@ -2,7 +2,9 @@
 
     cli                                    commands
     demo | supervisor                      a tour  |  `serve`: gateway workers on one port
-    app | firststart                       composition root: settings -> objects  |  the first account and key
+    worker | firststart                    one gateway process  |  the first account and key
+    app | maintenance                      composition root: settings -> objects  |  periodic work
+    resources                              what a worker holds open
     gateway | sandbox                      the data plane  |  a provider that needs no key
     identity                               who may spend
     ledger | logbook | providers           whose money  |  the request log  |  who answers: data (TOML), not code

@@ -65,6 +65,12 @@ def renew_now(catalog: Catalog, settings: Settings, database: Database) -> None:
     renew(catalog, settings, database.fetch_now(QUERIES["settings_stored"]), database.fetch_now(QUERIES["prices"]))
 
 
+async def reload(catalog: Catalog, settings: Settings, database: Database) -> None:
+    """After an edit, on the event loop. StoreError."""
+    stored = await database.fetch(QUERIES["settings_stored"])
+    renew(catalog, settings, stored, await database.fetch(QUERIES["prices"]))
+
+
 def renew(catalog: Catalog, settings: Settings, stored: Rows, prices: Rows) -> None:
     """After an edit: `stored` and `prices` are rows of the queries `settings_stored` and `prices`."""
     changed = stored_of(stored)

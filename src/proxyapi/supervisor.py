@@ -26,10 +26,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import uvloop
 from msgspec import Struct
 
-from proxyapi import app, firststart, sandbox_host
+from proxyapi import firststart, sandbox_host
+from proxyapi.app import Neighbours
 from proxyapi.errors import SettingsError
 from proxyapi.ledger.reaper import GRACE_SECONDS
 from proxyapi.store.database import open_database
+from proxyapi.worker import Worker
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -237,7 +239,7 @@ def serve(settings: Settings) -> int:
 
 def _run_alone(settings: Settings, host: str, port: int, tls: SSLContext | None, key: str | None) -> int:
     async def main() -> None:
-        worker = app.Worker(settings, identity(os.getpid(), secrets.token_hex(TOKEN_BYTES)))
+        worker = Worker(settings, identity(os.getpid(), secrets.token_hex(TOKEN_BYTES)))
         await worker.start(host, port, shared=True, tls=tls)
         _greet(settings, port, key)
         await worker.run()
@@ -255,10 +257,11 @@ def _run_many(settings: Settings, workers: int, host: str, port: int, tls: SSLCo
 
     def run_worker(start: Start) -> None:
         async def main() -> None:
-            worker = app.Worker(
-                settings, start.identity, workers=workers, sandbox_port=sandbox_port, console_port=console_port,
-                console_secret=secret, departed=start.departed,
+            neighbours = Neighbours(
+                workers=workers, sandbox_port=sandbox_port, console_port=console_port, console_secret=secret,
+                departed=start.departed,
             )  # fmt: skip
+            worker = Worker(settings, start.identity, neighbours)
             await worker.start(host, port, shared=True, tls=tls)
             os.write(ready_write, b".")
             worker.end_with(parent)
