@@ -19,6 +19,8 @@ TESTS = (
     "tests/unit/ledger/test_batch.py", "tests/laws/test_ledger_model.py",
 )  # fmt: skip
 EXAMPLES = "400"
+TEST_SECONDS_MAX = "180"
+"""A test that a bug keeps from ending has noticed it."""
 SECONDS_MAX = 1_200
 """Tests that notice nothing run to their end, on both engines."""
 
@@ -193,6 +195,7 @@ def survives(bug: Bug, folder: Path) -> bool:
         raise SystemExit(f"{bug.name}: {bug.file} does not contain {bug.right!r}")
     file.write_text(text.replace(bug.right, bug.wrong), "utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    command += ["--timeout", TEST_SECONDS_MAX]
     environment = {**os.environ, "PYTHONPATH": str(folder), "LEDGER_LAW_QUICK": "1", "LEDGER_LAW_EXAMPLES": EXAMPLES}
     tests = [str(ROOT / test) if test.startswith("tests/") else test for test in bug.tests]
     answer = subprocess.run(

@@ -320,6 +320,16 @@ def test_what_cannot_be_sent_has_a_known_outcome(database: PostgresDatabase) -> 
     away.close()
 
 
+@pytest.mark.parametrize("value", ["\ud800", 5, object()])
+def test_a_value_that_cannot_be_sent_leaves_nothing_in_doubt(database: PostgresDatabase, value: object) -> None:
+    writer = database.writer()
+    put = "INSERT INTO setting (name, value) VALUES (?, ?)"
+    with pytest.raises(StatementRefused):
+        writer.exactly([(put, [("a", value)])], [1])
+    writer.exactly([(put, [("a", "1")])], [1])
+    writer.close()
+
+
 def test_a_server_that_is_away_fails_at_once(postgres: Any) -> None:
     for away in (f"postgresql://x@/x?host={postgres.folder}/nowhere", "postgresql://x:pa55word@127.0.0.1:1/x"):
         database = PostgresDatabase(away)

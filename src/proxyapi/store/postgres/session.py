@@ -221,7 +221,7 @@ class Session:
         except STALE:
             raise
         except DRIVER_ERRORS as error:
-            if not _is_refusal(error):
+            if is_lost(error):  # else the server refused it, or it could not even be sent
                 self.drop()
                 raise OutcomeUnknown(str(error)) from error
             differs = getattr(error, "sqlstate", None) == NOT_EXACTLY
