@@ -35,8 +35,8 @@ from proxyapi.gateway.links import is_public
 from proxyapi.identity.accounts import Accounts, KeyRing
 from proxyapi.ids import IdSource
 from proxyapi.ledger.offline import OfflineLedger
+from proxyapi.rounds import Rounds
 from proxyapi.store.database import open_database
-from proxyapi.store.errors import StoreError
 from proxyapi.telemetry import Log, Metrics, place_of
 from proxyapi.wire.client import Origin, Pool, Timeouts
 
@@ -65,8 +65,11 @@ class Cabinet:
     def __init__(self, settings: Settings, *, secret: bytes, port: int) -> None:
         """`secret`: what the gateway shows. `port`: the gateway's own."""
         self._settings = settings
-        self._tasks: list[asyncio.Task[None]] = []
-        self._log = Log(time.time, Metrics(), access=False, later=asyncio.get_running_loop().call_later)
+        loop = asyncio.get_running_loop()
+        self._log = Log(time.time, Metrics(), access=False, later=loop.call_later)
+        self._rounds = Rounds(
+            loop, self._log, sleep=asyncio.sleep, on_sick=lambda error: self._log.event("store", text=str(error))
+        )
         self._database = open_database(settings.database)
         self._ledger = OfflineLedger(self._database, ids=IdSource())
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="console-writer")
@@ -77,7 +80,6 @@ class Cabinet:
         self.application: Application = build(
             self.desk, pen=pen, static=static, secret=secret, on_crash=self._crashed, more=self._back.server().routes()
         )
-        loop = asyncio.get_running_loop()
         self._public = Pool(loop=loop, timeouts=Timeouts(), idle_per_origin_max=0, admits=is_public)
         """For addresses that customers name."""
         self._bell = Bell(self.desk, pen, Webhook(self._public))
@@ -90,8 +92,8 @@ class Cabinet:
         self._every(RECONCILE_SECONDS, self._back.payments.reconcile, self._back.tellers)
         self._every(REPLIES_SECONDS, self._back.api.prune, self._back.clerk)
         self._every(PRICES_SECONDS, self._back.office.prices, self._back.clerk)
+        self._rounds.every(ALERT_SECONDS, self._bell.ring)
         loop = asyncio.get_running_loop()
-        self._tasks.append(loop.create_task(self._ring()))
         # What first visitors would wait for is made now: templates, and the list of some thousand prices.
         loop.run_in_executor(None, self._pen.warm)
         loop.run_in_executor(self._back.clerk, self._back.office.shelf.list)
@@ -100,9 +102,7 @@ class Cabinet:
         await self._close()
 
     async def _close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._rounds.stop()
         self._back.close()
         await self._public.close()
         await self._gateway.close()
@@ -175,24 +175,8 @@ class Cabinet:
 
     def _every(self, seconds: float, work: Callable[[], object], threads: ThreadPoolExecutor | None = None) -> None:
         """`threads`: where it runs, if not in the writer's."""
-
-        async def repeat() -> None:
-            while True:
-                await asyncio.sleep(seconds)
-                try:
-                    await asyncio.get_running_loop().run_in_executor(threads or self._writer, work)
-                except StoreError as error:
-                    self._log.event("store", text=str(error))
-
-        self._tasks.append(asyncio.get_running_loop().create_task(repeat()))
-
-    async def _ring(self) -> None:
-        while True:
-            await asyncio.sleep(ALERT_SECONDS)
-            try:
-                await self._bell.ring()
-            except StoreError as error:
-                self._log.event("store", text=str(error))
+        loop = asyncio.get_running_loop()
+        self._rounds.every(seconds, lambda: loop.run_in_executor(threads or self._writer, work))
 
     def _prune(self) -> None:
         self.desk.users.prune()

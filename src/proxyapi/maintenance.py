@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -40,7 +41,6 @@ class Maintenance:
         self._resources = resources
         self._rounds = rounds
         self._departed = departed
-        self._reloading: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """When requests are answered."""
@@ -52,7 +52,7 @@ class Maintenance:
         every(PRUNE_SECONDS, resources.conversations.prune)
         every(PRUNE_SECONDS, resources.logbook.prune)
         every(UPKEEP_SECONDS, self._upkeep)
-        self._rounds.keep(resources.logbook.run())
+        self._rounds.keep(resources.logbook.run)
         every(PRUNE_SECONDS, resources.repeats.prune)
 
     async def _heartbeat(self) -> None:
@@ -86,19 +86,28 @@ class Maintenance:
         if holds:
             self._resources.log.event("holds_expired", count=holds)
 
-    # --- edits -------------------------------------------------------------------------------------------------------
 
-    def follow(self, revisions: Revisions, reload_prices: Callable[[], Awaitable[None]]) -> None:
-        """From now on: those who listen to `revisions` hear of edits, and edited prices are read again."""
+def follow(
+    revisions: Revisions,
+    rounds: Rounds,
+    reload_prices: Callable[[], Awaitable[None]],
+    *,
+    sleep: Callable[[float], Awaitable[object]],
+) -> None:
+    """From now on those who listen to `revisions` hear of edits, and edited prices are read again. `sleep` is
+    `asyncio.sleep`."""
+    edited = asyncio.Event()
 
-        def edited() -> None:
-            task = self._resources.loop.create_task(reload())
-            self._reloading.add(task)
-            task.add_done_callback(self._reloading.discard)
-
-        async def reload() -> None:
-            with suppress(StoreError):
+    async def reload() -> None:
+        while True:
+            await edited.wait()
+            edited.clear()
+            try:
                 await reload_prices()
+            except BaseException:
+                edited.set()  # an edit is told once: what could not be read is still to be
+                raise
 
-        revisions.listen("price", edited)
-        self._rounds.keep(revisions.run(asyncio.sleep))
+    revisions.listen("price", edited.set)
+    rounds.keep(partial(revisions.run, sleep))
+    rounds.keep(reload)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from proxyapi.app import ALONE, Gateway, Neighbours
-from proxyapi.maintenance import Maintenance
+from proxyapi.maintenance import Maintenance, follow
 from proxyapi.resources import Resources
 from proxyapi.rounds import Rounds
 from proxyapi.sale import build_catalog, reload
@@ -49,7 +49,8 @@ class Worker:
         self._stopping = asyncio.Event()
         self._servers: list[Server] = []
         self._resources = Resources(settings, name, self._loop)
-        self._rounds = Rounds(self._loop)
+        # A sick store is reported by the ledger itself.
+        self._rounds = Rounds(self._loop, self._resources.log, sleep=asyncio.sleep)
         self._maintenance = Maintenance(self._resources, self._rounds, neighbours.departed)
 
     async def start(self, host: str, port: int, *, shared: bool = False, tls: SSLContext | None = None) -> int:
@@ -61,7 +62,8 @@ class Worker:
         self._gateway = gateway = Gateway(
             settings, resources, catalog, self._neighbours, why_not_ready=self._why_not_ready
         )
-        self._maintenance.follow(gateway.revisions, partial(reload, catalog, settings, resources.database))
+        reload_prices = partial(reload, catalog, settings, resources.database)
+        follow(gateway.revisions, self._rounds, reload_prices, sleep=asyncio.sleep)
         self._servers.append(gateway.server)
         resources.metrics.gauges |= _gauges(resources, gateway.server)
         bound = await gateway.server.listen(host, port, ssl=tls, reuse_port=shared)

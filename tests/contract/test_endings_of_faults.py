@@ -64,6 +64,7 @@ def reap_the_dead(act: Act) -> None:
         ledger = Ledger(database, worker="heir", ids=IdSource())
         await ledger.open()
         await ledger.write("UPDATE worker SET seen_at = seen_at - 60000 WHERE id <> ?", (ledger.worker_id,))
+        await ledger.write("DELETE FROM setting WHERE name = 'reaping_until'")  # by then the dead one's claim is over
         await reap(database, ledger, grace_seconds=30, claim_seconds=0)
         assert await ledger.close() == 0
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from proxyapi.errors import StoreUnavailable, TooManyRequests
 from proxyapi.identity import pause as rules
 from proxyapi.identity.pause import Pause, PausePolicy
+from proxyapi.store.errors import StoreError
 
 if TYPE_CHECKING:
     from proxyapi.identity.keys import Caller
@@ -66,8 +67,8 @@ class Pauses:
                 return
             await write(rules.CLEAR, (key_id, now))
             await write(rules.BUMP, ())
-        except StoreUnavailable:
-            return  # without the store no request of this key passes anyway
+        except (StoreUnavailable, StoreError):
+            return  # the ledger tells of it; without the store no request of this key passes anyway
         self._log.event("key_paused", key=key_id, level=new.level, until=new.until)
 
     async def close(self) -> None:
