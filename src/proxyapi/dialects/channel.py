@@ -160,7 +160,8 @@ BATCH_BYTES = 16_384
 """Of a stream that has been passed on and not been read yet: some fifty events."""
 
 
-_WHOLE = b"}\n\n"
+_BLANK_LINES = (b"\n\n", b"\r\n\r\n")
+_WHOLE = (b"}\n\n", b"}\r\n\r\n")
 """How whole frames end, but for comments and the end of a Chat stream, which are read at once."""
 
 
@@ -246,7 +247,7 @@ class Passthrough:
         unedited = decoder.usage_frame is None and not self._comment and (self._usage is None or decoder.ending is None)
         if unedited and not self._held and not decoder.pending:
             self._sent += len(data)
-            self._calm = data.endswith(b"\n\n") and decoder.elements is None and not decoder.opaque
+            self._calm = data.endswith(_BLANK_LINES) and decoder.elements is None and not decoder.opaque
             return data
         self._calm = False
         return self._release(data, decoder.pending)

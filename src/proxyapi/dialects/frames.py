@@ -12,8 +12,9 @@ from typing import NamedTuple
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 """The largest frame that is read: a generated 4K picture in base64 is below it. A larger one flows by unread."""
 
-_BLANK_LINE = re.compile(rb"(?:\r\n|\n)(?:\r\n|\n|\r(?=[^\n]))|\r(?:\r\n|\r)")
-"""Two line ends of any kind. After \\r\\n a \\r at the end of the bytes waits: its \\n is on the way."""
+_BLANK_LINE = re.compile(rb"\r\n(?:\r\n|\n|\r(?=[^\n]))|\n(?:\r\n|\n|\r(?=[^\n]))|\r(?:\r\n|\r)")
+"""Two line ends of any kind. After \\r\\n a \\r at the end of the bytes waits: its \\n is on the way. Each alternative
+begins with its character, so the bytes between are passed over in one loop."""
 _NEWLINE = re.compile(rb"\r\n|\n|\r")
 
 RAW = "raw"
@@ -69,7 +70,7 @@ class FrameDecoder:
             searched = max(0, self._size - 3)
             data = b"".join([*self._pieces, data])
         frames: list[Frame] = []
-        at = self._cut(data, searched, frames) if b"\r" in data else self._cut_plain(data, searched, frames)
+        at = self._cut_plain(data, searched, frames) if data.find(b"\r") < 0 else self._cut(data, searched, frames)
         self.position += at
         self._pieces, self._size, self._tail = [], 0, b""
         self.idle = at == len(data) and not self._after_return
@@ -122,11 +123,11 @@ class FrameDecoder:
 
 def parse(block: bytes, start: int, end: int) -> Frame:
     """One frame without its blank line. The two usual shapes are taken apart without looking at every line."""
-    if block.startswith(b"data: ") and b"\n" not in block and b"\r" not in block:
+    if block.startswith(b"data: ") and block.find(b"\n") < 0 and block.find(b"\r") < 0:
         return Frame("", block[6:], start, end)
     if block.startswith(b"event: "):
         newline = block.find(b"\n")
-        if block.startswith(b"data: ", newline + 1) and block.find(b"\n", newline + 1) < 0 and b"\r" not in block:
+        if block.startswith(b"data: ", newline + 1) and block.find(b"\n", newline + 1) < 0 and block.find(b"\r") < 0:
             return Frame(block[7:newline].decode("utf-8", "replace"), block[newline + 7 :], start, end)
     event, data = "", []
     for line in _NEWLINE.split(block):

@@ -23,14 +23,18 @@ T = TypeVar("T")
 class EventStream:
     """Decoder of server-sent events: `_frame` reads one, `_end` says what the end of the bytes means.
 
-    Nearly all pieces of a stream are whole frames of a little text, which begin with `usual`: `_usual_frame` takes
-    one, `_usual_frames` several at a stretch.
+    Most frames of a stream tell a little more of one part, and nothing else. Whole ones that come together are cut
+    apart where they begin with `beginning`, and `_run` reads those that tell more of one part by a type in which
+    nothing else may be. The first that tells something else goes to `_frame`. A lone one that begins with `usual` goes
+    to `_usual_frame`.
     """
 
     __slots__ = ("_frames", "ending", "finished", "pending", "usage_frame")
 
     usual: ClassVar[bytes] = b"\0"
     """Up to its last line, and the beginning of that."""
+    beginning: ClassVar[bytes] = b"\0"
+    """Of the frames of runs."""
 
     elements: int | None = None
     opaque: bool = False
@@ -46,18 +50,33 @@ class EventStream:
         events: list[Event] = []
         frames = self._frames
         usual = self.usual
-        if frames.idle and data.startswith(usual) and data.endswith(b"\n\n") and data.find(b"\r") < 0:
-            start = frames.position
-            if data.find(b"\n", len(usual)) == len(data) - 2:
-                self._usual_frame(data, start, events)
-                frames.position += len(data)
-                return events
-            if self._usual_frames(data, start, events):
-                frames.position += len(data)
-                return events
-        self._read(frames.feed(data), events)
-        self.pending = frames.pending
+        if not frames.idle or not data.endswith(b"\n\n") or data.find(b"\r") >= 0:
+            self._read(frames.feed(data), events)
+            self.pending = frames.pending
+        elif data.startswith(usual) and data.find(b"\n", len(usual)) == len(data) - 2:
+            self._usual_frame(data, frames.position, events)
+            frames.position += len(data)
+        else:
+            self._whole_frames(data, events)
         return events
+
+    def _whole_frames(self, data: bytes, events: list[Event]) -> None:
+        frames, beginning = self._frames, self.beginning
+        texts = data[:-2].split(b"\n\n" + beginning)
+        at = 0
+        if data.startswith(beginning):
+            texts[0] = texts[0][len(beginning) :]
+        else:
+            self._read(frames.feed(texts[0] + b"\n\n"), events)
+            at = 1
+        while at < len(texts):
+            end = self._run(texts, at, events)
+            if end > at:
+                frames.position += sum(map(len, texts[at:end])) + (end - at) * (len(beginning) + 2)
+            else:
+                self._read(frames.feed(beginning + texts[at] + b"\n\n"), events)
+                end += 1
+            at = end
 
     def close(self) -> list[Event]:
         events: list[Event] = []
@@ -85,9 +104,13 @@ class EventStream:
         """A whole frame, `data`, that begins with `usual`."""
         raise NotImplementedError
 
-    def _usual_frames(self, data: bytes, start: int, events: list[Event]) -> bool:
-        """Several whole frames, the first of which begins with `usual`. False: they are to be read one by one."""
-        return False
+    def _run(self, texts: list[bytes], at: int, events: list[Event]) -> int:
+        """The run that starts at `at`, as one event. `texts`: whole frames from behind `beginning` to the blank line,
+        and perhaps frames that begin in another way behind that.
+
+        Returns where it ends. `at` itself: what stands there is to be read in full.
+        """
+        return at
 
     def _body(self, body: bytes, events: list[Event]) -> None:
         """A JSON text in place of events: an error, or the whole reply of a provider that does not stream."""

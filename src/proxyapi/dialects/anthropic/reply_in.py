@@ -123,12 +123,21 @@ class _Frame(Struct):
     input_transformations: Raw = ABSENT
 
 
-class _Growth(Struct, forbid_unknown_fields=True):
+class _More(Struct, forbid_unknown_fields=True, gc=False):
+    """More of a block's text, and nothing else."""
+
+    type: str = ""
+    text: str = ""
+    partial_json: str = ""
+    thinking: str = ""
+
+
+class _Growth(Struct, forbid_unknown_fields=True, gc=False):
     """The event that streams are made of."""
 
     type: Literal["content_block_delta"]
     index: int
-    delta: _Delta
+    delta: _More
 
 
 class _Rescue(Struct):
@@ -141,7 +150,7 @@ class _Rescue(Struct):
 
 
 _FRAME = msgspec.json.Decoder(_Frame)
-_GROWTH = msgspec.json.Decoder(_Growth)
+_decode_growth = msgspec.json.Decoder(_Growth).decode
 _RESCUE = msgspec.json.Decoder(_Rescue)
 _MESSAGE = msgspec.json.Decoder(_Message)
 _BLOCK = msgspec.json.Decoder(_Block)
@@ -212,6 +221,12 @@ class MessageReader:
             events.append(PartState(number, ReasoningState("other", proof)))
         events.append(PartEnd(number))
 
+    def more(self, index: int, text: str, events: list[Event]) -> None:
+        """In place of `grow`, for a block that grows by nothing but text."""
+        number = self._parts.get(index)
+        if number is not None and text:
+            events.append(PartDelta(number, text))
+
     def grow(self, index: int, delta: _Delta, events: list[Event]) -> None:
         number = self._parts.get(index)
         if number is None:
@@ -259,7 +274,7 @@ class MessageReader:
 class MessageStream(EventStream):
     __slots__ = ("_reader",)
 
-    usual = b"event: content_block_delta\ndata: "
+    usual = beginning = b"event: content_block_delta\ndata: "
 
     def __init__(self) -> None:
         super().__init__()
@@ -280,11 +295,31 @@ class MessageStream(EventStream):
 
     def _usual_frame(self, data: bytes, start: int, events: list[Event]) -> None:
         try:
-            wire = _GROWTH.decode(data[len(self.usual) :])
+            wire = _decode_growth(data[len(self.usual) :])
         except (msgspec.MsgspecError, ValueError, RecursionError):
             self._frame(Frame("content_block_delta", data[len(self.usual) : -2], start, start + len(data)), events)
         else:
-            self._reader.grow(wire.index, wire.delta, events)
+            delta = wire.delta
+            self._reader.more(wire.index, delta.text or delta.partial_json or delta.thinking, events)
+
+    def _run(self, texts: list[bytes], at: int, events: list[Event]) -> int:
+        """More of one block."""
+        block: int | None = None
+        told: list[str] = []
+        try:
+            for number in range(at, len(texts)):
+                wire = _decode_growth(texts[number])
+                if wire.index != block:
+                    if block is not None:
+                        break
+                    block = wire.index
+                delta = wire.delta
+                told.append(delta.text or delta.partial_json or delta.thinking)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            pass  # the first that tells something else
+        if block is not None:
+            self._reader.more(block, "".join(told), events)
+        return at + len(told)
 
     def _body(self, body: bytes, events: list[Event]) -> None:
         self.finished = _whole(self._reader, body, events)

@@ -170,20 +170,20 @@ class ChatReader:
         state = self._states.get(0)
         return state is not None and state.open == "text"
 
-    def tell(self, chunks: list[bytes], events: list[Event]) -> int:
-        """In place of `read`, for the first of these chunks that tell more of the open text: as one event.
+    def tell(self, chunks: list[bytes], at: int, events: list[Event]) -> int:
+        """In place of `read`, for the chunks from `at` on that tell more of the open text: as one event.
 
-        Returns how many they are.
+        Returns the first that does not.
         """
         texts: list[str] = []
         try:
-            for chunk in chunks:
-                texts.append(_decode_text(chunk).choices[0].delta.content)
+            for number in range(at, len(chunks)):
+                texts.append(_decode_text(chunks[number]).choices[0].delta.content)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             pass  # the first that tells something else
         if text := "".join(texts):
             events.append(PartDelta(self._states[0].part, text))
-        return len(texts)
+        return at + len(texts)
 
     def take(self, chunk: Chunk, events: list[Event]) -> bool:
         """As `read`, of a chunk that is decoded."""
@@ -431,6 +431,7 @@ class ChatStream(EventStream):
     __slots__ = ("_reader",)
 
     usual = b"data: {"
+    beginning = b"data: "
 
     def __init__(self, reader: ChatReader | None = None) -> None:
         super().__init__()
@@ -447,24 +448,24 @@ class ChatStream(EventStream):
         if self._reader.read(data[6:], events):
             self.usage_frame = (start, start + len(data))
 
-    def _usual_frames(self, data: bytes, start: int, events: list[Event]) -> bool:
-        texts = data[6:-2].split(b"\n\ndata: ")
-        if b"\n" in b"".join(texts):
-            return False  # a frame of more lines
-        reader, at, told = self._reader, start, 0
-        for number, text in enumerate(texts):
-            end = at + len(text) + 8
-            if number < told:
-                pass
-            elif text == b"[DONE]":
-                self.finished = True
-                self.ending = at if self.ending is None else self.ending
-            elif reader.read(text, events):
-                self.usage_frame = (at, end)
-            elif not told and reader.in_text:
-                told = number + 1 + reader.tell(texts[number + 1 :], events)
-            at = end
-        return True
+    def _run(self, texts: list[bytes], at: int, events: list[Event]) -> int:
+        reader = self._reader
+        in_text = reader.in_text
+        if in_text and (end := reader.tell(texts, at, events)) > at:
+            return end
+        # Other chunks are read in full right here: a reply of calls has many.
+        start = self._frames.position
+        for number in range(at, len(texts)):
+            text = texts[number]
+            if text.find(b"\n") >= 0 or text == b"[DONE]":
+                return number
+            end = start + len(text) + 8
+            if reader.read(text, events):
+                self.usage_frame = (start, end)
+            start = end
+            if not in_text and reader.in_text:
+                return number + 1
+        return len(texts)
 
     def _body(self, body: bytes, events: list[Event]) -> None:
         self._reader.whole = True

@@ -75,8 +75,23 @@ class _Event(_Delta, gc=False):
     param: str | None = None
 
 
+class _More(_Delta, kw_only=True, gc=False):
+    """Such an event that tells more text of a part, and says which by its position."""
+
+    delta: str
+    output_index: int
+
+
+class _MoreText(_More, kw_only=True, gc=False):
+    """More of an answer's text, without probabilities."""
+
+    type: Literal["response.output_text.delta"]
+    content_index: int
+    logprobs: tuple[()] | None = None
+
+
 class _Growth(Struct, gc=False):
-    """The event that streams are made of. Its other fields say nothing here."""
+    """More of an answer's text. Its other fields say nothing here."""
 
     type: Literal["response.output_text.delta"]
     content_index: int
@@ -88,9 +103,12 @@ class _Growth(Struct, gc=False):
 _TEXT = "response.output_text.delta"
 _USUAL = b"event: response.output_text.delta\ndata: "
 _USUAL_BYTES = len(_USUAL)
+_DATA = b"\ndata: "
 _UNCITED = b'"annotations":[]'
 _EVENT = msgspec.json.Decoder(_Event)
 _DELTA = msgspec.json.Decoder(_Delta)
+_decode_more = msgspec.json.Decoder(_More).decode
+_decode_more_text = msgspec.json.Decoder(_MoreText).decode
 _GROWTH = msgspec.json.Decoder(_Growth)
 _RESPONSE = msgspec.json.Decoder(_Response)
 _RESCUE = msgspec.json.Decoder(dict[str, Raw])
@@ -144,6 +162,7 @@ class ResponseStream(EventStream):
     __slots__ = ("_items", "_places", "_reader")
 
     usual = _USUAL
+    beginning = b"event: response."
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,6 +200,36 @@ class ResponseStream(EventStream):
     def _usual_frame(self, data: bytes, start: int, events: list[Event]) -> None:
         if not self._grown(data[_USUAL_BYTES:], events):
             self._frame(Frame(_TEXT, data[_USUAL_BYTES:-2], start, start + len(data)), events)
+
+    def _run(self, texts: list[bytes], at: int, events: list[Event]) -> int:
+        """More of one part, told by events of one name."""
+        name, data, _ = texts[at].partition(_DATA)
+        if name not in _RUNS:
+            return at
+        decode, grow = _RUNS[name]
+        beginning = name + data
+        first: _More | None = None
+        told: list[str] = []
+        try:
+            for number in range(at, len(texts)):
+                text = texts[number]
+                if not text.startswith(beginning):
+                    break
+                more = decode(text[len(beginning) :])
+                if first is None:
+                    first = more
+                elif (
+                    more.output_index != first.output_index
+                    or more.content_index != first.content_index
+                    or more.summary_index != first.summary_index
+                ):
+                    break
+                told.append(more.delta)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            pass  # the first that tells something else
+        if first is not None and (whole := "".join(told)):
+            grow(self, first, whole, events)
+        return at + len(told)
 
     def _grown(self, data: bytes, events: list[Event]) -> bool:
         """More of a text. False: the event is not the usual one."""
@@ -241,7 +290,7 @@ class ResponseStream(EventStream):
             place = (_place(event), event.content_index or 0)
             self._items.text(place, event.delta, logprobs(event.logprobs), events)
 
-    def _refusal(self, event: _Delta, text: str, events: list[Event]) -> None:
+    def _content(self, event: _Delta, text: str, events: list[Event]) -> None:
         self._items.text((_place(event), event.content_index or 0), text, (), events)
 
     def _item_text(self, event: _Delta, text: str, events: list[Event]) -> None:
@@ -267,7 +316,7 @@ class ResponseStream(EventStream):
 
 
 _GROWERS = {
-    "response.refusal.delta": ResponseStream._refusal,
+    "response.refusal.delta": ResponseStream._content,
     "response.reasoning_text.delta": ResponseStream._item_text,
     "response.reasoning_summary_text.delta": ResponseStream._summary,
     "response.function_call_arguments.delta": ResponseStream._item_text,
@@ -275,6 +324,12 @@ _GROWERS = {
     "response.mcp_call_arguments.delta": ResponseStream._item_text,
     "response.code_interpreter_call_code.delta": ResponseStream._code,
 }
+_RUNS = {
+    name.removeprefix("response.").encode(): (_decode_more, grow)
+    for name, grow in _GROWERS.items()
+    if grow is not ResponseStream._code
+} | {b"output_text.delta": (_decode_more_text, ResponseStream._content)}
+"""Events whose texts join. Pieces of code don't: the first is told in another way."""
 _HANDLERS = {
     "response.created": ResponseStream._created,
     "response.in_progress": ResponseStream._created,
