@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NoReturn, Protocol, cast
 
@@ -44,6 +45,8 @@ CHUNK_LINE_BYTES_MAX = 1_024
 """A chunk size with its extensions: nobody sends extensions, so this is generous."""
 TRAILER_BYTES_MAX = 8_192
 """Trailers are read and dropped."""
+LENGTHS_KNOWN_MAX = 4_096
+"""Of chunks: events of a stream have a few hundred."""
 
 
 class _Parser(Protocol):
@@ -272,8 +275,20 @@ def _take_whole_chunks(data: bytes, at: int, pieces: list[bytes]) -> int:
     return at
 
 
+@lru_cache(maxsize=LENGTHS_KNOWN_MAX)
+def _size_line(length: int) -> bytes:
+    """How a chunk begins that has `length` bytes with all its framing; empty: there is none."""
+    most = len(b"%x" % length)
+    for digits in (most, most - 1):  # of the size, which is a few less than the length
+        size = length - digits - 4
+        line = b"%x\r\n" % size
+        if size > 0 and len(line) == digits + 2:
+            return line
+    return b""
+
+
 class ChunkedDecoder:
-    """The payload of a chunked request body, strictly: CRLF line ends, plain hexadecimal sizes, bounded lines."""
+    """The payload of a chunked body, strictly: CRLF line ends, plain hexadecimal sizes, bounded lines."""
 
     __slots__ = ("_left", "_line", "_state", "_trailer_bytes", "idle")
 
@@ -284,6 +299,15 @@ class ChunkedDecoder:
         self._left = 0
         self._state = 0  # 0: a size line comes, 1: payload, 2: the line end after a payload, 3: trailers
         self._trailer_bytes = 0
+
+    def lone(self, data: bytes) -> bytes:
+        """The payload of `data`, if that is one whole chunk and nothing else, as nearly all events of a stream come:
+        then nothing is put together anew. Else empty, and `data` is to be fed."""
+        line = _size_line(len(data))
+        start = len(line)
+        if self.idle and start and data[:start] == line and data[-2:] == b"\r\n":
+            return data[start:-2]
+        return b""
 
     def feed(self, data: bytes, pieces: list[bytes]) -> int:
         """Append the payload in `data` to `pieces`.

@@ -194,13 +194,16 @@ class Response(ResponseReader):
     def take(self, data: bytes) -> None:
         """Bytes from the connection. Raises what `feed` raises."""
         self.received += len(data)
-        feed = self.feed
-        data = self.feed_bytes(data)
-        if data:
+        feed, chunks = self.feed, self.chunks
+        body = chunks.lone(data) if chunks is not None else b""
+        framed = data if body else b""
+        if not body:
+            body = self.feed_bytes(data)
+        if body:
             if feed is not None:
-                feed(data, b"")
+                feed(body, framed)
             else:
-                self._keep(data)
+                self._keep(body)
         connection = self._connection
         if connection is None:
             return  # closed by feed
@@ -307,17 +310,7 @@ class UpstreamConnection(asyncio.Protocol):
         if response is None:
             self.abort()  # Nobody asked: whatever follows could not be told from an answer to the next request.
             return
-        feed, chunks = response.feed, response.chunks
         try:
-            if feed is not None and chunks is not None and chunks.idle:
-                # Nearly all events of a stream come as one chunk of their own: nothing has to be put together anew.
-                start = data.find(b"\r\n") + 2
-                size = len(data) - start - 2
-                if size > 0 and data.startswith(b"%x\r\n" % size) and data.endswith(b"\r\n"):
-                    if self.reading:
-                        self.deadline = self.pool.tick + response.idle_ticks
-                    feed(data[start:-2], data)
-                    return
             response.take(data)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised from `pipe`
             response.fail(error)
