@@ -1,8 +1,8 @@
 """`make bench`: this gateway, nginx `proxy_pass` and the bare upstream side by side, in the same run.
 
 The proxy under test is pinned to core 0, the load tool and the fake upstream to core 1. Each figure is the best of
-several rounds in which the proxies take turns, and stands beside its ratio to nginx: the ratio is the figure to
-compare between machines. CPU time is that of all processes and threads of the proxy, from /proc/PID/stat.
+several rounds in which the proxies take turns (of the engines, the median of many), and stands beside its ratio to
+nginx: the ratio is the figure to compare between machines. CPU time is that of all processes and threads of the proxy, from /proc/PID/stat.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from machine import installed_mb, machine
@@ -59,10 +60,13 @@ class Plan(NamedTuple):
     paced_streams: int
     open_streams: int
     starts: int
+    turns: int
+    """Of two that differ by less than rounds do."""
 
 
-FULL = Plan(3, 3.0, 1.0, (16, 64, 256), paced_streams=200, open_streams=1000, starts=5)
-QUICK = Plan(1, 1.0, 0.5, (64,), paced_streams=50, open_streams=200, starts=1)
+FULL = Plan(3, 3.0, 1.0, (16, 64, 256), paced_streams=200, open_streams=1000, starts=5, turns=15)
+QUICK = Plan(1, 1.0, 0.5, (64,), paced_streams=50, open_streams=200, starts=1, turns=1)
+TURN_SECONDS, TURN_WARM_SECONDS = 1.2, 0.6
 
 
 # -- processes --
@@ -275,6 +279,16 @@ def best_of(plan: Plan, proxies: list[Proxy], key: str, *arguments: Any) -> dict
     return best
 
 
+def beside(turns: int, first: Proxy, second: Proxy, *arguments: Any) -> list[tuple[Result, Result]]:
+    """Short rounds one after the other, so that both meet the same machine; who begins takes turns too."""
+    pairs = []
+    for turn in range(turns):
+        sides = (first, second) if turn % 2 == 0 else (second, first)
+        found = {side.name: run_load(side, *arguments) for side in sides}
+        pairs.append((found[first.name], found[second.name]))
+    return pairs
+
+
 def bodies(plan: Plan, proxies: list[Proxy]) -> None:
     rows = []
     for connections in plan.connections:
@@ -302,24 +316,19 @@ def engines(plan: Plan, proxies: list[Proxy]) -> None:
         with started(other.name, gateway_command(other.port), DATABASE_URL=url) as process:
             other = other._replace(pid=process.pid)
             wait_for_answer(other, process)
-            sides = [gateway._replace(name="on SQLite"), other]
-            best = best_of(plan, sides, "rate", "plain", 200, plan.seconds, plan.warm_seconds)
+            lasting = (TURN_SECONDS, TURN_WARM_SECONDS)
+            pairs = beside(plan.turns, gateway._replace(name="on SQLite"), other, "plain", 200, *lasting)
         audit = proxyapi("audit", DATABASE_URL=url)
-    reference = best["on SQLite"]
-    rows = [
-        (
-            *(name, f"{r['rate']:,.0f}", ratio(r["rate"], reference["rate"])),
-            *(
-                f"{r['cpu_us']:.1f}",
-                ratio(r["cpu_us"], reference["cpu_us"]),
-                f"{r['p50_ms']:.2f}",
-                f"{r['p99_ms']:.2f}",
-            ),
-        )
-        for name, r in best.items()
-    ]
+    rows = []
+    for at, name in enumerate(("on SQLite", other.name)):
+        cells = []
+        for key, shown in (("rate", "{:,.0f}"), ("cpu_us", "{:.1f}")):
+            cells.append(shown.format(median(pair[at][key] for pair in pairs)))
+            cells.append(f"{median(pair[at][key] / pair[0][key] for pair in pairs):.2f}")
+        cells += [f"{median(pair[at][key] for pair in pairs):.2f}" for key in ("p50_ms", "p99_ms")]
+        rows.append((name, *cells))
     header = ("gateway", "requests/s", "x SQLite", "CPU us/request", "x SQLite", "p50 ms", "p99 ms")
-    table("Engines: chat completions, one body, 200 connections", header, rows)
+    table(f"Engines: chat completions, one body, 200 connections; medians of {plan.turns} rounds", header, rows)
     print(f"The ledger on PostgreSQL after this: {json.dumps(audit)[:100]}")
 
 
