@@ -2,7 +2,8 @@
 
 The proxy under test is pinned to core 0, the load tool and the fake upstream to core 1. Each figure is the best of
 several rounds in which the proxies take turns (of the engines, the median of many), and stands beside its ratio to
-nginx: the ratio is the figure to compare between machines. CPU time is that of all processes and threads of the proxy, from /proc/PID/stat.
+nginx: the ratio is the figure to compare between machines. CPU time is that of all processes and threads of the proxy,
+from /proc/PID/stat.
 """
 
 from __future__ import annotations
