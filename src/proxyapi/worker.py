@@ -129,6 +129,8 @@ def _gauges(resources: Resources, server: Server) -> dict[str, Callable[[], int]
         "proxyapi_requests_in_flight": lambda: server.exchanges,
         "proxyapi_upstream_connections": lambda: resources.pool.connections,
         "proxyapi_ledger_queue": lambda: resources.ledger.queued,
+        "proxyapi_ledger_batches_total": lambda: resources.ledger.batches,
+        "proxyapi_ledger_operations_total": lambda: resources.ledger.operations,
         "proxyapi_request_log_written_total": lambda: resources.logbook.written,
         "proxyapi_request_log_dropped_total": lambda: resources.logbook.dropped,
     }

@@ -72,6 +72,8 @@ def test_metrics_are_the_sum_of_all_workers(gateway: Any, eventually: Any) -> No
     found = eventually(lambda: now if (now := metrics(gateway))["proxyapi_workers"] == {"": 2} else None)
     assert found["proxyapi_refused_total"]['code="invalid_api_key"'] >= 1
     assert found["proxyapi_charged_nanos_total"][""] > 0
+    assert found["proxyapi_ledger_operations_total"][""] >= 24
+    assert found["proxyapi_ledger_batches_total"][""] >= 1
     units = found["proxyapi_units_total"]
     assert units['provider="sandbox",unit="input_tokens"'] > 0
     assert units['provider="sandbox",unit="output_tokens"'] > 0
