@@ -87,10 +87,12 @@ def _numbered(sql: str, first: int) -> tuple[str, int]:
 def filled(sql: str) -> tuple[str, tuple[str, ...]] | None:
     """The table of an INSERT ... VALUES, and the columns of its parameters. None: it is something else."""
     found = _INSERT.match(spell(sql, MACROS))
-    if found is None:
-        return None
+    return None if found is None else (found["table"], _given(found))
+
+
+def _given(found: re.Match[str]) -> tuple[str, ...]:
     pairs = zip(found["names"].split(","), found["values"].split(","), strict=True)
-    return found["table"], tuple(name.strip() for name, value in pairs if value.strip() == "?")
+    return tuple(name.strip() for name, value in pairs if value.strip() == "?")
 
 
 @lru_cache(maxsize=STATEMENTS_CACHED)
@@ -101,8 +103,8 @@ def many(sql: str, types: tuple[str, ...], first: int = 1) -> str | None:
     None: it is neither INSERT ... VALUES nor UPDATE ... WHERE."""
     text = _typed(spell(sql, MACROS))
     arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(types, first))
-    if (found := _INSERT.match(text)) and (target := filled(sql)):
-        values = _named(found["values"], (f"given.{name}" for name in target[1]))
+    if found := _INSERT.match(text):
+        values = _named(found["values"], (f"given.{name}" for name in _given(found)))
         return f"{found['head']}SELECT {values} FROM unnest({arrays}) AS given{found['tail']}"
     if found := _UPDATE.match(text):
         names = [f"c{number}" for number in range(1, len(types) + 1)]
