@@ -8,7 +8,8 @@
     client.py      `Pool` of upstream connections, `Response`
     upstream.py    one upstream connection
     outlet.py      writes wait for the end of the event loop's turn
-    http1.py       heads and chunked framing, without I/O (heads are split by llhttp)
+    http1.py       heads and responses, without I/O (heads are split by llhttp)
+    chunks.py      chunked framing, without I/O
     errors.py      what can go wrong on either side
 
 Bytes flow in callbacks, decisions are taken in coroutines: a streamed answer wakes no coroutine per chunk. Each side

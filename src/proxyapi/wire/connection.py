@@ -6,10 +6,11 @@ import asyncio
 import socket
 from typing import cast
 
+from proxyapi.wire.chunks import ChunkedDecoder
 from proxyapi.wire.errors import BodyBroken, BodyTimeout, BodyTooLarge, ClientLeft, HeadRefused, WireError
 from proxyapi.wire.exchange import BODY_BUFFER_BYTES, Exchange
 from proxyapi.wire.host import Host
-from proxyapi.wire.http1 import CONTINUE, ChunkedDecoder, HeadMemo, status_line
+from proxyapi.wire.http1 import CONTINUE, HeadMemo, status_line
 from proxyapi.wire.outlet import Outlet
 
 DRAIN_BYTES_MAX = 65_536

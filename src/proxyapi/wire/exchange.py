@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from proxyapi.wire.chunks import LAST_CHUNK
 from proxyapi.wire.errors import BodyTooLarge, ClientLeft, WireError
-from proxyapi.wire.http1 import CONTINUE, LAST_CHUNK, STATUS_LINES, STATUSES_WITHOUT_BODY, RequestHead, status_line
+from proxyapi.wire.http1 import CONTINUE, STATUS_LINES, STATUSES_WITHOUT_BODY, RequestHead, status_line
 
 BODY_BUFFER_BYTES = 65_536
 """Bytes of a body that are buffered before the handler asks for them; then the socket is paused."""
